@@ -1,0 +1,84 @@
+"""The configuration as frozen models: the one source for YAML, the JSON schema and its documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=64)]
+Label = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[\x21-\x7e]+( [\x21-\x7e]+)*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AgentConfig(_Model):
+    """One member of the fleet."""
+
+    name: Name = Field(description="Unique name; also the prompt and playbook file name.")
+    role: Name = Field(description="A role of the catalogue (fleet role list); fixes what the agent may do.")
+    department: str = Field(default="", max_length=63, description="Where the agent stands in the organisation.")
+    reports_to: str = Field(default="", max_length=63, description="Name of the agent this one reports to.")
+    vendor: Literal["scripted"] = Field(default="scripted", description="Which program plays the agent.")
+    model: str = Field(default="", max_length=100, description="Model name handed to the vendor; empty = its default.")
+    enabled: bool = Field(default=True, description="False: known, but never started.")
+    subscribes_to: tuple[EventName, ...] = Field(default=(), description="Events that start this agent.")
+    publishes: tuple[EventName, ...] = Field(
+        default=(), description="Custom events this agent may publish, beside those of its role."
+    )
+    may_start: tuple[Name, ...] = Field(default=(), description="Agents that this agent may start by hand.")
+    budget_seconds: Annotated[int, Field(gt=0)] | None = Field(
+        default=None, description="Cumulative run time of this agent in seconds, enforced; none = unlimited."
+    )
+    timeout_seconds: Annotated[int, Field(gt=0)] = Field(default=3600, description="Limit of one run, in seconds.")
+    max_concurrent: Annotated[int, Field(gt=0, le=100)] = Field(
+        default=1, description="How many runs of this agent may live at once."
+    )
+    playbook: str = Field(
+        default="",
+        max_length=200,
+        description="Playbook of a scripted agent, relative to .fleet/; default playbooks/<name>.yaml.",
+    )
+
+
+class RetryConfig(_Model):
+    """What happens when a run ends without its result."""
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="Attempts before a dead letter.")
+    backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=2, description="Pause before the second attempt, in seconds; doubles with each further one."
+    )
+
+
+class FleetConfig(_Model):
+    """The whole of .fleet/config.yaml."""
+
+    version: Literal[1] = Field(description="Version of this file format.")
+    repo: str = Field(default="", max_length=200, description="Name shown for the repository, such as acme/shop.")
+    owner: str = Field(default="", max_length=100, description="The person responsible for this fleet.")
+    forge: Literal["local"] = Field(default="local", description="Where tickets and pull requests live.")
+    base: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$", description="The base branch.")
+    required_label: Label | None = Field(
+        default=None, description="A label a ticket needs beside `ready` to enter the chain."
+    )
+    max_concurrent: Annotated[int, Field(gt=0, le=500)] = Field(
+        default=8, description="How many runs of the whole fleet may live at once."
+    )
+    allow_shared_uid_merge: bool = Field(
+        default=False,
+        description="True: agents may merge although all runs share one uid. False: a merge waits for a person.",
+    )
+    shared_uid_merge_reason: str = Field(default="", max_length=500, description="Why that is acceptable here.")
+    protected_paths: tuple[str, ...] = Field(
+        default=(".fleet/", ".github/", ".claude/", ".mcp.json", "CLAUDE.md", "AGENTS.md", "CODEOWNERS"),
+        description="Changes below these paths need a person's approval at that head.",
+    )
+    retry: RetryConfig = Field(default_factory=RetryConfig, description="Bounds on repeated attempts.")
+    agents: tuple[AgentConfig, ...] = Field(min_length=1, description="The members of the fleet.")
+
+    def agent(self, name: str) -> AgentConfig | None:
+        """The member of this name, or None."""
+        return next((agent for agent in self.agents if agent.name == name), None)

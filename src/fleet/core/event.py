@@ -1,0 +1,123 @@
+"""The registry of journal types: every event and every recorded fact, with who may produce it.
+
+``docs/reference/events.md`` is generated from this file; tests compare the two, and compare the table
+with the types that the source really appends, in both directions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from fleet.core.journal import Stream
+
+FABRIC_KINDS = ("task", "claim", "handoff", "blocker", "artifact", "decision", "note", "status")
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One type: its stream, who produces it, what its subject is, and what it says."""
+
+    name: str
+    stream: Stream
+    producers: tuple[str, ...]  # of: forge, agent, human, system
+    subject: str  # ticket, pr, agent, run, fleet or any
+    says: str
+    kind: str = ""
+
+
+def _event(name: str, producers: str, subject: str, says: str, kind: str = "status") -> EventType:
+    return EventType(name, Stream.EVENT, tuple(producers.split()), subject, says, kind)
+
+
+def _decision(name: str, producers: str, subject: str, says: str) -> EventType:
+    return EventType(name, Stream.DECISION, tuple(producers.split()), subject, says)
+
+
+def _activity(name: str, producers: str, subject: str, says: str) -> EventType:
+    return EventType(name, Stream.ACTIVITY, tuple(producers.split()), subject, says)
+
+
+_ALL = (
+    # The chain. Names as users of the public product know them.
+    _event("ticket_created", "forge", "ticket", "A ticket was opened."),
+    _event("ticket_ready", "forge", "ticket", "A ticket carries the label `ready` (and `required_label`).", "task"),
+    _event("ticket_shipped", "forge", "ticket", "A ticket carries the label `shipped`."),
+    _event("pr_created", "agent human", "pr", "A branch was pushed and its pull request opened.", "handoff"),
+    _event("pr_updated", "agent human", "pr", "New commits were pushed to an open pull request.", "handoff"),
+    _event("pr_needs_review", "forge", "pr", "A pull request carries `needs-review` at this head.", "task"),
+    _event("pr_approved", "agent human", "pr", "A reviewer approved exactly this head.", "decision"),
+    _event("pr_changes_requested", "agent human", "pr", "A reviewer wants changes at this head.", "decision"),
+    _event("pr_conflict", "system", "pr", "The pull request no longer merges; goes back to its author.", "blocker"),
+    _event("pr_merged", "agent human system", "pr", "The approved head was merged."),
+    _event("pr_closed", "forge", "pr", "A pull request was closed without a merge."),
+    _event("review_waived", "human", "pr", "A person waived one reviewer's answer at this head.", "decision"),
+    _event("work_returned", "system", "any", "A run ended without its result; its work is offered again.", "task"),
+    _event("agent_start_requested", "agent human", "any", "Somebody started an agent by hand.", "task"),
+    # Free-form Fabric entries.
+    _event("task", "agent human", "any", "Work offered on the Fabric.", "task"),
+    _event("claim", "agent human", "any", "Work taken on.", "claim"),
+    _event("handoff", "agent human", "any", "Work passed on.", "handoff"),
+    _event("blocker", "agent human", "any", "Something stands in the way.", "blocker"),
+    _event("artifact", "agent human", "any", "A result worth keeping.", "artifact"),
+    _event("decision", "agent human", "any", "A choice and its reason.", "decision"),
+    _event("note", "agent human", "any", "A remark for whoever comes next.", "note"),
+    _event("status", "agent human", "any", "Where the sender stands.", "status"),
+    # Decisions.
+    _decision("delivery.dispatched", "system", "any", "Policy allowed a start; a run was queued."),
+    _decision("delivery.held", "system", "any", "Policy said not yet, and why."),
+    _decision("delivery.denied", "system", "any", "Policy said no, or the event went stale, and why."),
+    _decision("delivery.dead_lettered", "system", "any", "Every attempt failed; a person has to look."),
+    _decision("merge.allowed", "agent human", "pr", "The merge gate passed at this head; the merge was intended."),
+    _decision("merge.refused", "agent human", "pr", "The merge gate refused, and on which fact."),
+    _decision("review.refused", "agent human", "pr", "A review was refused, and on which fact."),
+    _decision("request.refused", "agent human system", "any", "A caller was not who or what it would have to be."),
+    _decision("agent.stop_requested", "agent human", "agent", "Somebody asked an agent's runs to end."),
+    _decision(
+        "agent.state_changed", "human system", "agent", "An agent was activated, paused, quarantined or retired."
+    ),
+    _decision("config.accepted", "human system", "fleet", "A configuration came into force, by its hash."),
+    _decision("budget.exhausted", "system", "agent", "An agent used up its seconds; the run was frozen and stopped."),
+    _decision("payload.erased", "human", "any", "A payload was erased from an entry; its proof stays."),
+    # Activity.
+    _activity("daemon.started", "system", "fleet", "The daemon came up on this store."),
+    _activity("daemon.stopped", "system", "fleet", "The daemon went down in order."),
+    _activity("event.routed", "system", "any", "An event was matched with its subscribers."),
+    _activity("delivery.returned", "system", "any", "An expired claim on a delivery was given back."),
+    _activity("run.starting", "system", "run", "A runner took the run and will launch its session."),
+    _activity("run.started", "system", "run", "The session of a run is alive."),
+    _activity("run.succeeded", "system", "run", "A run ended with its expected event on record."),
+    _activity("run.failed", "system", "run", "A run ended without its expected event, or with an error."),
+    _activity("run.timed_out", "system", "run", "A run passed its time limit and was stopped."),
+    _activity("run.over_budget", "system", "run", "A run reached its agent's budget and was stopped."),
+    _activity("run.cancelled", "system", "run", "A run was stopped on request."),
+    _activity("run.lost", "system", "run", "A run's processes vanished without a record."),
+    _activity("push.intended", "agent human", "ticket", "A branch is about to move from one commit to another."),
+    _activity("push.done", "agent human", "ticket", "A branch moved."),
+    _activity("base.fetched", "system", "fleet", "New commits of the base branch came in from the checkout."),
+    _activity("base.diverged", "system", "fleet", "The checkout and the fleet disagree about the base branch."),
+    _activity("checkout.updated", "system", "fleet", "The person's checkout was fast-forwarded."),
+    _activity("checkout.left_alone", "system", "fleet", "The person's checkout was not touched, and why."),
+    _activity("label.changed", "agent human system", "any", "Labels were set."),
+    _activity("comment.added", "agent human system", "any", "A comment was written."),
+)
+
+BUILTIN: dict[str, EventType] = {item.name: item for item in _ALL}
+
+
+def is_event_name(name: str) -> bool:
+    """True for a lower-case snake_case name of at most 64 characters, the form of custom events."""
+    return len(name) <= 64 and _NAME.fullmatch(name) is not None
+
+
+def subject_kind(subject: str) -> str:
+    """The part before the slash: ``ticket``, ``pr``, ``agent``, ``run``; empty for an empty subject."""
+    return subject.partition("/")[0]
+
+
+def subject_number(subject: str) -> int:
+    """The number of ``ticket/7`` or ``pr/8``; 0 when there is none."""
+    tail = subject.partition("/")[2]
+    return int(tail) if tail.isascii() and tail.isdigit() else 0

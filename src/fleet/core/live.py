@@ -1,0 +1,108 @@
+"""Live state: what the forge says right now, in words that every room may use.
+
+Events are hints, live state is the truth. Rooms that are strangers to the forge (dispatch, control,
+runtime) ask through ``LiveState``; the daemon's wiring adapts a forge to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTicket:
+    """A ticket as it is now. ``title``, ``body`` and ``author`` are untrusted text, for briefs only."""
+
+    number: int
+    state: Literal["open", "closed"]
+    labels: frozenset[str]
+    title: str = ""
+    body: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePull:
+    """A pull request as it is now.
+
+    ``ticket`` is 0 when it belongs to none; ``head_sha`` is "" when its branch is gone. ``author`` is the
+    principal that opened it, such as ``agent:developer``. ``merged_head`` and ``merge_commit`` are "" until
+    it is merged. ``title`` and ``body`` are untrusted text, for briefs only.
+    """
+
+    number: int
+    state: Literal["open", "closed", "merged"]
+    ticket: int
+    head_ref: str
+    head_sha: str
+    base_ref: str
+    base_sha: str
+    labels: frozenset[str]
+    author: str
+    merged_head: str = ""
+    merge_commit: str = ""
+    title: str = ""
+    body: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Its name as a subject, such as ``pr/8``."""
+        return f"pr/{self.number}"
+
+    @property
+    def work_item(self) -> str:
+        """The ticket it belongs to, such as ``ticket/7``, else the pull request itself."""
+        return f"ticket/{self.ticket}" if self.ticket else self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCommit:
+    """Who is behind one commit, as e-mail addresses in lower case."""
+
+    sha: str
+    author_mail: str
+    committer_mail: str
+    coauthor_mails: tuple[str, ...] = ()
+
+    @property
+    def mails(self) -> frozenset[str]:
+        """Every address that stands behind this commit."""
+        return frozenset(mail for mail in (self.author_mail, self.committer_mail, *self.coauthor_mails) if mail)
+
+
+class LiveState(Protocol):
+    """What may be asked of the forge. Every question raises TemporaryError when it cannot be asked now."""
+
+    def ticket(self, number: int) -> LiveTicket | None:
+        """One ticket; None when there is no such ticket."""
+
+    def pull(self, number: int) -> LivePull | None:
+        """One pull request; None when there is no such pull request."""
+
+    def pull_for_ticket(self, ticket: int) -> LivePull | None:
+        """The open pull request of a ticket, if there is one."""
+
+    def commits(self, number: int) -> tuple[LiveCommit, ...]:
+        """Commits of a pull request that its base does not have; () when there is no such pull request."""
+
+    def changed_paths(self, number: int) -> tuple[str, ...]:
+        """Paths that differ between merge base and head, both names of a rename."""
+
+    def tickets(self) -> tuple[LiveTicket, ...]:
+        """All open tickets, and those closed lately."""
+
+    def pulls(self) -> tuple[LivePull, ...]:
+        """All open pull requests, and those closed or merged lately."""
+
+
+class LiveEffects(Protocol):
+    """The few repeatable effects that recovery needs: done twice they are done once."""
+
+    def set_labels(
+        self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str
+    ) -> None:
+        """Change the labels of a ticket or pull request in one step."""
+
+    def close_ticket(self, number: int) -> None:
+        """Close a ticket; harmless when it is closed."""

@@ -1,0 +1,42 @@
+"""Named points in the code that tests can wait for or crash at; nothing in normal running.
+
+The weakest place of this room: one module-level variable. It stays None outside ``fleet.testing``,
+which is the only importer that sets it; the cost of a point is one comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_handler: Callable[[str], None] | None = None
+
+# Every point that exists, with the promise that is at stake there. The crash ring visits them all.
+POINTS: dict[str, str] = {
+    "publish.before_commit": "an event that was not acknowledged may be lost, never half-written",
+    "publish.after_commit": "an event on record is routed once although its sender saw no answer",
+    "route.before_commit": "an unrouted event is routed after the restart",
+    "route.after_commit": "a routed event is not routed again",
+    "dispatch.claimed": "a claimed delivery is dispatched once after its lease is reclaimed",
+    "dispatch.after_commit": "a queued run is started once",
+    "start.claimed": "a run taken over by the runner is started once",
+    "start.prepared": "a clone made but not used is replaced, the run starts once",
+    "start.launched": "a session that exists is adopted, not doubled",
+    "finish.observed": "an exit that was seen but not recorded is recorded once",
+    "finish.after_commit": "a finished run stays finished",
+    "push.acted": "a pushed branch without its pull request is completed",
+    "merge.intended": "an intended merge is carried out once or not at all",
+    "merge.acted": "a merge done but not recorded is recorded, never repeated",
+    "merge.recorded": "a recorded merge is announced once",
+}
+
+
+def probe(name: str) -> None:
+    """Mark a named point; calls the test's handler when there is one."""
+    if _handler is not None:
+        _handler(name)
+
+
+def install(handler: Callable[[str], None] | None) -> None:
+    """Set or clear the handler. For ``fleet.testing`` only."""
+    global _handler  # noqa: PLW0603 - the one switch this module exists for
+    _handler = handler

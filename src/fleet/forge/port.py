@@ -1,0 +1,168 @@
+"""What a forge must do. Effects are repeatable: done twice they are done once, and they say which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMark:
+    """One application of a label; ``mark_id`` is new each time the label is put on."""
+
+    name: str
+    actor: str
+    mark_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An issue."""
+
+    number: int
+    title: str
+    body: str
+    state: Literal["open", "closed"]
+    author: str
+    labels: tuple[LabelMark, ...]
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A pull request. ``head_sha`` is the live head of its branch ("" when the branch is gone)."""
+
+    number: int
+    title: str
+    body: str
+    state: Literal["open", "closed", "merged"]
+    author: str
+    ticket: int  # 0 when it belongs to none
+    head_ref: str  # short branch name, such as fleet/7
+    base_ref: str
+    head_sha: str
+    base_sha: str
+    labels: tuple[LabelMark, ...]
+    merged_head: str
+    merge_commit: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A remark on a ticket or pull request."""
+
+    number: int
+    author: str
+    body: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFact:
+    """Who is behind a commit: author, committer and co-author trailers, as e-mail addresses in lower case."""
+
+    sha: str
+    author_email: str
+    committer_email: str
+    coauthor_emails: tuple[str, ...]
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything open (and what closed lately). ``complete`` False: absence means nothing."""
+
+    tickets: tuple[Ticket, ...]
+    pulls: tuple[Pull, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merge: the commit on the base branch, and whether it was already there."""
+
+    merge_commit: str
+    already: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BaseReport:
+    """What came of bringing base branch and checkout together: a fact for the journal, or nothing to say."""
+
+    kind: Literal["unchanged", "fetched", "diverged", "updated", "left_alone"]
+    detail: str
+    old: str = ""
+    new: str = ""
+
+
+class Forge(Protocol):
+    """A place where tickets and pull requests live. Raises TemporaryError when it cannot be asked now."""
+
+    name: str
+
+    def snapshot(self) -> Snapshot:
+        """Live state of all tickets and pull requests."""
+
+    def ticket(self, number: int) -> Ticket:
+        """One ticket. Raises NotFound FLT-FRG-001."""
+
+    def pull(self, number: int) -> Pull:
+        """One pull request. Raises NotFound FLT-FRG-002."""
+
+    def comments(self, number: int) -> tuple[Comment, ...]:
+        """Remarks, oldest first."""
+
+    def create_ticket(self, title: str, body: str, *, author: str, labels: tuple[str, ...] = ()) -> Ticket:
+        """Open a ticket."""
+
+    def set_labels(
+        self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str
+    ) -> tuple[str, ...]:
+        """Change labels in one step; returns the labels afterwards. A label already on keeps its mark."""
+
+    def comment(self, number: int, body: str, *, author: str, marker: str | None = None) -> None:
+        """Write a remark; the same marker writes it once."""
+
+    def close_ticket(self, number: int) -> None:
+        """Close a ticket; harmless when closed."""
+
+    def push(self, source: Path, sha: str, branch: str, *, expected_old: str) -> None:
+        """Bring commit ``sha`` from the repository at ``source`` and move ``branch`` to it.
+
+        ``expected_old`` is the branch's present commit ("" = must not exist). A branch already at ``sha`` is
+        success. Raises Conflict FLT-FRG-003 when the branch is elsewhere, Refused FLT-FRG-004 for a branch
+        outside ``fleet/``.
+        """
+
+    def open_pull(self, *, branch: str, title: str, body: str, author: str, ticket: int) -> Pull:
+        """Open a pull request for a pushed branch; an open one for that branch is returned as it is."""
+
+    def merge(self, number: int, *, head_sha: str, actor: str) -> Merged:
+        """Merge exactly ``head_sha`` into the base.
+
+        Raises Conflict FLT-FRG-005 when the head moved or the pull request is not open, Conflict FLT-FRG-006
+        when it does not merge cleanly (``message`` lists the paths). Repeating a merge finds the first one.
+        """
+
+    def branch_head(self, branch: str) -> str:
+        """Commit of a branch in the fleet's repository; "" when there is none."""
+
+    def commits(self, number: int) -> tuple[CommitFact, ...]:
+        """Commits of a pull request that the base does not have, newest first."""
+
+    def changed_paths(self, number: int) -> tuple[str, ...]:
+        """Paths that differ between merge base and head, both names of a rename."""
+
+    def diff(self, number: int, *, limit: int = 200_000) -> str:
+        """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""
+
+    def refresh(self) -> BaseReport:
+        """Fetch the person's new base commits, fast-forward only."""
+
+    def publish_base(self) -> BaseReport:
+        """Fast-forward the person's checkout (or its base branch) to the fleet's base, if that is harmless."""

@@ -1,0 +1,106 @@
+"""What a session runtime must do. A session is named by run and epoch, so every step can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything needed to start one session.
+
+    ``session`` is the findable name (run id and epoch). ``folder`` is the run folder of this epoch and
+    ``clone`` the working copy; ``bare`` the repository that receives the escrow. ``argv`` and ``env`` are the
+    agent's own, complete. ``allowance_seconds`` ends the run with reason ``allowance_kind``.
+    """
+
+    session: str
+    run_id: str
+    epoch: int
+    folder: Path
+    clone: Path
+    bare: Path
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    allowance_seconds: float
+    allowance_kind: Literal["timeout", "budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """How to find a session again after a restart: from the run's row alone."""
+
+    session: str
+    run_id: str
+    epoch: int
+    folder: Path
+
+
+ExitReason = Literal["exited", "timeout", "budget", "stopped", "hangup"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRecord:
+    """What the shim left behind. ``code`` is the agent's exit status (128 + n for signal n).
+
+    ``used_seconds`` is measured on the monotonic clock. ``escrow_ref`` / ``escrow_sha`` say where the work
+    was saved ("" with ``escrow_error`` when it could not be); ``survivors`` are pids that would not die.
+    """
+
+    code: int
+    reason: ExitReason
+    used_seconds: float
+    escrow_ref: str
+    escrow_sha: str
+    escrow_error: str
+    survivors: tuple[int, ...]
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at a session.
+
+    ``absent``: nothing of it exists. ``starting``: launched, the shim has not answered. ``running``: the shim
+    lives. ``exited``: its record is there. ``vanished``: the shim is gone without a record.
+    """
+
+    state: Literal["absent", "starting", "running", "exited", "vanished"]
+    shim_pid: int = 0
+    exit: ExitRecord | None = None
+
+
+class Runtime(Protocol):
+    """Where sessions live. Raises TemporaryError FLT-RTM-001 when it cannot be asked (never an empty answer)."""
+
+    name: str
+
+    def launch(self, launch: Launch) -> None:
+        """Start a session; a session of that name that exists already is left as it is. Returns once asked."""
+
+    def observe(self, ref: SessionRef) -> Observation:
+        """Look at one session, from its records and its processes; never raises for a missing one."""
+
+    def stop(self, ref: SessionRef, reason: str) -> None:
+        """Ask the session to freeze, save its work and end. Returns at once; harmless when it is gone."""
+
+    def sweep(self, ref: SessionRef) -> tuple[int, ...]:
+        """End every process that a vanished session left behind; returns the pids that would not die."""
+
+    def output(self, ref: SessionRef, *, lines: int = 200) -> str:
+        """What the session's terminal shows, or showed when it ended."""
+
+    def attach_argv(self, ref: SessionRef) -> tuple[str, ...]:
+        """The command a person runs to attach. Raises NotFound FLT-RTM-002 when there is nothing to attach to."""
+
+    def close(self, ref: SessionRef) -> None:
+        """Save the last screen and remove the ended session; harmless when it is gone."""
+
+    def server_pids(self) -> frozenset[int]:
+        """Pids of the runtime's own servers: whoever descends from them is no person."""
+
+    def watch(self, ref: SessionRef) -> None:
+        """Call the wake-up (given to the constructor) as soon as this session's shim ends."""

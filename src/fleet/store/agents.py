@@ -1,0 +1,63 @@
+"""Agents: who is a member and in which state. Rows come from the config; states from people (and the assessor)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleet.core.agent import AgentState
+from fleet.core.errors import NotFound
+from fleet.store.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """A member as the store knows it."""
+
+    name: str
+    role: str
+    state: AgentState
+    reason: str
+    updated_at: int
+
+
+def every(tx: Tx) -> list[AgentRow]:
+    """All agents by name, retired ones included."""
+    rows = tx.all("SELECT name, role, state, reason, updated_at FROM agents ORDER BY name")
+    return [AgentRow(row[0], row[1], AgentState(row[2]), row[3], row[4]) for row in rows]
+
+
+def get(tx: Tx, name: str) -> AgentRow:
+    """One agent. Raises NotFound FLT-AGT-001."""
+    for row in every(tx):
+        if row.name == name:
+            return row
+    raise NotFound("FLT-AGT-001", "no such agent", where=name, hint="fleet agent list shows the names")
+
+
+def put(tx: Tx, name: str, role: str, state: AgentState, reason: str = "") -> None:
+    """Make an agent known, or change its role and state."""
+    tx.run(
+        "INSERT INTO agents (name, role, state, reason, updated_at) VALUES (:name, :role, :state, :reason, :now)"
+        " ON CONFLICT (name) DO UPDATE SET role = excluded.role, state = excluded.state, reason = excluded.reason,"
+        " updated_at = excluded.updated_at",
+        name=name,
+        role=role,
+        state=str(state),
+        reason=reason,
+        now=tx.now,
+    )
+
+
+def move(tx: Tx, name: str, *, expected: AgentState, state: AgentState, reason: str) -> bool:
+    """Compare-and-set of the state; False when it was not as expected."""
+    return (
+        tx.run(
+            "UPDATE agents SET state = :state, reason = :reason, updated_at = :now WHERE name = :name AND state = :old",
+            name=name,
+            old=str(expected),
+            state=str(state),
+            reason=reason,
+            now=tx.now,
+        )
+        == 1
+    )

@@ -1,0 +1,227 @@
+"""The database handle: one writer thread that commits in groups, and readers that never write.
+
+A transaction is a plain function of a ``Tx``. ``write`` returns after COMMIT reached the disk. Each
+function of a group has its own savepoint, so one that raises takes nothing else down with it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fleet.core.clock import Clock, SystemClock
+from fleet.core.errors import FleetError, PermanentError, TimedOut
+from fleet.core.ids import make_id
+from fleet.store.dialect import Connection, Engine, Row
+
+T = TypeVar("T")
+
+GROUP_LIMIT = 256
+WRITE_TIMEOUT_SECONDS = 30.0
+
+
+class Tx:
+    """One transaction: the only way to the tables. ``now`` is microseconds, fixed for its duration."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        """Bind a connection; the clock is read once."""
+        self._connection = connection
+        self._clock = clock
+        self.now = clock.now()
+
+    def all(self, sql: str, **params: Any) -> list[Row]:
+        """Every row of a statement."""
+        return self._connection.rows(sql, params)
+
+    def one(self, sql: str, **params: Any) -> Row | None:
+        """The first row, or None."""
+        rows = self._connection.rows(sql, params)
+        return rows[0] if rows else None
+
+    def run(self, sql: str, **params: Any) -> int:
+        """Execute a statement and return how many rows it changed."""
+        return self._connection.run(sql, params)
+
+    def new_id(self, prefix: str) -> str:
+        """A fresh identifier that sorts by time."""
+        return make_id(prefix, self.now, self._clock.entropy(5))
+
+    def entropy(self, size: int) -> bytes:
+        """Random bytes fit for secrets and salts."""
+        return self._clock.entropy(size)
+
+
+@dataclass(slots=True)
+class _Job:
+    """One function waiting for the writer."""
+
+    fn: Callable[[Tx], Any]
+    future: Future[Any]
+
+
+class Database:
+    """A store opened for reading, and for writing unless ``read_only``."""
+
+    def __init__(self, engine: Engine, *, clock: Clock | None = None, read_only: bool = False) -> None:
+        """Take an engine (which knows the file and the dialect) and the clock of the process."""
+        self._engine = engine
+        self._clock = clock or SystemClock()
+        self._read_only = read_only
+        self._local = threading.local()
+        self._readers: list[Connection] = []
+        self._readers_lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._listeners: list[Callable[[], None]] = []
+        self._broken: FleetError | None = None
+        self._closed = False
+        self._writer: threading.Thread | None = None
+        if not read_only:
+            ready: Future[None] = Future()
+            self._writer = threading.Thread(target=self._serve, args=(ready,), name="fleet-writer", daemon=True)
+            self._writer.start()
+            ready.result()
+
+    @property
+    def path(self) -> Path:
+        """The file of an embedded store."""
+        return self._engine.path
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that stamps transactions."""
+        return self._clock
+
+    def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run ``fn`` on this thread's read connection, in one snapshot."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._engine.connect(read_only=True)
+            self._local.connection = connection
+            with self._readers_lock:
+                self._readers.append(connection)
+        connection.begin_read()
+        try:
+            return fn(Tx(connection, self._clock))
+        finally:
+            connection.rollback()
+
+    def write(self, fn: Callable[[Tx], T], *, timeout: float = WRITE_TIMEOUT_SECONDS) -> T:
+        """Run ``fn`` in a transaction and return its result once it is durable.
+
+        Raises what ``fn`` raised (nothing is kept then), or TimedOut FLT-STO-004: the outcome is unknown.
+        """
+        future = self.submit(fn)
+        try:
+            return future.result(timeout)
+        except TimeoutError as error:
+            if future.done():
+                raise
+            raise TimedOut(
+                "FLT-STO-004",
+                f"the store did not commit within {timeout:.0f} s",
+                where=str(self.path),
+                hint="The write may still happen; look before repeating it.",
+            ) from error
+
+    def submit(self, fn: Callable[[Tx], T]) -> Future[T]:
+        """Queue ``fn`` for the writer; the future resolves after COMMIT, on the writer's thread."""
+        if self._read_only or self._closed:
+            raise PermanentError("FLT-STO-005", "this store is open for reading only", where=str(self.path))
+        if self._broken is not None:
+            raise self._broken
+        future: Future[T] = Future()
+        self._jobs.put(_Job(fn, future))
+        return future
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` on the writer's thread after each commit that changed rows. It must be quick."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Finish what is queued, close every connection. Tolerates being called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._writer is not None:
+            self._jobs.put(None)
+            self._writer.join(WRITE_TIMEOUT_SECONDS)
+        with self._readers_lock:
+            for connection in self._readers:
+                connection.close()
+            self._readers.clear()
+
+    # -- the writer's thread -------------------------------------------------------------------
+
+    def _serve(self, ready: Future[None]) -> None:
+        try:
+            connection = self._engine.connect(read_only=False)
+        except FleetError as error:
+            ready.set_exception(error)
+            return
+        ready.set_result(None)
+        stop = False
+        while not stop:
+            first = self._jobs.get()
+            if first is None:
+                break
+            group = [first]
+            while len(group) < GROUP_LIMIT and not self._jobs.empty():
+                job = self._jobs.get()
+                if job is None:
+                    stop = True
+                    break
+                group.append(job)
+            self._commit_group(connection, group)
+        connection.close()
+
+    def _commit_group(self, connection: Connection, group: list[_Job]) -> None:
+        """Run every function of the group, commit once, then answer all of them."""
+        if self._broken is not None:
+            for job in group:
+                job.future.set_exception(self._broken)
+            return
+        results: list[tuple[_Job, Any, BaseException | None]] = []
+        before = connection.total_changes()
+        try:
+            connection.begin_write()
+            results.extend(self._run_one(connection, job) for job in group)
+            connection.commit()
+        except FleetError as error:
+            self._abandon(connection, group, error)
+            return
+        changed = connection.total_changes() != before
+        for job, value, failure in results:
+            if failure is None:
+                job.future.set_result(value)
+            else:
+                job.future.set_exception(failure)
+        if changed:
+            for listener in self._listeners:
+                listener()
+
+    def _run_one(self, connection: Connection, job: _Job) -> tuple[_Job, Any, BaseException | None]:
+        """One function inside its savepoint; its own failure rolls back only itself."""
+        connection.savepoint()
+        try:
+            value = job.fn(Tx(connection, self._clock))
+        except BaseException as error:
+            if self._engine.is_fatal(error):
+                raise
+            connection.rollback_savepoint()
+            return job, None, error
+        connection.release_savepoint()
+        return job, value, None
+
+    def _abandon(self, connection: Connection, group: list[_Job], error: FleetError) -> None:
+        """The group is not on disk: say so to everybody; a broken disk ends all further writing."""
+        connection.rollback()
+        if self._engine.is_fatal(error):
+            self._broken = error
+        for job in group:
+            if not job.future.done():
+                job.future.set_exception(error)

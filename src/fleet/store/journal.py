@@ -1,0 +1,231 @@
+"""The journal's statements: append with the seal, read back, erase a payload. Nobody updates or deletes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fleet.core.errors import IntegrityError, NotFound
+from fleet.core.journal import (
+    GENESIS,
+    SUMMARY_LIMIT,
+    Draft,
+    Entry,
+    Stream,
+    encode_payload,
+    entry_seal,
+    payload_seal,
+    sealed_columns,
+)
+from fleet.store.db import Tx
+from fleet.store.dialect import Row
+
+WRITER = "local"  # one chain on an embedded store
+
+_COLUMNS = (
+    "j.seq, j.id, j.writer, j.stream, j.type, j.kind, j.actor, j.subject, j.generation, j.work_item, j.agent,"
+    " j.run_id, j.cause_id, j.dedup_key, j.summary, j.at, j.payload_hash, j.prev_hash, j.hash, p.body"
+)
+_FROM = "FROM journal j LEFT JOIN journal_payloads p ON p.seq = j.seq"
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an entry stands; ``fresh`` is False when its dedup key was already on record."""
+
+    seq: int
+    id: str
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to read: every field narrows; empty means all. ``since`` is microseconds, ``after`` a seq."""
+
+    stream: str = ""
+    type: str = ""
+    agent: str = ""
+    subject: str = ""
+    work_item: str = ""
+    run_id: str = ""
+    since: int = 0
+    after: int = 0
+
+
+def append(tx: Tx, draft: Draft) -> Appended:
+    """Seal and write one entry. With a dedup key that is on record, nothing is written."""
+    if draft.dedup_key is not None:
+        known = tx.one("SELECT seq, id FROM journal WHERE dedup_key = :key", key=draft.dedup_key)
+        if known is not None:
+            return Appended(known[0], known[1], fresh=False)
+    body = encode_payload(draft.payload)
+    salt = tx.entropy(16)
+    last = tx.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
+    seq, prev_hash = (last[0] + 1, last[1]) if last else (1, GENESIS)
+    entry = Entry(
+        seq=seq,
+        id=tx.new_id("e"),
+        writer=WRITER,
+        stream=draft.stream,
+        type=draft.type,
+        kind=draft.kind,
+        actor=draft.actor,
+        subject=draft.subject,
+        generation=draft.generation,
+        work_item=draft.work_item,
+        agent=draft.agent,
+        run_id=draft.run_id,
+        cause_id=draft.cause_id,
+        dedup_key=draft.dedup_key,
+        summary=_one_line(draft.summary),
+        at=tx.now,
+        payload_hash=payload_seal(salt, body),
+        prev_hash=prev_hash,
+        hash="",
+    )
+    columns = sealed_columns(entry)
+    names = (
+        "seq", "id", "writer", "stream", "type", "kind", "actor", "subject", "generation", "work_item",
+        "agent", "run_id", "cause_id", "dedup_key", "summary", "at", "payload_hash",
+    )  # fmt: skip
+    tx.run(
+        "INSERT INTO journal (seq, id, writer, stream, type, kind, actor, subject, generation, work_item, agent,"
+        " run_id, cause_id, dedup_key, summary, at, payload_hash, prev_hash, hash) VALUES (:seq, :id, :writer,"
+        " :stream, :type, :kind, :actor, :subject, :generation, :work_item, :agent, :run_id, :cause_id,"
+        " :dedup_key, :summary, :at, :payload_hash, :prev_hash, :hash)",
+        **dict(zip(names, columns, strict=True)),
+        prev_hash=prev_hash,
+        hash=entry_seal(prev_hash, columns),
+    )
+    tx.run("INSERT INTO journal_payloads (seq, salt, body) VALUES (:seq, :salt, :body)", seq=seq, salt=salt, body=body)
+    return Appended(seq, entry.id, fresh=True)
+
+
+def _one_line(text: str) -> str:
+    """A summary is one printable line: control characters become spaces, the rest is cut at the limit."""
+    return "".join(char if char.isprintable() else " " for char in text)[:SUMMARY_LIMIT]
+
+
+def events_after(tx: Tx, position: int, limit: int = 200) -> list[Entry]:
+    """Fabric events past a cursor, in journal order."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} {_FROM} WHERE j.stream = 'event' AND j.seq > :position ORDER BY j.seq LIMIT :limit",
+        position=position,
+        limit=limit,
+    )
+    return [_entry(row) for row in rows]
+
+
+def get(tx: Tx, entry_id: str) -> Entry:
+    """One entry by id. Raises NotFound FLT-JRN-001."""
+    row = tx.one(f"SELECT {_COLUMNS} {_FROM} WHERE j.id = :id", id=entry_id)
+    if row is None:
+        raise NotFound("FLT-JRN-001", "no such journal entry", where=entry_id)
+    return _entry(row)
+
+
+def find_dedup(tx: Tx, key: str) -> Entry | None:
+    """The entry with this dedup key, when there is one."""
+    row = tx.one(f"SELECT {_COLUMNS} {_FROM} WHERE j.dedup_key = :key", key=key)
+    return _entry(row) if row else None
+
+
+def select(tx: Tx, wanted: Filter, *, limit: int = 500, newest: bool = False) -> list[Entry]:
+    """Entries that fit, in journal order; with ``newest`` the last ``limit`` of them.
+
+    ``agent`` fits entries about the agent as well as entries by it; ``subject`` and ``work_item``
+    given together mean either.
+    """
+    clauses, params = _where(wanted)
+    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+    order = "DESC" if newest else "ASC"
+    rows = tx.all(f"SELECT {_COLUMNS} {_FROM} {where} ORDER BY j.seq {order} LIMIT :limit", **params, limit=limit)
+    entries = [_entry(row) for row in rows]
+    return entries[::-1] if newest else entries
+
+
+def _where(wanted: Filter) -> tuple[list[str], dict[str, object]]:
+    """Clauses and parameters; every value travels as a parameter."""
+    both = bool(wanted.subject and wanted.work_item)
+    possible: list[tuple[bool, str, dict[str, object]]] = [
+        (bool(wanted.stream), "j.stream = :stream", {"stream": wanted.stream}),
+        (bool(wanted.type), "j.type = :type", {"type": wanted.type}),
+        (
+            bool(wanted.agent),
+            "(j.agent = :agent OR j.actor = :agent_actor)",
+            {"agent": wanted.agent, "agent_actor": f"agent:{wanted.agent}"},
+        ),
+        (both, "(j.subject = :either OR j.work_item = :item)", {"either": wanted.subject, "item": wanted.work_item}),
+        (bool(wanted.subject) and not both, "j.subject = :subject", {"subject": wanted.subject}),
+        (bool(wanted.work_item) and not both, "j.work_item = :item", {"item": wanted.work_item}),
+        (bool(wanted.run_id), "j.run_id = :run_id", {"run_id": wanted.run_id}),
+        (bool(wanted.since), "j.at >= :since", {"since": wanted.since}),
+        (bool(wanted.after), "j.seq > :after", {"after": wanted.after}),
+    ]
+    clauses: list[str] = []
+    params: dict[str, object] = {}
+    for applies, clause, values in possible:
+        if applies:
+            clauses.append(clause)
+            params.update(values)
+    return clauses, params
+
+
+def walk(tx: Tx, *, batch: int = 1000) -> Iterator[tuple[Entry, bytes | None, bytes | None]]:
+    """Every entry with its raw salt and body, in order, for verification."""
+    position = -(1 << 62)
+    while True:
+        rows = tx.all(
+            f"SELECT {_COLUMNS}, p.salt, p.seq {_FROM} WHERE j.seq > :position ORDER BY j.seq LIMIT :batch",
+            position=position,
+            batch=batch,
+        )
+        if not rows:
+            return
+        for row in rows:
+            yield _entry(row[:20], parse=False), row[20], row[19]
+        position = rows[-1][0]
+
+
+def erased_ids(tx: Tx) -> frozenset[str]:
+    """Ids of the entries whose payload was erased on record."""
+    rows = tx.all("SELECT cause_id FROM journal WHERE type = 'payload.erased' AND stream = 'decision'")
+    return frozenset(row[0] for row in rows)
+
+
+def erase_payload(tx: Tx, entry_id: str, actor: str, reason: str) -> Appended:
+    """Remove a payload for good and record that it was; the entry's proof stays valid."""
+    entry = get(tx, entry_id)
+    tx.run("UPDATE journal_payloads SET salt = NULL, body = NULL WHERE seq = :seq", seq=entry.seq)
+    return append(
+        tx,
+        Draft(
+            Stream.DECISION,
+            "payload.erased",
+            actor,
+            subject=entry.subject,
+            work_item=entry.work_item,
+            summary=f"erased the payload of {entry_id}: {reason}",
+            payload={"entry": entry_id, "seq": entry.seq, "reason": reason},
+            cause_id=entry_id,
+        ),
+    )
+
+
+def head(tx: Tx) -> tuple[int, str]:
+    """Sequence and hash of the last entry; ``(0, GENESIS)`` for an empty journal."""
+    row = tx.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
+    return (row[0], row[1]) if row else (0, GENESIS)
+
+
+def _entry(row: Row, *, parse: bool = True) -> Entry:
+    payload: dict[str, object] | None = None
+    if parse and row[19] is not None:
+        try:
+            payload = json.loads(row[19])
+        except ValueError as error:
+            raise IntegrityError(
+                "FLT-JRN-002", "a stored payload is not JSON", where=f"journal seq {row[0]}"
+            ) from error
+    return Entry(*[*row[:19], payload])

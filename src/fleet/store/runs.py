@@ -1,0 +1,203 @@
+"""Runs: one execution of one agent. Moves carry the epoch, so a stale runner changes nothing."""
+
+from __future__ import annotations
+
+from fleet.core.errors import NotFound
+from fleet.core.work import Run, RunState
+from fleet.store.db import Tx
+from fleet.store.dialect import Row
+
+_COLUMNS = (
+    "id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt, parent_run, state,"
+    " epoch, host, allowance_seconds, allowance_kind, used_seconds, cancel_reason, exit_code, outcome, escrow_ref,"
+    " escrow_sha, config_hash, queued_at, started_at, finished_at"
+)
+_LIVE = "('queued', 'starting', 'running')"
+
+
+def create(
+    tx: Tx,
+    *,
+    delivery_id: str,
+    event_id: str,
+    event_type: str,
+    agent: str,
+    role: str,
+    subject: str,
+    generation: str,
+    work_item: str,
+    attempt: int,
+    parent_run: str,
+    allowance_seconds: float,
+    allowance_kind: str,
+    config_hash: str,
+) -> str:
+    """Queue a run and return its id. Raises Conflict FLT-STO-003 when one is live for this agent and item."""
+    run_id = tx.new_id("r")
+    tx.run(
+        "INSERT INTO runs (id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt,"
+        " parent_run, state, allowance_seconds, allowance_kind, config_hash, queued_at) VALUES (:id, :delivery_id,"
+        " :event_id, :event_type, :agent, :role, :subject, :generation, :work_item, :attempt, :parent_run, 'queued',"
+        " :allowance_seconds, :allowance_kind, :config_hash, :now)",
+        id=run_id,
+        delivery_id=delivery_id,
+        event_id=event_id,
+        event_type=event_type,
+        agent=agent,
+        role=role,
+        subject=subject,
+        generation=generation,
+        work_item=work_item,
+        attempt=attempt,
+        parent_run=parent_run,
+        allowance_seconds=float(allowance_seconds),
+        allowance_kind=allowance_kind,
+        config_hash=config_hash,
+        now=tx.now,
+    )
+    return run_id
+
+
+def get(tx: Tx, run_id: str) -> Run:
+    """One run. Raises NotFound FLT-RUN-001."""
+    row = tx.one(f"SELECT {_COLUMNS} FROM runs WHERE id = :id", id=run_id)
+    if row is None:
+        raise NotFound("FLT-RUN-001", "no such run", where=run_id, hint="fleet ps --all lists them")
+    return _run(row)
+
+
+def live(tx: Tx) -> list[Run]:
+    """Queued, starting and running runs, oldest first."""
+    return [_run(row) for row in tx.all(f"SELECT {_COLUMNS} FROM runs WHERE state IN {_LIVE} ORDER BY queued_at, id")]
+
+
+def live_for(tx: Tx, agent: str, work_item: str) -> Run | None:
+    """The one live run of an agent on a work item."""
+    row = tx.one(
+        f"SELECT {_COLUMNS} FROM runs WHERE agent = :agent AND work_item = :item AND state IN {_LIVE}",
+        agent=agent,
+        item=work_item,
+    )
+    return _run(row) if row else None
+
+
+def for_work_item(tx: Tx, work_item: str) -> list[Run]:
+    """Every run on a ticket or lone pull request, oldest first."""
+    rows = tx.all(f"SELECT {_COLUMNS} FROM runs WHERE work_item = :item ORDER BY queued_at, id", item=work_item)
+    return [_run(row) for row in rows]
+
+
+def recent(tx: Tx, *, agent: str = "", limit: int = 100) -> list[Run]:
+    """The newest runs, newest first, of one agent or of all."""
+    clause = "WHERE agent = :agent" if agent else ""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM runs {clause} ORDER BY queued_at DESC, id DESC LIMIT :limit",
+        **({"agent": agent} if agent else {}),
+        limit=limit,
+    )
+    return [_run(row) for row in rows]
+
+
+def finished_without_result(tx: Tx, *, limit: int = 200) -> list[Run]:
+    """Unsuccessful runs nobody has dealt with yet: no ``work_returned`` and no dead letter names them."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM runs r WHERE state IN ('failed', 'timed_out', 'over_budget', 'cancelled', 'lost')"
+        " AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.dedup_key = 'returned:' || r.id)"
+        " ORDER BY finished_at LIMIT :limit",
+        limit=limit,
+    )
+    return [_run(row) for row in rows]
+
+
+def take(tx: Tx, run_id: str, *, epoch: int, host: str) -> int | None:
+    """Take a queued (or abandoned starting) run at ``epoch``; the new epoch, or None when somebody was first."""
+    changed = tx.run(
+        "UPDATE runs SET state = 'starting', epoch = epoch + 1, host = :host"
+        " WHERE id = :id AND epoch = :epoch AND state IN ('queued', 'starting')",
+        id=run_id,
+        epoch=epoch,
+        host=host,
+    )
+    return epoch + 1 if changed else None
+
+
+def mark_running(tx: Tx, run_id: str, *, epoch: int) -> bool:
+    """The session answered."""
+    return (
+        tx.run(
+            "UPDATE runs SET state = 'running', started_at = :now"
+            " WHERE id = :id AND epoch = :epoch AND state = 'starting'",
+            id=run_id,
+            epoch=epoch,
+            now=tx.now,
+        )
+        == 1
+    )
+
+
+def finish(
+    tx: Tx,
+    run_id: str,
+    *,
+    epoch: int,
+    state: RunState,
+    used_seconds: float,
+    exit_code: int | None,
+    outcome: str,
+    escrow_ref: str = "",
+    escrow_sha: str = "",
+) -> bool:
+    """End a live run; False when it already ended or another epoch owns it."""
+    return (
+        tx.run(
+            "UPDATE runs SET state = :state, used_seconds = :used, exit_code = :exit_code, outcome = :outcome,"
+            " escrow_ref = :escrow_ref, escrow_sha = :escrow_sha, finished_at = :now"
+            f" WHERE id = :id AND epoch = :epoch AND state IN {_LIVE}",
+            id=run_id,
+            epoch=epoch,
+            state=str(state),
+            used=float(used_seconds),
+            exit_code=exit_code,
+            outcome=outcome,
+            escrow_ref=escrow_ref,
+            escrow_sha=escrow_sha,
+            now=tx.now,
+        )
+        == 1
+    )
+
+
+def ask_cancel(tx: Tx, run_id: str, reason: str) -> bool:
+    """Ask the runner to end a live run; False when it is not live or was asked before."""
+    return (
+        tx.run(
+            f"UPDATE runs SET cancel_reason = :reason WHERE id = :id AND cancel_reason = '' AND state IN {_LIVE}",
+            id=run_id,
+            reason=reason,
+        )
+        == 1
+    )
+
+
+def spent_seconds(tx: Tx, agent: str) -> float:
+    """Seconds used by an agent's finished runs, ever."""
+    row = tx.one("SELECT coalesce(sum(used_seconds), 0.0) FROM runs WHERE agent = :agent", agent=agent)
+    return float(row[0]) if row else 0.0
+
+
+def reserved_seconds(tx: Tx, agent: str) -> float:
+    """Seconds promised to an agent's live runs."""
+    row = tx.one(
+        f"SELECT coalesce(sum(allowance_seconds), 0.0) FROM runs WHERE agent = :agent AND state IN {_LIVE}", agent=agent
+    )
+    return float(row[0]) if row else 0.0
+
+
+def totals(tx: Tx) -> dict[str, tuple[int, float]]:
+    """Per agent: how many runs, and the seconds used."""
+    rows = tx.all("SELECT agent, count(*), coalesce(sum(used_seconds), 0.0) FROM runs GROUP BY agent")
+    return {agent: (int(number), float(seconds)) for agent, number, seconds in rows}
+
+
+def _run(row: Row) -> Run:
+    return Run(*[*row[:11], RunState(row[11]), *row[12:]])
