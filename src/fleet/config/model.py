@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=64)]
-Label = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[\x21-\x7e]+( [\x21-\x7e]+)*$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+EVENT_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+LABEL_PATTERN = r"^[\x21-\x7e]+( [\x21-\x7e]+)*$"
+BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
+_SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overflow
+
+
+def _one_or_many(value: object) -> object:
+    """A single event name means a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+EventName = Annotated[str, Field(pattern=EVENT_PATTERN, max_length=64)]
+EventNames = Annotated[
+    tuple[EventName, ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=EventName | tuple[EventName, ...]),
+    Field(max_length=100),
+]
+Label = Annotated[str, Field(min_length=1, max_length=50, pattern=LABEL_PATTERN)]
+Seconds = Annotated[int, Field(gt=0, le=_SECONDS_LIMIT)]
 
 
 class _Model(BaseModel):
@@ -19,21 +37,21 @@ class AgentConfig(_Model):
     """One member of the fleet."""
 
     name: Name = Field(description="Unique name; also the prompt and playbook file name.")
-    role: Name = Field(description="A role of the catalogue (fleet role list); fixes what the agent may do.")
+    role: Name = Field(description="A role of the catalogue; fixes what the agent may do.")
     department: str = Field(default="", max_length=63, description="Where the agent stands in the organisation.")
     reports_to: str = Field(default="", max_length=63, description="Name of the agent this one reports to.")
     vendor: Literal["scripted"] = Field(default="scripted", description="Which program plays the agent.")
     model: str = Field(default="", max_length=100, description="Model name handed to the vendor; empty = its default.")
     enabled: bool = Field(default=True, description="False: known, but never started.")
-    subscribes_to: tuple[EventName, ...] = Field(default=(), description="Events that start this agent.")
-    publishes: tuple[EventName, ...] = Field(
+    subscribes_to: EventNames = Field(default=(), description="Events that start this agent; one name or a list.")
+    publishes: EventNames = Field(
         default=(), description="Custom events this agent may publish, beside those of its role."
     )
     may_start: tuple[Name, ...] = Field(default=(), description="Agents that this agent may start by hand.")
-    budget_seconds: Annotated[int, Field(gt=0)] | None = Field(
+    budget_seconds: Seconds | None = Field(
         default=None, description="Cumulative run time of this agent in seconds, enforced; none = unlimited."
     )
-    timeout_seconds: Annotated[int, Field(gt=0)] = Field(default=3600, description="Limit of one run, in seconds.")
+    timeout_seconds: Seconds = Field(default=3600, description="Limit of one run, in seconds.")
     max_concurrent: Annotated[int, Field(gt=0, le=100)] = Field(
         default=1, description="How many runs of this agent may live at once."
     )
@@ -60,7 +78,7 @@ class FleetConfig(_Model):
     repo: str = Field(default="", max_length=200, description="Name shown for the repository, such as acme/shop.")
     owner: str = Field(default="", max_length=100, description="The person responsible for this fleet.")
     forge: Literal["local"] = Field(default="local", description="Where tickets and pull requests live.")
-    base: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$", description="The base branch.")
+    base: str = Field(default="main", pattern=BRANCH_PATTERN, description="The base branch.")
     required_label: Label | None = Field(
         default=None, description="A label a ticket needs beside `ready` to enter the chain."
     )
@@ -77,7 +95,7 @@ class FleetConfig(_Model):
         description="Changes below these paths need a person's approval at that head.",
     )
     retry: RetryConfig = Field(default_factory=RetryConfig, description="Bounds on repeated attempts.")
-    agents: tuple[AgentConfig, ...] = Field(min_length=1, description="The members of the fleet.")
+    agents: tuple[AgentConfig, ...] = Field(min_length=1, max_length=1000, description="The members of the fleet.")
 
     def agent(self, name: str) -> AgentConfig | None:
         """The member of this name, or None."""

@@ -99,9 +99,7 @@ class LiveState(Protocol):
 class LiveEffects(Protocol):
     """The few repeatable effects that recovery needs: done twice they are done once."""
 
-    def set_labels(
-        self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str
-    ) -> None:
+    def set_labels(self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str) -> None:
         """Change the labels of a ticket or pull request in one step."""
 
     def close_ticket(self, number: int) -> None:

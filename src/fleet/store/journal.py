@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fleet.core.errors import IntegrityError, NotFound
+from fleet.core.errors import IntegrityError, NotFound, UsageError
+from fleet.core.event import BUILTIN, is_event_name
 from fleet.core.journal import (
     GENESIS,
     SUMMARY_LIMIT,
@@ -54,7 +55,12 @@ class Filter:
 
 
 def append(tx: Tx, draft: Draft) -> Appended:
-    """Seal and write one entry. With a dedup key that is on record, nothing is written."""
+    """Seal and write one entry. With a dedup key that is on record, nothing is written.
+
+    Raises UsageError FLT-JRN-003 for a type that is neither in the registry nor a custom event's name.
+    """
+    if draft.type not in BUILTIN and not (draft.stream is Stream.EVENT and is_event_name(draft.type)):
+        raise UsageError("FLT-JRN-003", "this type is not in the registry of core.event", where=draft.type)
     if draft.dedup_key is not None:
         known = tx.one("SELECT seq, id FROM journal WHERE dedup_key = :key", key=draft.dedup_key)
         if known is not None:

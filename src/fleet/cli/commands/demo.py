@@ -1,0 +1,113 @@
+"""``fleet demo``: watch a ticket become a merged branch, in a throw-away folder."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from fleet.cli import checkup
+from fleet.cli.demo import view
+from fleet.cli.demo.play import Outcome, Teller, play
+from fleet.cli.demo.stage import Stage, build
+from fleet.cli.door import Door
+from fleet.cli.output import error_line, error_text, json_line, visible
+from fleet.cli.remote import Local, style_of, wants_json
+from fleet.cli.words import pass_door
+from fleet.core.errors import FleetError, PermanentError
+
+
+@click.command(cls=Local)
+@click.option("--keep", is_flag=True, help="Keep the folder and say how to look around in it.")
+@click.pass_context
+@pass_door
+def demo(door: Door, ctx: click.Context, keep: bool) -> int:
+    """Watch a ticket become a merged branch.
+
+    Makes a throw-away git repository with a small program and a failing test, starts a real fleet of scripted agents
+    in it, and shows how they mend it. No account, no network, nothing outside that folder.
+    """
+    door.people_only("run the demo")
+    _fit(door)
+    signal.signal(signal.SIGTERM, _interrupt)
+    stage = build(door.env)
+    if not wants_json(ctx):
+        sys.stdout.write(f"fleet demo in {visible(stage.folder)}\n")
+    gone = False
+    try:
+        with _teller(ctx) as teller:
+            outcome = play(stage, teller, door.clock)
+        gone = _end(stage, remove=outcome.ok and not keep)
+    except FleetError as error:
+        _end(stage, remove=False)
+        return _failed(ctx, stage, error)
+    except KeyboardInterrupt:
+        _end(stage, remove=not keep)
+        raise
+    return _report(ctx, stage, outcome, gone=gone)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A polite kill cleans up like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _fit(door: Door) -> None:
+    """Refuse at once on a machine that lacks something. Raises PermanentError FLT-CLI-019."""
+    for finding in checkup.machine(door.env):
+        if finding.state == "wrong":
+            raise PermanentError("FLT-CLI-019", f"{finding.name}: {finding.found}", hint=finding.advice)
+
+
+@contextmanager
+def _teller(ctx: click.Context) -> Iterator[Teller]:
+    """Silence for --json, a screen on a terminal, lines everywhere else. rich is loaded for the screen only."""
+    if wants_json(ctx):
+        yield view.Silence()
+    elif sys.stdout.isatty() and ctx.find_object(Door).env.get("TERM") != "dumb":  # type: ignore[union-attr]
+        with importlib.import_module("fleet.cli.demo.live").Screen(colour=style_of(ctx).colour) as screen:
+            yield screen
+    else:
+        yield view.Lines(style_of(ctx))
+
+
+def _end(stage: Stage, *, remove: bool) -> bool:
+    """Take the fleet down, then the folder if wanted; True when the folder is gone. A fleet that stays keeps it."""
+    try:
+        stage.fleet("down")
+    except FleetError as error:
+        sys.stderr.write(error_text(error))
+        return False
+    if remove:
+        stage.remove()
+    return remove
+
+
+def _report(ctx: click.Context, stage: Stage, outcome: Outcome, *, gone: bool) -> int:
+    if wants_json(ctx):
+        sys.stdout.write(json_line(view.facts(outcome, None if gone else str(stage.repo))))
+        return 0 if outcome.ok else 1
+    sys.stdout.write(view.summary(outcome, style_of(ctx)))
+    if not outcome.ok:
+        sys.stderr.write("fleet: the demo did not come out as promised [FLT-CLI-021]\n")
+    if gone:
+        sys.stdout.write("The fleet is down and the folder is gone; keep it with: fleet demo --keep\n")
+    else:
+        sys.stdout.write(view.how_to_look(stage, outcome.chain.pr))
+    return 0 if outcome.ok else 1
+
+
+def _failed(ctx: click.Context, stage: Stage, error: FleetError) -> int:
+    """Say what happened and where everything lies."""
+    if wants_json(ctx):
+        sys.stdout.write(error_line(error))
+        sys.stderr.write(f"fleet: the folder is kept: {visible(stage.folder)}\n")
+        return 1
+    sys.stderr.write(error_text(error))
+    sys.stdout.write(view.how_to_look(stage, 0))
+    return 1

@@ -1,0 +1,162 @@
+"""``fleet up``, ``fleet down`` and ``fleet watcher``: the daemon's life."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fleet.cli import starting
+from fleet.cli.commands.doctor import MODE_MEANS
+from fleet.cli.door import Door
+from fleet.cli.output import Style, json_line, visible
+from fleet.cli.remote import Local, style_of, wants_json
+from fleet.cli.starting import Started, Stopped
+from fleet.cli.words import pass_door
+from fleet.daemon import supervisor
+
+
+@click.command(cls=Local)
+@click.pass_context
+@pass_door
+def up(door: Door, ctx: click.Context) -> None:
+    """Start the fleet of this repository in the background, under a supervisor that restarts the daemon."""
+    door.people_only("start a fleet")
+    started = starting.start(door, supervised=True)
+    _warn(started)
+    if wants_json(ctx):
+        sys.stdout.write(json_line({"ok": True, **_facts(started)}))
+        return
+    sys.stdout.write(_welcome(started, style_of(ctx)))
+
+
+def _warn(started: Started) -> None:
+    sys.stderr.write("".join(f"warning: {visible(warning)}\n" for warning in started.loaded.warnings))
+
+
+def _facts(started: Started) -> dict[str, object]:
+    config = started.loaded.config
+    return {
+        "fleet": started.paths.fleet_id,
+        "pid": started.pid,
+        "supervised": started.supervised,
+        "state": str(started.paths.state),
+        "socket": str(started.paths.socket),
+        "mode": started.mode,
+        "agents": [agent.name for agent in config.agents if agent.enabled],
+        "agents_may_merge": started.mode != "shared-uid" or config.allow_shared_uid_merge,
+        "config_hash": started.loaded.digest,
+        "warnings": list(started.loaded.warnings),
+    }
+
+
+def _welcome(started: Started, style: Style) -> str:
+    config = started.loaded.config
+    agents = ", ".join(agent.name for agent in config.agents if agent.enabled) or "none is enabled"
+    if config.allow_shared_uid_merge:
+        merges = (
+            f"by agents, as the configuration allows: {visible(config.shared_uid_merge_reason) or 'no reason given'}"
+        )
+    else:
+        merges = "wait for a person: fleet pr merge N (allow_shared_uid_merge is false)"
+    rows = (
+        ("agents", agents),
+        ("state", visible(started.paths.state)),
+        ("mode", f"{started.mode}: {MODE_MEANS} (fleet doctor)"),
+        ("merges", merges),
+        ("next", 'fleet ticket create "…" --label ready, then fleet log -f'),
+    )
+    pid = f"pid {started.pid}{', supervised' if started.supervised else ''}"
+    head = f"{style.paint(f'{started.paths.fleet_id} is up', 'green')} ({pid})\n"
+    return head + "".join(f"  {name:<7} {text}\n" for name, text in rows)
+
+
+@click.command(cls=Local)
+@click.option("--keep-runs", is_flag=True, help="Leave the agents working; the next fleet up takes them over.")
+@click.pass_context
+@pass_door
+def down(door: Door, ctx: click.Context, keep_runs: bool) -> None:
+    """Stop the fleet of this repository. Work under way is saved and offered again after the next fleet up."""
+    door.people_only("stop a fleet")
+    _stop(door, ctx, keep_runs=keep_runs)
+
+
+def _stop(door: Door, ctx: click.Context, *, keep_runs: bool) -> None:
+    stopped = starting.stop(door, keep_runs=keep_runs)
+    if wants_json(ctx):
+        facts = {"ran": stopped.ran, "stopped_runs": list(stopped.asked), "live_runs": list(stopped.left)}
+        sys.stdout.write(json_line({"ok": True, **facts}))
+        return
+    sys.stdout.write(_goodbye(stopped))
+
+
+def _goodbye(stopped: Stopped) -> str:
+    if not stopped.ran:
+        return "no daemon was running\n"
+    text = "the fleet is down\n"
+    if stopped.asked:
+        text += f"  {len(stopped.asked)} runs were stopped, their work is saved and comes back\n"
+    if stopped.left:
+        text += f"  {len(stopped.left)} runs go on by themselves: {', '.join(map(visible, stopped.left))}\n"
+    return text
+
+
+@click.group()
+def watcher() -> None:
+    """Start, stop or look at the daemon."""
+
+
+@watcher.command("start", cls=Local)
+@click.option("--supervised", is_flag=True, help="Under a supervisor that restarts the daemon (never agents).")
+@click.option("--foreground", is_flag=True, help="Stay in the foreground, for systemd and the like.")
+@click.pass_context
+@pass_door
+def start(door: Door, ctx: click.Context, supervised: bool, foreground: bool) -> int:
+    """Start the daemon; fleet up does the same with --supervised."""
+    door.people_only("start a fleet")
+    if foreground:
+        return supervisor.run_foreground(door.paths(), supervised=supervised, program=starting.PROGRAM)
+    started = starting.start(door, supervised=supervised)
+    _warn(started)
+    how = "supervised" if supervised else "without a supervisor"
+    text = f"the daemon of {started.paths.fleet_id} runs (pid {started.pid}, {how})\n"
+    sys.stdout.write(json_line({"ok": True, **_facts(started)}) if wants_json(ctx) else text)
+    return 0
+
+
+@watcher.command("stop", cls=Local)
+@click.pass_context
+@pass_door
+def stop(door: Door, ctx: click.Context) -> None:
+    """Stop the daemon and leave the agents working; the next start takes them over."""
+    door.people_only("stop a fleet")
+    _stop(door, ctx, keep_runs=True)
+
+
+@watcher.command("status", cls=Local)
+@click.pass_context
+@pass_door
+def status(door: Door, ctx: click.Context) -> None:
+    """Say whether the daemon runs, and how its services do. Exit 0 either way."""
+    facts = starting.state_of(door)
+    if wants_json(ctx):
+        sys.stdout.write(json_line({"ok": True, **facts}))
+        return
+    sys.stdout.write(_state_text(facts, style_of(ctx)))
+
+
+def _state_text(facts: dict[str, object], style: Style) -> str:
+    if not facts["running"]:
+        return "no daemon runs here; start it: fleet up\n"
+    how = "supervised" if facts["supervised"] else "without a supervisor"
+    text = f"{style.paint('running', 'green')}, pid {facts['pid']}, {how}\n"
+    if not facts.get("answers"):
+        return text + style.paint("it does not answer\n", "red")
+    services = facts["services"]
+    assert isinstance(services, list)
+    for service in services:
+        trouble = "" if service["alive"] else style.paint(" has ended", "red")
+        if service["last_error"]:
+            trouble += f" {service['failures']} failures in a row, the last: {visible(service['last_error'])}"
+        text += f"  {visible(service['name']):<12} {service['ticks']} ticks{trouble}\n"
+    return text

@@ -1,0 +1,66 @@
+"""``fleet status``, ``fleet ps`` and ``fleet why``: what is going on, and why."""
+
+from __future__ import annotations
+
+import click
+
+from fleet.cli.commands.agent import agents_text
+from fleet.cli.output import Style, visible
+from fleet.cli.remote import Call, Remote, Result
+from fleet.cli.rows import runs_text
+
+
+def _ps(result: Result, style: Style) -> str:
+    return runs_text(result["runs"], style)
+
+
+@click.command(cls=Remote, show=_ps)
+@click.option("--all", "all_", is_flag=True, help="Ended runs too.")
+def ps(all_: bool) -> Call:
+    """List runs."""
+    return Call("ps", {"all": all_})
+
+
+def _why(result: Result, style: Style) -> str:
+    lines = "".join(f"  {visible(line)}\n" for line in result["lines"]) or "  nothing is on record\n"
+    return f"{style.paint(visible(result['title']), 'bold')}\n{lines}"
+
+
+@click.command(cls=Remote, show=_why)
+@click.argument("ref")
+def why(ref: str) -> Call:
+    """Tell why something started, waited or was refused.
+
+    REF is a run's id, ticket/7, pr/8 (or 8), or an agent's name.
+    """
+    return Call("why", {"ref": ref})
+
+
+def _status(result: Result, style: Style) -> str:
+    daemon = result["daemon"]
+    where = f"daemon {daemon['pid']}{', supervised' if daemon['supervised'] else ''}" if daemon["pid"] else "no daemon"
+    text = f"{style.paint(visible(result['fleet']), 'bold')}  {where}, {result['mode']}\n"
+    if daemon["paused"]:
+        text += style.paint("nothing new is started: the fleet is going down\n", "yellow")
+    failing = [service for service in daemon["services"] if service["failures"] or not service["alive"]]
+    text += "".join(f"service {visible(item['name'])}: {visible(item['last_error'])}\n" for item in failing)
+    text += f"\n{agents_text(result['agents'], style)}\n{runs_text(result['runs'], style)}"
+    if result["held"]:
+        text += f"\n{style.paint('waiting', 'yellow')}\n"
+        text += "".join(
+            f"  {visible(item['agent'])} on {visible(item['subject'])}: {visible(item['reason'])}\n"
+            for item in result["held"]
+        )
+    if result["dead_letters"]:
+        text += f"\n{style.paint('needs a person', 'red')}\n"
+        text += "".join(
+            f"  {visible(item['subject'])}: {visible(item['summary'])}\n" for item in result["dead_letters"]
+        )
+    waiting = sum(result["deliveries"].get(state, 0) for state in ("pending", "claimed"))
+    return text + f"\njournal: {result['journal']['entries']} entries; {waiting} deliveries to look at\n"
+
+
+@click.command(cls=Remote, show=_status)
+def status() -> Call:
+    """Say how the fleet is doing: agents, live runs, what waits and what needs a person."""
+    return Call("status", {})

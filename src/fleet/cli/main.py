@@ -1,0 +1,137 @@
+"""The full way: every command, loaded when it is called, and every error as one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from types import TracebackType
+from typing import Any, ClassVar
+
+import click
+
+from fleet import __version__
+from fleet.cli.door import Door
+from fleet.cli.output import report
+from fleet.core.errors import FleetError, UsageError
+
+_HERE = "fleet.cli.commands."
+
+# name -> (section, module, attribute, one line of help). The line stands here so that help loads nothing; a test
+# compares it with the command's own.
+COMMANDS: dict[str, tuple[str, str, str, str]] = {
+    "init": ("Start", "setup", "init", "Write .fleet/config.yaml, prompts and playbooks."),
+    "up": ("Start", "lifecycle", "up", "Start the fleet of this repository."),
+    "down": ("Start", "lifecycle", "down", "Stop the fleet; work under way is saved and comes back."),
+    "demo": ("Start", "demo", "demo", "Watch a ticket become a merged branch, in a throw-away folder."),
+    "watcher": ("Start", "lifecycle", "watcher", "Start, stop or look at the daemon."),
+    "ticket": ("Work", "ticket", "ticket", "Create, list, show and label tickets."),
+    "pr": ("Work", "pr", "pr", "Open, list, show, review and merge pull requests."),
+    "release": ("Work", "pr", "release", "Ask whether a pull request may be merged."),
+    "agent": ("Work", "agent", "agent", "List, start, stop and watch agents."),
+    "fabric": ("Work", "fabric", "fabric", "Publish events and read their history."),
+    "status": ("Look", "look", "status", "Say how the fleet is doing."),
+    "ps": ("Look", "look", "ps", "List runs."),
+    "log": ("Look", "log", "log", "Print the journal."),
+    "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),
+    "audit": ("Look", "audit", "audit", "Verify the journal, or erase a payload from it."),
+    "config": ("Check", "config", "config", "Check the configuration, or print its schema."),
+    "doctor": ("Check", "doctor", "doctor", "Check this machine and say what protects you, and what does not."),
+    "version": ("Check", "about", "version", "Print the version."),
+    "help": ("Check", "about", "help_", "Explain a command, the exit codes or an error code."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and loads one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every name, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        _, module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(_HERE + module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; an unknown name is compared with all names."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=list(COMMANDS), ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands by section, from the table."""
+        for section in dict.fromkeys(row[0] for row in COMMANDS.values()):
+            with formatter.section(section):
+                formatter.write_dl([(name, row[3]) for name, row in COMMANDS.items() if row[0] == section])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,
+)
+@click.version_option(__version__, message="fleet %(version)s")
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """Run AI coding agents as one governed system.
+
+    Every command takes --json. Data goes to standard output, talk to standard error.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def run(words: list[str]) -> int:
+    """Run one command line without the program's name; print every error; return the exit code."""
+    as_json = "--json" in words
+    sys.excepthook = _InternalError.explain if "FLEET_DEBUG" not in os.environ else sys.__excepthook__
+    _InternalError.as_json = as_json
+    try:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        door = Door(dict(os.environ), os.getcwd())
+        return int(root.main(args=words, prog_name="fleet", standalone_mode=False, obj=door) or 0)
+    except FleetError as error:
+        return report(error, as_json=as_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        if not as_json:
+            sys.stderr.write(error.format_message() + "\n")
+            return error.exit_code
+        return report(UsageError("FLT-CLI-010", "a command is missing"), as_json=True)
+    except click.ClickException as error:
+        return report(usage(error), as_json=as_json)
+    except click.Abort:
+        return 130
+    except FileNotFoundError as error:
+        return report(FleetError("FLT-CLI-011", f"{error.strerror}: {error.filename}"), as_json=as_json)
+
+
+def usage(error: click.ClickException) -> UsageError:
+    """A complaint of the option parser as one of ours."""
+    ctx = getattr(error, "ctx", None)
+    hint = f"See: {ctx.command_path} --help" if ctx else ""
+    return UsageError("FLT-CLI-010", error.format_message(), hint=hint)
+
+
+class _InternalError:
+    """What a person sees of a bug: one line with its place. FLEET_DEBUG=1 shows the traceback instead."""
+
+    as_json: ClassVar[bool] = False
+
+    @classmethod
+    def explain(cls, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> Any:
+        """Stand in for Python's own report of an uncaught error."""
+        frames = traceback.extract_tb(trace)
+        place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+        text = f"internal error: {kind.__name__}: {error}"
+        report(
+            FleetError("FLT-CLI-012", text, where=place, hint="This is a bug. FLEET_DEBUG=1 shows where it happened."),
+            as_json=cls.as_json,
+        )

@@ -1,0 +1,110 @@
+"""How records look in lines for people: journal entries, runs, pull requests, remarks, the merge gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fleet.cli.output import Style, duration, moment, table, visible
+
+Row = Mapping[str, Any]
+
+_MARKS = {"event": ("*", "cyan"), "decision": ("=", "yellow"), "activity": (".", "dim")}
+_VERDICTS = {
+    "approve": ("approved", "green"),
+    "request_changes": ("wants changes", "red"),
+    "waived": ("waived", "yellow"),
+}
+_GATE = {"allow": ("✓", "green"), "hold": ("!", "yellow"), "deny": ("✗", "red")}
+
+
+def entry_text(entry: Row, style: Style) -> str:
+    """One journal entry on one line: number, time, stream, type, subject, who, and what was said."""
+    mark, colour = _MARKS.get(str(entry["stream"]), ("?", "dim"))
+    kind = style.paint(visible(entry["type"]).ljust(22), colour)
+    about = (visible(entry["subject"]) or "-").ljust(10)
+    said = f"{visible(entry['actor'])}: {visible(entry['summary'])}" if entry["summary"] else visible(entry["actor"])
+    return f"{entry['seq']:>5} {moment(entry['at'])} {style.paint(mark, colour)} {kind} {about} {said}\n"
+
+
+def entries_text(entries: Iterable[Row], style: Style) -> str:
+    """Journal entries, one a line."""
+    return "".join(entry_text(entry, style) for entry in entries) or "no entries\n"
+
+
+def runs_text(runs: Iterable[Row], style: Style) -> str:
+    """Runs as a table."""
+    rows = [
+        (
+            run["id"],
+            run["agent"],
+            run["state"],
+            run["subject"],
+            run["event_type"],
+            run["attempt"],
+            duration(run["seconds"]),
+            f"stopping: {run['stopping']}" if run["stopping"] else run["outcome"] or "",
+        )
+        for run in runs
+    ]
+    headings = ("RUN", "AGENT", "STATE", "SUBJECT", "EVENT", "TRY", "TIME", "OUTCOME")
+    return table(headings, rows, style) if rows else "no runs\n"
+
+
+def labels_text(item: Row) -> str:
+    """The labels of a ticket or pull request, in brackets; nothing when there are none."""
+    return f"[{', '.join(map(visible, item['labels']))}] " if item["labels"] else ""
+
+
+def pulls_text(pulls: Iterable[Row], style: Style) -> str:
+    """Pull requests as a table."""
+    rows = [
+        (
+            pull["number"],
+            pull["state"],
+            ", ".join(pull["labels"]) or "-",
+            f"ticket/{pull['ticket']}" if pull["ticket"] else "-",
+            pull["branch"],
+            pull["head"][:10],
+            pull["author"],
+            pull["title"],
+        )
+        for pull in pulls
+    ]
+    headings = ("PR", "STATE", "LABELS", "FOR", "BRANCH", "HEAD", "AUTHOR", "TITLE")
+    return table(headings, rows, style) if rows else "no pull requests\n"
+
+
+def comments_text(comments: Iterable[Row], style: Style) -> str:
+    """Remarks, each under who wrote it and when."""
+    return "".join(
+        f"\n{style.paint(visible(item['author']), 'bold')}, {moment(item['at'])}\n{_quoted(item['body'])}"
+        for item in comments
+    )
+
+
+def reviews_text(reviews: Iterable[Row], style: Style) -> str:
+    """Verdicts and waivers; one about an older head says so."""
+    text = ""
+    for item in reviews:
+        words, colour = _VERDICTS.get(str(item["verdict"]), (visible(item["verdict"]), "dim"))
+        who = f" for {visible(item['waived_agent'])}" if item["waived_agent"] else ""
+        age = "" if item["current"] else " (an older head: no longer counts)"
+        text += f"\n{visible(item['by'])} {style.paint(words, colour)}{who} at {visible(item['head'])[:10]}{age}\n"
+        text += _quoted(item["body"])
+    return text
+
+
+def gate_text(gate: Row, style: Style) -> str:
+    """The merge gate's answer with every condition."""
+    word = style.paint("may be merged", "green") if gate["mergeable"] else style.paint("may not be merged", "yellow")
+    text = f"pr/{gate['pr_number']} {word} at {visible(gate['head'])[:10]}\n"
+    for reason in gate["reasons"]:
+        mark, colour = _GATE.get(str(reason["verdict"]), ("?", "dim"))
+        text += f"  {style.paint(mark, colour)} {visible(reason['text'])}\n"
+    return text
+
+
+def _quoted(body: str) -> str:
+    """Somebody's words, marked off on every line, so that they cannot pass for ours."""
+    return "".join(f"  | {line}\n" for line in visible(body, lines=True).rstrip().split("\n")) if body else ""

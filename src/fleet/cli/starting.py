@@ -1,0 +1,113 @@
+"""Starting and stopping the daemon of a checkout, for ``fleet up``, ``down`` and ``watcher``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.cli.client import Client
+from fleet.cli.door import Door
+from fleet.config.loader import LoadedConfig, load_config
+from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
+from fleet.config.roles import load_roles
+from fleet.core.errors import FleetError, Unreachable
+from fleet.core.work import LIVE_RUNS
+from fleet.daemon import supervisor
+
+# The daemon with this command line's parser: see cli/daemon.py.
+PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
+
+DRAIN_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A daemon that answers: its pid (the supervisor's, if there is one), and what it works by."""
+
+    pid: int
+    supervised: bool
+    paths: FleetPaths
+    loaded: LoadedConfig
+    mode: str
+
+
+def start(door: Door, *, supervised: bool) -> Started:
+    """Check the configuration and start the daemon in the background; it answers when this returns.
+
+    Raises ConfigError, Conflict when one runs already, and what kept the daemon from starting.
+    """
+    paths = door.paths()
+    loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
+    pid = supervisor.start_detached(paths, supervised=supervised, program=PROGRAM)
+    client = Client(str(paths.socket))
+    try:
+        mode = str(client.call("status", {})["mode"])
+    finally:
+        client.close()
+    return Started(pid, supervised, paths, loaded, mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What stopping did: whether a daemon ran, the runs that were asked to end, and those that had not yet."""
+
+    ran: bool
+    asked: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def stop(door: Door, *, keep_runs: bool) -> Stopped:
+    """Ask the live runs to end (unless they are kept), wait for that, then stop the daemon."""
+    paths = door.paths()
+    if supervisor.running(paths) is None:
+        return Stopped(False, (), ())
+    client = Client(str(paths.socket))
+    asked: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    try:
+        if not keep_runs:
+            asked = tuple(client.call("fleet.drain", {})["stopping"])
+        left = _drained(client, door) if not keep_runs else _live(client)
+    except Unreachable as error:
+        sys.stderr.write(f"fleet: {error.message}; stopping it without asking its runs\n")
+    finally:
+        client.close()
+    supervisor.stop(paths, STOP_SECONDS)
+    return Stopped(True, asked, left)
+
+
+def _drained(client: Client, door: Door) -> tuple[str, ...]:
+    """Wait until no run lives any more; the runs that outlast the deadline."""
+    deadline = door.clock.monotonic() + DRAIN_SECONDS
+    head = client.call("log", {"limit": 1})["head"]
+    while (live := _live(client)) and door.clock.monotonic() < deadline:
+        head = client.call("log", {"after": head, "limit": 1000, "wait_seconds": 1.0})["head"]
+    return live
+
+
+def _live(client: Client) -> tuple[str, ...]:
+    runs: list[dict[str, Any]] = client.call("ps", {})["runs"]
+    return tuple(str(run["id"]) for run in runs if run["state"] in LIVE_RUNS)
+
+
+def state_of(door: Door) -> dict[str, Any]:
+    """Whether a daemon runs here, which one, and how its services do."""
+    paths = door.paths()
+    running = supervisor.running(paths)
+    facts: dict[str, Any] = {
+        "running": running is not None,
+        "pid": running.pid if running else None,
+        "supervised": running.supervised if running else False,
+        "services": [],
+    }
+    if running is None:
+        return facts
+    client = Client(str(paths.socket))
+    try:
+        return {**facts, **client.call("watcher.status", {}, seconds=10), "answers": True}
+    except FleetError as error:
+        return {**facts, "answers": False, "error": error.as_dict()}
+    finally:
+        client.close()

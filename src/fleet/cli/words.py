@@ -1,0 +1,83 @@
+"""How people write numbers, times and long texts on the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from fleet.cli.door import Door
+from fleet.control.arguments import BODY_LIMIT
+from fleet.core.clock import SECOND
+from fleet.core.errors import UsageError
+
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+pass_door = click.make_pass_decorator(Door)
+
+
+class NumberType(click.ParamType[int]):
+    """A ticket's or pull request's number, written 8, #8, pr/8 or ticket/8."""
+
+    def __init__(self, name: str, prefix: str) -> None:
+        """``name`` stands in help, ``prefix`` is ``ticket`` or ``pr``."""
+        self.name = name
+        self._form = re.compile(rf"(?:#|{prefix}/)?([1-9][0-9]{{0,14}})")
+        self._prefix = prefix
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if isinstance(value, int):
+            return value
+        found = self._form.fullmatch(value)
+        if found is None:
+            self.fail(f"{value!r} is not a number such as 8 or {self._prefix}/8", param, ctx)
+        return int(found[1])
+
+
+TICKET = NumberType("ticket", "ticket")
+PR = NumberType("pr", "pr")
+
+
+def since(text: str, now: int) -> int:
+    """An instant in microseconds: ``90s``, ``30m``, ``1h``, ``7d``, ``2w`` ago, or an ISO date and time.
+
+    A time without zone is local time. Raises UsageError FLT-CLI-015.
+    """
+    if not text:
+        return 0
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return max(0, now - int(ago[1]) * _UNITS[ago[2]] * SECOND)
+    try:
+        return max(0, int(datetime.fromisoformat(text).timestamp() * SECOND))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            "FLT-CLI-015", f"{text!r} is not a time", where="--since", hint="Write 30m, 1h, 7d or 2026-11-24T09:30."
+        ) from error
+
+
+def body_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --body and --body-file; ``body_of`` makes one text of them."""
+    function = click.option("--body-file", metavar="FILE", help="The same from a file, or - for standard input.")(
+        function
+    )
+    return click.option("--body", metavar="TEXT", help="A longer text.")(function)
+
+
+def body_of(door: Door, body: str | None, body_file: str | None) -> str:
+    """The text of --body or --body-file. Raises UsageError FLT-CLI-016 when both are given."""
+    if body is not None and body_file is not None:
+        raise UsageError("FLT-CLI-016", "--body and --body-file exclude each other")
+    if body_file is not None:
+        return door.read(body_file, BODY_LIMIT, "the body")
+    return body or ""
+
+
+def given(**args: object) -> dict[str, object]:
+    """The arguments that say something; the daemon knows the defaults of the rest."""
+    return {name: value for name, value in args.items() if value not in (None, "", ())}

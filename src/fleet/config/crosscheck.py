@@ -1,0 +1,233 @@
+"""What no single key of a configuration can tell: faults and warnings that need the whole of it.
+
+Works on the plain data, so that these faults are found together with wrong types elsewhere in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from fleet.config.roles import Role
+from fleet.config.validate import nearest
+from fleet.config.yamlfile import Document, Path, Problem, shown
+from fleet.core.event import BUILTIN
+
+Agents = dict[str, tuple[int, Mapping[str, Any]]]
+
+
+def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
+    """Every fault between keys: names, roles, reports_to, may_start, publishes, paths, the base branch."""
+    agents = _agents(document.data)
+    if isinstance(document.data.get("version"), bool):
+        yield Problem(document.value_spot(("version",)), "version is a truth value", "1")
+    yield from _duplicate_names(document)
+    yield from _roles(document, roles)
+    yield from _reporting(document, agents)
+    yield from _may_start(document, agents)
+    yield from _publishes(document, agents, roles)
+    yield from _playbooks(document)
+    yield from _protected_paths(document)
+    yield from _base(document)
+
+
+def warnings(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
+    """What is allowed but will hardly do what its writer wants."""
+    agents = _agents(document.data)
+    yield from _silent_events(document, agents, roles)
+    ceiling = document.data.get("max_concurrent")
+    for index, agent in agents.values():
+        wanted = agent.get("max_concurrent")
+        if isinstance(wanted, int) and isinstance(ceiling, int) and wanted > ceiling:
+            spot = document.value_spot(("agents", index, "max_concurrent"))
+            yield Problem(spot, f"max_concurrent is {wanted}", f"at most the fleet's {ceiling}, which comes first")
+    if document.data.get("allow_shared_uid_merge") is True and not document.data.get("shared_uid_merge_reason"):
+        spot = document.key_spot(("allow_shared_uid_merge",))
+        yield Problem(spot, "agents may merge in shared-uid mode and no reason is given", "shared_uid_merge_reason")
+
+
+def _rows(data: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The entries of `agents` that are mappings."""
+    rows = data.get("agents")
+    for index, row in enumerate(rows if isinstance(rows, tuple) else ()):
+        if isinstance(row, dict):
+            yield index, row
+
+
+def _agents(data: Mapping[str, Any]) -> Agents:
+    """The first agent of each name."""
+    found: Agents = {}
+    for index, row in _rows(data):
+        name = row.get("name")
+        if isinstance(name, str):
+            found.setdefault(name, (index, row))
+    return found
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """A list of texts, or one text, as a tuple; anything else as nothing."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, tuple) else ()
+
+
+def _entries(document: Document, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each text of a list (or the single text) with its path."""
+    value: Any = document.data
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else value[part]
+    if isinstance(value, str):
+        yield path, value
+    for index, item in enumerate(value if isinstance(value, tuple) else ()):
+        if isinstance(item, str):
+            yield (*path, index), item
+
+
+def _duplicate_names(document: Document) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, row in _rows(document.data):
+        name = row.get("name")
+        if not isinstance(name, str):
+            continue
+        spot = document.value_spot(("agents", index, "name"))
+        if name in first:
+            what = f"agent name {shown(name)} stands here and on line {first[name]}"
+            yield Problem(spot, what, "every name once", f"Rename it here or on line {first[name]}.")
+        first.setdefault(name, spot.line)
+
+
+def _roles(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
+    for index, row in _rows(document.data):
+        role = row.get("role")
+        if isinstance(role, str) and role not in roles:
+            spot = document.value_spot(("agents", index, "role"))
+            yield Problem(spot, f"unknown role {shown(role)}", f"one of {', '.join(roles)}", nearest(role, list(roles)))
+
+
+def _reporting(document: Document, agents: Agents) -> Iterator[Problem]:
+    """reports_to must name an agent or the owner, and never lead back."""
+    owner = document.data.get("owner")
+    bosses: dict[str, str] = {}
+    for name, (index, agent) in agents.items():
+        boss = agent.get("reports_to")
+        if not isinstance(boss, str) or not boss or boss == owner:
+            continue
+        bosses[name] = boss
+        if boss not in agents:
+            spot = document.value_spot(("agents", index, "reports_to"))
+            hint = nearest(boss, list(agents))
+            yield Problem(spot, f"reports_to names {shown(boss)}", "an agent of this file, or the owner", hint)
+    for cycle in _cycles(bosses):
+        spot = document.value_spot(("agents", agents[cycle[0]][0], "reports_to"))
+        round_trip = " -> ".join([*cycle, cycle[0]])
+        yield Problem(spot, f"reports_to goes round: {round_trip}", "a way to the top", "Remove one of these lines.")
+
+
+def _cycles(bosses: Mapping[str, str]) -> Iterator[list[str]]:
+    """Each ring of names that report to one another, once; every name is walked over once."""
+    done: set[str] = set()
+    for start in bosses:
+        way: dict[str, None] = {}
+        name = start
+        while name in bosses and name not in done and name not in way:
+            way[name] = None
+            name = bosses[name]
+        if name in way:
+            ring = list(way)
+            yield ring[ring.index(name) :]
+        done.update(way)
+
+
+def _may_start(document: Document, agents: Agents) -> Iterator[Problem]:
+    for index, row in _rows(document.data):
+        if "may_start" not in row:
+            continue
+        for path, name in _entries(document, ("agents", index, "may_start")):
+            if name not in agents:
+                hint = nearest(name, list(agents))
+                yield Problem(
+                    document.value_spot(path), f"may_start names {shown(name)}", "an agent of this file", hint
+                )
+
+
+def _publishes(document: Document, agents: Agents, roles: Mapping[str, Role]) -> Iterator[Problem]:
+    """A custom event must not borrow the name of a built-in one that its publisher may not emit."""
+    for index, row in _rows(document.data):
+        role = roles.get(str(row.get("role")))
+        if role is None or "publishes" not in row:
+            continue
+        for path, event in _entries(document, ("agents", index, "publishes")):
+            if event in BUILTIN and event not in role.emits:
+                what = f"publishes holds the built-in event {shown(event)}"
+                hint = f"A {role.name} may not emit it; choose another name."
+                yield Problem(document.value_spot(path), what, "a name of your own", hint)
+
+
+def _playbooks(document: Document) -> Iterator[Problem]:
+    for index, row in _rows(document.data):
+        playbook = row.get("playbook")
+        if isinstance(playbook, str) and playbook and not _stays_inside(playbook):
+            spot = document.value_spot(("agents", index, "playbook"))
+            yield Problem(spot, f"playbook is {shown(playbook)}", "a relative path that stays inside .fleet/")
+
+
+def _protected_paths(document: Document) -> Iterator[Problem]:
+    if "protected_paths" not in document.data:
+        return
+    for path, text in _entries(document, ("protected_paths",)):
+        if not _stays_inside(text):
+            spot = document.value_spot(path)
+            yield Problem(spot, f"protected path {shown(text)}", "a relative path that stays inside the repository")
+
+
+def _stays_inside(text: str) -> bool:
+    """True for a relative path without dots that climb, backslashes or control characters."""
+    path = PurePosixPath(text)
+    clean = text.isprintable() and "\\" not in text and text.strip() == text
+    return bool(text) and clean and not path.is_absolute() and ".." not in path.parts and str(path) != "."
+
+
+def _base(document: Document) -> Iterator[Problem]:
+    base = document.data.get("base")
+    if not isinstance(base, str):
+        return
+    parts = base.split("/")
+    bad_part = any(not part or part.startswith(".") or part.endswith((".", ".lock")) for part in parts)
+    if ".." in base or bad_part or parts[0] == "fleet":
+        spot = document.value_spot(("base",))
+        yield Problem(spot, f"base is {shown(base)}", "a branch name that git takes, outside fleet/")
+
+
+def _silent_events(document: Document, agents: Agents, roles: Mapping[str, Role]) -> Iterator[Problem]:
+    """Subscriptions that nothing in this file can ever satisfy."""
+    active = [row for _, row in agents.values() if row.get("enabled", True) is not False]
+    declared = {event for row in active for event in _words(row.get("publishes"))}
+    emitted = {event for row in active for event in _emits(row, roles)}
+    known = sorted(declared | set(BUILTIN))
+    for index, row in _rows(document.data):
+        if "subscribes_to" not in row:
+            continue
+        for path, event in _entries(document, ("agents", index, "subscribes_to")):
+            spot, builtin = document.value_spot(path), BUILTIN.get(event)
+            if event in declared:
+                continue
+            if builtin is None:
+                hint = nearest(event, known) or "Declare it under `publishes:` of the agent that sends it."
+                yield Problem(
+                    spot, f"nobody publishes {shown(event)}", "a built-in event or one an agent publishes", hint
+                )
+            elif "agent" in builtin.producers and event not in emitted:
+                able = [role.name for role in roles.values() if event in role.emits]
+                if able:
+                    yield Problem(
+                        spot,
+                        f"no agent here can publish {event}",
+                        f"an agent with role {' or '.join(able)}",
+                        "Only a person could start this agent by it.",
+                    )
+
+
+def _emits(row: Mapping[str, Any], roles: Mapping[str, Role]) -> frozenset[str]:
+    role = roles.get(str(row.get("role")))
+    return role.emits if role is not None else frozenset()

@@ -1,0 +1,97 @@
+"""``.fleet/config.yaml`` in, ``LoadedConfig`` out: whole, or not at all with every fault."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from fleet.config import crosscheck
+from fleet.config.model import AgentConfig, FleetConfig
+from fleet.config.roles import Role
+from fleet.config.validate import check
+from fleet.config.yamlfile import PROBLEM_LIMIT, SIZE_LIMIT, invalid, read_yaml
+from fleet.core.errors import ConfigError, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration in force, with the catalogue it was checked against.
+
+    ``digest`` is the SHA-256 of the file's bytes in hex, ``text`` those bytes; ``warnings`` are lines of the
+    form ``file:line:col: …``.
+    """
+
+    config: FleetConfig
+    digest: str
+    warnings: tuple[str, ...]
+    text: bytes
+    roles: Mapping[str, Role]
+
+    def role_of(self, agent: str) -> Role | None:
+        """The role of an agent of this configuration; None for an unknown agent."""
+        member = self.config.agent(agent)
+        return self.roles.get(member.role) if member is not None else None
+
+
+def load_config(path: Path, *, roles: Mapping[str, Role], name: str = "") -> LoadedConfig:
+    """Read and check a configuration file.
+
+    ``name`` is how messages call the file (its path by default). Raises NotFound FLT-CFG-001 when there is
+    none, ConfigError FLT-CFG-010 with every fault, ConfigError FLT-CFG-011 when it cannot be read.
+    """
+    shown = name or str(path)
+    loaded = parse_config(_read(path, shown), name=shown, roles=roles)
+    missing = tuple(
+        f"{shown}:1:1: agent {agent.name} has no playbook {playbook_path(agent)}, expected that file in .fleet/"
+        for agent in loaded.config.agents
+        if not (path.parent / playbook_path(agent)).is_file()
+    )
+    return LoadedConfig(loaded.config, loaded.digest, loaded.warnings + missing, loaded.text, roles)
+
+
+def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role]) -> LoadedConfig:
+    """Check the bytes of a configuration file. Raises ConfigError FLT-CFG-010 with every fault."""
+    document = read_yaml(data, name)
+    config = check(document, FleetConfig)
+    document.problems.extend(islice(crosscheck.faults(document, roles), PROBLEM_LIMIT))
+    if config is None or document.problems:
+        invalid(name, document.problems)
+    notes = sorted(islice(crosscheck.warnings(document, roles), PROBLEM_LIMIT), key=lambda problem: problem.spot)
+    rendered = tuple(problem.render(name) for problem in notes)
+    return LoadedConfig(config, hashlib.sha256(data).hexdigest(), rendered, data, roles)
+
+
+def playbook_path(agent: AgentConfig) -> str:
+    """Where the playbook of a scripted agent lies, relative to .fleet/."""
+    return agent.playbook or f"playbooks/{agent.name}.yaml"
+
+
+def _read(path: Path, shown: str) -> bytes:
+    """The file's bytes, at most one more than the limit; never waits on a pipe or device."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFound(
+            "FLT-CFG-001", "no .fleet/config.yaml here or above", where=shown, hint="Make one: fleet init"
+        ) from error
+    except OSError as error:
+        raise _unreadable(shown, error.strerror or str(error)) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _unreadable(shown, "it is not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise _unreadable(shown, error.strerror or str(error)) from error
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(shown: str, why: str) -> ConfigError:
+    problem = f"{shown}:1:1: the file cannot be read: {why}"
+    return ConfigError("FLT-CFG-011", problem, hint="Make it a plain file that you may read.", problems=(problem,))

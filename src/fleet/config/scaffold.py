@@ -1,0 +1,190 @@
+"""Writes the first ``.fleet/`` of a repository: all of it, or nothing; an older one is kept in ``.fleet/.backup/``.
+
+The new folder is built beside the old one and put in its place by renaming. Reads the repository's own files
+to learn its branch and starts no program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from fleet.config.loader import parse_config
+from fleet.config.model import FleetConfig
+from fleet.config.repository import current_branch
+from fleet.config.roles import Role, load_roles
+from fleet.core.clock import SECOND
+from fleet.core.errors import ConfigError, Conflict, PermanentError, UsageError
+
+FOLDER = ".fleet"
+BACKUPS = ".backup"
+_REASON_LIMIT = 500  # characters, as in the configuration's model
+
+
+@dataclass(frozen=True, slots=True)
+class Scaffolded:
+    """What was written and what was saved before; paths relative to the repository. ``backup`` is "" without one."""
+
+    folder: Path
+    written: tuple[str, ...]
+    backup: str
+    backed_up: tuple[str, ...]
+
+
+def scaffold(
+    checkout: Path,
+    *,
+    now: int,
+    vendor: str = "scripted",
+    force: bool = False,
+    allow_shared_uid_merge: bool = False,
+    reason: str = "",
+    base: str = "",
+) -> Scaffolded:
+    """Write config, prompts and playbooks for a developer, two reviewers and a release manager.
+
+    ``checkout`` is the top of a git repository with a commit; ``now`` (microseconds) names the backup; ``base``
+    is its current branch unless given. Raises NotFound FLT-CFG-012 and UsageError FLT-CFG-013 for a place that
+    does not fit, UsageError FLT-CFG-014 for arguments that do not, Conflict FLT-CFG-015 when files would be
+    overwritten and ``force`` is not set, PermanentError FLT-CFG-016 when the disk says no.
+    """
+    if vendor != "scripted":
+        raise UsageError("FLT-CFG-014", f"there is no vendor {vendor!r}", hint="Known vendors: scripted.")
+    branch = base or current_branch(checkout)
+    _check_reason(allow_shared_uid_merge, reason)
+    files = _files(branch, allow_shared_uid_merge, reason)
+    target = checkout / FOLDER
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UsageError("FLT-CFG-013", f"{FOLDER} is not a plain folder", where=str(target), hint="Move it away.")
+    taken = [name for name in files if os.path.lexists(target / name)]
+    if taken and not force:
+        raise Conflict(
+            "FLT-CFG-015",
+            f"{taken[0]}{f' and {len(taken) - 1} more' if taken[1:] else ''} would be overwritten",
+            where=str(target),
+            hint="--force replaces them and keeps the old ones in .fleet/.backup/.",
+        )
+    try:
+        backup, saved = _install(target, files, now if taken else None)
+    except OSError as error:
+        raise PermanentError("FLT-CFG-016", f"cannot write {FOLDER}: {error}", where=str(target)) from error
+    written = tuple(f"{FOLDER}/{name}" for name in sorted(files))
+    return Scaffolded(target, written, f"{FOLDER}/{backup}" if backup else "", saved)
+
+
+def _check_reason(allowed: bool, reason: str) -> None:
+    if allowed and not reason.strip():
+        raise UsageError(
+            "FLT-CFG-014",
+            "agents may only merge in shared-uid mode for a reason",
+            hint="Say why that is acceptable in this repository.",
+        )
+    if len(reason) > _REASON_LIMIT or not reason.isprintable():
+        raise UsageError("FLT-CFG-014", f"the reason must be one printable line of at most {_REASON_LIMIT} characters")
+
+
+def _files(base: str, allowed: bool, reason: str) -> dict[str, str]:
+    """Every file of the new folder by its name in it. The configuration is checked as a person's would be."""
+    roles = load_roles()
+    config = _template("config.yaml", base=_quoted(base), allow="true" if allowed else "false", reason=_quoted(reason))
+    try:
+        loaded = parse_config(config.encode("utf-8"), name=f"{FOLDER}/config.yaml", roles=roles)
+    except ConfigError as error:
+        hint = "Check out a branch with an ordinary name."
+        raise UsageError("FLT-CFG-013", f"branch {base!r} cannot be the base: {error.message}", hint=hint) from error
+    files = {"config.yaml": config, ".gitignore": f"# kept by fleet init --force\n/{BACKUPS}/\n"}
+    base_range = _quoted(f"origin/{base}...HEAD")
+    for agent in loaded.config.agents:
+        files[f"playbooks/{agent.name}.yaml"] = _template(f"{agent.name}.yaml", base_range=base_range)
+        files[f"prompts/{agent.name}.md"] = _prompt(agent.name, roles[agent.role], loaded.config)
+    return files
+
+
+def _template(name: str, **words: str) -> str:
+    source = resources.files("fleet.config.scaffolds").joinpath(name).read_text("utf-8")
+    return Template(source).substitute(words)
+
+
+def _quoted(text: str) -> str:
+    """Text as a YAML scalar."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _prompt(name: str, role: Role, config: FleetConfig) -> str:
+    """The standing instructions of an agent: what its role says, for a person to add to."""
+    duties = "\n".join(f"- {line}" for line in role.duties)
+    never = "\n".join(f"- {line}" for line in role.must_never)
+    return (
+        f"# {name}\n\n{role.mission}\n\n## Duties\n\n{duties}\n\n## Never\n\n{never}\n\n"
+        f"## This repository\n\nWork is merged into `{config.base}`. Add here what a newcomer to this repository has "
+        "to know: how to run the tests, what not to touch, whom to ask.\n"
+    )
+
+
+# -- putting it in place ---------------------------------------------------------------------------------
+
+
+def _install(target: Path, files: Mapping[str, str], now: int | None) -> tuple[str, tuple[str, ...]]:
+    """Build the new folder beside ``target`` and swap; with ``now`` the old content goes into a backup."""
+    with _building(target) as draft:
+        if target.exists():
+            shutil.copytree(target, draft, symlinks=True, dirs_exist_ok=True)
+        backup, saved = _back_up(target, draft, now) if now is not None else ("", ())
+        for name, text in files.items():
+            path = draft / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_text(text, encoding="utf-8")
+        _swap(draft, target)
+    return backup, saved
+
+
+@contextmanager
+def _building(target: Path) -> Iterator[Path]:
+    """A folder beside ``target`` that is gone afterwards, unless it was moved into place."""
+    draft = Path(tempfile.mkdtemp(prefix=f"{FOLDER}.new-", dir=target.parent))
+    try:
+        draft.chmod(0o755)
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _back_up(target: Path, draft: Path, now: int) -> tuple[str, tuple[str, ...]]:
+    """Copy the old content, older backups excepted, to .backup/<time>/ of the draft; its name and what is in it."""
+    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%SZ")
+    names = (stamp, *(f"{stamp}-{number}" for number in range(2, 1000)))
+    name = next(name for name in names if not (draft / BACKUPS / name).exists())
+    place = draft / BACKUPS / name
+    shutil.copytree(target, place, symlinks=True, ignore=_top_level(target, BACKUPS))
+    saved = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_symlink() or path.is_file())
+    return f"{BACKUPS}/{name}", tuple(f"{FOLDER}/{item}" for item in saved)
+
+
+def _top_level(folder: Path, name: str) -> Callable[[str, list[str]], set[str]]:
+    """An ignore function for copytree that leaves out one entry of the topmost folder only."""
+    return lambda place, _names: {name} if Path(place) == folder else set()
+
+
+def _swap(draft: Path, target: Path) -> None:
+    """Put the draft in the target's place; on failure the target is as it was."""
+    if not target.exists():
+        draft.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f"{FOLDER}.old-", dir=target.parent))
+    target.rename(old)
+    try:
+        draft.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

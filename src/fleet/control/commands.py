@@ -1,0 +1,140 @@
+"""The one entrance: arguments checked, authority asked, the verb's function called, refusals put on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from fleet.control import agents, audits, merges, publish, pulls, queries, reviews, status, tickets, why
+from fleet.control.arguments import checked, verb_named
+from fleet.control.authority import allow
+from fleet.control.context import Context
+from fleet.control.refusals import Refusals
+from fleet.control.verbs import VERBS, Access
+from fleet.core.decision import Verdict
+from fleet.core.errors import FleetError, Refused
+from fleet.core.principal import Principal
+from fleet.core.probe import probe
+
+Handler = Callable[[Context, Principal, dict[str, Any]], dict[str, Any]]
+
+
+def _publish_and_wait(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    return ctx.db.write(publish.plan(ctx, principal, args))
+
+
+HANDLERS: dict[str, Handler] = {
+    "ping": status.ping,
+    "status": status.status,
+    "ps": queries.ps,
+    "agents": queries.agents,
+    "agent.stop": agents.stop,
+    "agent.start": agents.start,
+    "agent.output": agents.output,
+    "agent.attach": agents.attach,
+    "tickets": queries.tickets,
+    "ticket.show": queries.ticket_show,
+    "ticket.create": tickets.create,
+    "ticket.label": tickets.label,
+    "prs": queries.prs,
+    "pr.show": queries.pr_show,
+    "pr.diff": queries.pr_diff,
+    "pr.push": pulls.push,
+    "pr.review": reviews.review,
+    "pr.merge": merges.merge,
+    "pr.waive": reviews.waive,
+    "release.check": merges.release_check,
+    "fabric.publish": _publish_and_wait,
+    "fabric.history": queries.history,
+    "log": queries.log,
+    "why": why.why,
+    "audit.verify": audits.verify,
+    "audit.erase": audits.erase,
+    "watcher.status": status.watcher_status,
+    "fleet.drain": agents.drain,
+}
+
+
+class Control:
+    """What the daemon's doors call."""
+
+    def __init__(self, context: Context) -> None:
+        """Take the rooms to speak to."""
+        self._ctx = context
+        self._refusals = Refusals(context.db)
+
+    def handle(self, principal: Principal, verb: str, args: Mapping[str, object]) -> dict[str, Any]:
+        """Answer a call on this thread; may take as long as git and the store do.
+
+        Raises FleetError: UsageError for the call's form, Refused when authority or policy says no, and what
+        the verb's own function raises.
+        """
+        values = checked(verb_named(verb), args)
+        self._authorise(principal, verb, values)
+        try:
+            return HANDLERS[verb](self._ctx, principal, values)
+        except Refused as error:
+            self._record_identity(principal, verb, error)
+            raise
+
+    def start(self, principal: Principal, verb: str, args: Mapping[str, object]) -> Future[dict[str, Any]]:
+        """Begin a quick verb; the future resolves once its transaction is durable. Errors arrive in the future."""
+        done: Future[dict[str, Any]] = Future()
+        try:
+            if verb != "fabric.publish":
+                done.set_result(self.handle(principal, verb, args))
+                return done
+            values = checked(verb_named(verb), args)
+            self._authorise(principal, verb, values)
+            future = self._ctx.db.submit(publish.plan(self._ctx, principal, values))
+        except FleetError as error:
+            if isinstance(error, Refused):
+                self._record_identity(principal, verb, error)
+            done.set_exception(error)
+            return done
+        future.add_done_callback(_after_commit)
+        return future
+
+    def refused(self, who: Principal | None, pid: int, verb: str, error: FleetError) -> None:
+        """Put on record that a caller was not who or what it would have to be."""
+        self._refusals.record(who, pid, verb, error)
+
+    def _authorise(self, principal: Principal, verb: str, args: dict[str, Any]) -> None:
+        """Ask the one function; a no is recorded and raised."""
+        member = self._ctx.loaded.config.agent(principal.name) if principal.is_agent else None
+        may_start = frozenset(member.may_start) if member is not None else frozenset()
+        reason = allow(principal, verb, subjects_of(principal, verb, args), may_start=may_start)
+        if reason.verdict is not Verdict.ALLOW:
+            error = Refused(reason.code, reason.text, where=principal.run_id or str(principal))
+            self.refused(principal, 0, verb, error)
+            raise error
+
+    def _record_identity(self, principal: Principal, verb: str, error: FleetError) -> None:
+        """Refusals of policy have their own entries; those of identity and authority are recorded here."""
+        if error.code.startswith("FLT-AUT-") or error.code == "FLT-CTL-005":
+            self.refused(principal, 0, verb, error)
+
+
+def subjects_of(principal: Principal, verb: str, args: Mapping[str, Any]) -> frozenset[str]:
+    """The objects a call touches, as authority is asked about them."""
+    if VERBS[verb].access is Access.READ:
+        return frozenset()
+    found: set[str] = set()
+    if "number" in args:
+        pull = f"pr/{args['number']}"
+        # labels may be set on either; both share one series of numbers
+        as_ticket = verb == "ticket.label" and pull not in principal.subjects
+        found.add(f"ticket/{args['number']}" if as_ticket else pull)
+    if args.get("subject"):
+        found.add(args["subject"])
+    if args.get("ticket"):
+        found.add(f"ticket/{args['ticket']}")
+    if verb == "agent.start":
+        found.add(f"agent/{args['name']}")
+    return frozenset(found)
+
+
+def _after_commit(future: Future[dict[str, Any]]) -> None:
+    if future.exception() is None:
+        probe("publish.after_commit")

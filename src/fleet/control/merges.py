@@ -1,0 +1,247 @@
+"""``pr.merge`` and ``release.check``: the gate, and the one act that it guards.
+
+The verdict with all its reasons is on record before the merge; the merge names the judged head, so a
+push in between ends it; the outcome is on record once, whoever finds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.control.context import Context, live_pull, still_alive
+from fleet.core.decision import Decision, Verdict
+from fleet.core.errors import Conflict, FleetError, Refused, TemporaryError
+from fleet.core.journal import Draft, Entry, Stream
+from fleet.core.live import LivePull
+from fleet.core.principal import Principal, PrincipalKind, system
+from fleet.core.probe import probe
+from fleet.dispatch.facts import merge_facts
+from fleet.dispatch.settle import finish_merge
+from fleet.policy.decide import decide_merge
+from fleet.policy.facts import MergeFacts
+from fleet.policy.gates import approvers
+from fleet.store import journal
+from fleet.store.db import Tx
+
+_DOES_NOT_MERGE = "FLT-FRG-006"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The merge gate's answer for one principal, and the facts it saw."""
+
+    decision: Decision
+    facts: MergeFacts
+
+
+def gate(ctx: Context, principal: Principal, pull: LivePull) -> Gate:
+    """Judge whether this principal may merge the live head now; records nothing."""
+    commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
+    config, roles = ctx.loaded.config, ctx.loaded.roles
+    facts = ctx.db.read(lambda tx: merge_facts(tx, pull, config, roles, principal, commits, paths))
+    return Gate(decide_merge(facts), facts)
+
+
+def release_check(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """The gate as data. Changes nothing."""
+    pull = live_pull(ctx, args["number"])
+    return check_dict(gate(ctx, principal, pull), pull)
+
+
+def check_dict(found: Gate, pull: LivePull) -> dict[str, Any]:
+    """The gate's answer in the words that users of the public product know, with every reason."""
+    mergeable = found.decision.verdict is Verdict.ALLOW
+    return {
+        "schema_version": 1,
+        "pr_number": pull.number,
+        "mergeable": mergeable,
+        "verdict": str(found.decision.verdict),
+        "reason": "approved" if mergeable else found.decision.binding[0].check,
+        "detail": found.decision.text,
+        "approved_by": list(approvers(found.facts)),
+        "head": pull.head_sha,
+        "events_considered": len(found.facts.verdicts),
+        "reasons": [reason.as_dict() for reason in found.decision.reasons],
+    }
+
+
+def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Merge exactly the live head, if the gate lets it through.
+
+    Repeating a merge finds the first one. Raises Refused with policy's code (HOLD and DENY alike), Conflict
+    FLT-FRG-005 when the head moved meanwhile, FLT-FRG-006 when it does not merge (its author hears of it).
+    """
+    with ctx.locks.held("merge"):  # the base moves by one merge at a time
+        pull = live_pull(ctx, args["number"])
+        if pull.state == "merged":
+            return _found_merged(ctx, pull)
+        _allow(ctx, principal, pull)
+        probe("merge.intended")
+        merge_commit = _act(ctx, principal, pull)
+        probe("merge.acted")
+        ctx.db.write(lambda tx: _record(tx, principal, pull, pull.head_sha, merge_commit))
+        probe("merge.recorded")
+        notes = _finish(ctx, principal, pull)
+    return {"pr": pull.number, "merge_commit": merge_commit, "head": pull.head_sha, "notes": notes}
+
+
+def _allow(ctx: Context, principal: Principal, pull: LivePull) -> None:
+    """One transaction judges and records; anything but ALLOW ends here."""
+    commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
+    config, roles = ctx.loaded.config, ctx.loaded.roles
+
+    def decide(tx: Tx) -> Decision:
+        still_alive(tx, principal)
+        decision = decide_merge(merge_facts(tx, pull, config, roles, principal, commits, paths))
+        allowed = decision.verdict is Verdict.ALLOW
+        summary = f"{pull.subject} may be merged at {pull.head_sha[:12]}" if allowed else decision.text
+        payload: dict[str, object] = {"decision": decision.as_dict(), "head": pull.head_sha, "base": pull.base_sha}
+        journal.append(tx, _draft(principal, "merge.allowed" if allowed else "merge.refused", pull, summary, payload))
+        return decision
+
+    decision = ctx.db.write(decide)
+    if decision.verdict is not Verdict.ALLOW:
+        raise Refused(
+            decision.binding[0].code,
+            f"{pull.subject} is not merged: {decision.text}",
+            where=pull.subject,
+            hint=f"fleet why pr/{pull.number} tells what it waits for.",
+        )
+
+
+def _act(ctx: Context, principal: Principal, pull: LivePull) -> str:
+    """The merge itself. What ends it for good is put on record, so that the intent does not stay open."""
+    try:
+        return ctx.forge.merge(pull.number, head_sha=pull.head_sha, actor=str(principal)).merge_commit
+    except TemporaryError:
+        raise  # nobody knows yet what became of it; the reconciler looks
+    except FleetError as failure:
+        error = failure
+        ctx.db.write(lambda tx: _record_failure(tx, ctx, principal, pull, error))
+        raise
+
+
+def _record_failure(tx: Tx, ctx: Context, principal: Principal, pull: LivePull, error: FleetError) -> None:
+    """An allowed merge that git would not do; where the branch no longer merges, its author hears of it."""
+    text = f"{pull.subject} did not merge: {error.message}"
+    payload: dict[str, object] = {"code": error.code, "head": pull.head_sha, "base": pull.base_sha}
+    journal.append(tx, _draft(principal, "merge.refused", pull, text, payload))
+    if isinstance(error, Conflict) and error.code == _DOES_NOT_MERGE:
+        journal.append(tx, _conflict(ctx, principal, pull, error.message))
+
+
+def _conflict(ctx: Context, principal: Principal, pull: LivePull, text: str) -> Draft:
+    """The event that takes a pull request back to its author; addressed when the author is an agent of ours."""
+    kind, _, name = pull.author.partition(":")
+    author = name if kind == "agent" and ctx.loaded.config.agent(name) is not None else ""
+    return Draft(
+        Stream.EVENT,
+        "pr_conflict",
+        str(system("control")),
+        subject=pull.subject,
+        summary=f"{pull.subject} no longer merges into {pull.base_ref}: {text}",
+        payload={**_payload(pull), "base": pull.base_sha, "conflict": text},
+        kind="blocker",
+        generation=pull.head_sha,
+        work_item=pull.work_item,
+        agent=author,
+        run_id=principal.run_id,
+        dedup_key=f"pr_conflict:{pull.subject}:{pull.head_sha}:{pull.base_sha}",
+    )
+
+
+def _record(tx: Tx, principal: Principal, pull: LivePull, head: str, merge_commit: str) -> None:
+    """The event, once for each pull request."""
+    journal.append(
+        tx,
+        Draft(
+            Stream.EVENT,
+            "pr_merged",
+            str(principal),
+            subject=pull.subject,
+            summary=f"{principal} merged {pull.subject} at {head[:12]} as {merge_commit[:12]}",
+            payload={**_payload(pull), "head": head, "merge_commit": merge_commit},
+            kind="status",
+            generation=head,
+            work_item=pull.work_item,
+            run_id=principal.run_id,
+            dedup_key=f"pr_merged:{pull.subject}",
+        ),
+    )
+
+
+def _found_merged(ctx: Context, pull: LivePull) -> dict[str, Any]:
+    """A merge that was done before. One of ours that a crash kept off the record is recorded now."""
+
+    def complete(tx: Tx) -> Entry | None:
+        intents = journal.select(tx, journal.Filter(type="merge.allowed", subject=pull.subject), limit=1000)
+        meant = [entry for entry in intents if entry.generation == pull.merged_head]
+        if meant and journal.find_dedup(tx, f"pr_merged:{pull.subject}") is None:
+            _record(tx, _as_recorded(meant[-1]), pull, pull.merged_head, pull.merge_commit)
+            return meant[-1]
+        return None
+
+    intent = ctx.db.write(complete)
+    notes = _finish(ctx, _as_recorded(intent), pull) if intent is not None else []
+    return {"pr": pull.number, "merge_commit": pull.merge_commit, "head": pull.merged_head, "notes": notes}
+
+
+def _as_recorded(entry: Entry) -> Principal:
+    """Whoever made an entry, for further entries in the same name."""
+    kind, _, name = entry.actor.partition(":")
+    return Principal(PrincipalKind(kind), name, run_id=entry.run_id)
+
+
+def _finish(ctx: Context, principal: Principal, pull: LivePull) -> list[str]:
+    """Labels, the ticket and the person's checkout. None of it can undo the merge; returns what is left, in words."""
+    notes: list[str] = []
+    try:
+        finish_merge(ctx.db, ctx.live, ctx.effects, pull, actor=str(principal))
+    except TemporaryError as error:
+        notes.append(f"labels follow later: {error.message}")
+    try:
+        report = ctx.forge.publish_base()
+    except FleetError as error:
+        return [*notes, f"the checkout was not updated: {error.message}"]
+    if report.kind not in ("updated", "left_alone"):
+        return notes
+    kind = "checkout.updated" if report.kind == "updated" else "checkout.left_alone"
+    draft = Draft(
+        Stream.ACTIVITY,
+        kind,
+        str(system("control")),
+        subject=pull.subject,
+        work_item=pull.work_item,
+        summary=report.detail,
+        payload={"old": report.old, "new": report.new, "base": pull.base_ref},
+        run_id=principal.run_id,
+    )
+    ctx.db.write(lambda tx: journal.append(tx, draft))
+    return [*notes, report.detail] if report.kind == "left_alone" else notes
+
+
+def _payload(pull: LivePull) -> dict[str, object]:
+    return {
+        "pr": pull.number,
+        "ticket": pull.ticket,
+        "branch": pull.head_ref,
+        "head": pull.head_sha,
+        "title": pull.title,
+        "author": pull.author,
+    }
+
+
+def _draft(principal: Principal, kind: str, pull: LivePull, summary: str, payload: dict[str, object]) -> Draft:
+    """An entry of the gate."""
+    return Draft(
+        Stream.DECISION,
+        kind,
+        str(principal),
+        subject=pull.subject,
+        summary=summary,
+        payload=payload,
+        generation=pull.head_sha,
+        work_item=pull.work_item,
+        run_id=principal.run_id,
+    )

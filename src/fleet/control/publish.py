@@ -1,0 +1,112 @@
+"""``fabric.publish``: one entry on the Fabric, in one transaction. The hot path: nothing here leaves the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fleet.control.context import Context, generation_of, still_alive, work_item_of
+from fleet.core.errors import Refused, UsageError
+from fleet.core.event import BUILTIN, FABRIC_KINDS
+from fleet.core.journal import Draft, Stream, encode_payload
+from fleet.core.principal import Principal
+from fleet.core.probe import probe
+from fleet.store import journal
+from fleet.store.db import Tx
+
+# Events that mean something happened come from whatever makes it happen, and from nowhere else.
+SOURCES = {
+    "ticket_created": "fleet ticket create",
+    "ticket_ready": "the watcher, when a ticket carries the label `ready`: fleet ticket label N --add ready",
+    "ticket_shipped": "the watcher, when a ticket carries the label `shipped`",
+    "pr_created": "fleet pr create",
+    "pr_updated": "fleet pr create on a branch that has a pull request",
+    "pr_needs_review": "the watcher, when a pull request carries the label `needs-review`",
+    "pr_approved": "fleet pr review N --approve",
+    "pr_changes_requested": "fleet pr review N --request-changes",
+    "pr_conflict": "fleet pr merge, when the branch no longer merges",
+    "pr_merged": "fleet pr merge N",
+    "pr_closed": "the watcher, when a pull request is closed",
+    "review_waived": "fleet pr waive N AGENT",
+    "work_returned": "the reconciler, when a run ended without its result",
+    "agent_start_requested": "fleet agent start NAME",
+}
+
+
+def plan(ctx: Context, principal: Principal, args: dict[str, Any]) -> Callable[[Tx], dict[str, Any]]:
+    """Judge what needs no store and return the transaction.
+
+    Raises UsageError FLT-CTL-004 without event and kind, FLT-CTL-006 for an event nobody declares, FLT-CTL-007
+    for a kind that is not the event's; Refused FLT-CTL-005 for an event with another source, FLT-AUT-015 for
+    one that this run may not emit.
+    """
+    event, kind = _named(args["event"], args["kind"])
+    _may_publish(ctx, principal, event)
+    payload: dict[str, object] = args["payload"]
+    encode_payload(payload)  # refuses what is too large now, outside the writer's thread
+    actor = str(principal)
+    summary = args["summary"] or event
+    subject: str = args["subject"]
+
+    def transaction(tx: Tx) -> dict[str, Any]:
+        run = still_alive(tx, principal)
+        about = subject or (run.subject if run is not None else "")
+        made = journal.append(
+            tx,
+            Draft(
+                Stream.EVENT,
+                event,
+                actor,
+                subject=about,
+                summary=summary,
+                payload=payload,
+                kind=kind,
+                generation=generation_of(tx, run, about),
+                work_item=work_item_of(tx, run, about),
+                run_id=principal.run_id,
+            ),
+        )
+        probe("publish.before_commit")
+        return {"id": made.id, "seq": made.seq}
+
+    return transaction
+
+
+def _named(event: str, kind: str) -> tuple[str, str]:
+    """Type and kind of the entry; either may be left out where the other one fixes it."""
+    if not event and not kind:
+        raise UsageError("FLT-CTL-004", "nothing to publish", hint="Name an --event or a --kind.")
+    name = event or kind
+    known = BUILTIN.get(name)
+    if known is None:
+        return name, kind or "note"
+    if kind and known.kind and kind != known.kind:
+        raise UsageError("FLT-CTL-007", f"{name} is of kind {known.kind}, not {kind}", hint="Leave --kind out.")
+    return name, known.kind
+
+
+def _may_publish(ctx: Context, principal: Principal, event: str) -> None:
+    """Free-form kinds and declared events are published; the chain's own events come from their verbs."""
+    if event in BUILTIN and event not in FABRIC_KINDS:
+        source = SOURCES.get(event, "the component that records it")
+        raise Refused("FLT-CTL-005", f"{event} cannot be published by hand; it comes from {source}", where=event)
+    if principal.is_agent:
+        member = ctx.loaded.config.agent(principal.name)
+        declared = member.publishes if member is not None else ()
+        if event not in principal.emits and event not in declared:
+            raise Refused(
+                "FLT-AUT-015",
+                f"{principal.name} may not publish {event}",
+                where=principal.run_id,
+                hint="Its role does not emit it and its `publishes` does not declare it.",
+            )
+        return
+    declared_events = {name for agent in ctx.loaded.config.agents for name in agent.publishes}
+    if event not in BUILTIN and event not in declared_events:
+        known = ", ".join(sorted(declared_events)) or "none"
+        raise UsageError(
+            "FLT-CTL-006",
+            f"no agent declares the event {event}",
+            where=event,
+            hint=f"Declare it under an agent's `publishes:`. Declared so far: {known}.",
+        )

@@ -1,0 +1,180 @@
+"""Reads: runs, agents, tickets, pull requests, the Fabric's history and the log. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet.control import shapes
+from fleet.control.context import Context, live_pull
+from fleet.control.merges import check_dict, gate
+from fleet.core.errors import UsageError
+from fleet.core.journal import Entry, Stream
+from fleet.core.principal import Principal
+from fleet.store import agents as agent_rows
+from fleet.store import journal, runs
+from fleet.store.db import Tx
+
+_RECENT_RUNS = 200
+_REVIEWS = ("pr_approved", "pr_changes_requested", "review_waived")
+# One answer carries at most so much text; the caller pages on with `after`.
+_ANSWER_BYTES = 16 * 1024 * 1024
+
+
+def ps(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Live runs, oldest first; with ``all`` also the newest ended ones."""
+
+    def read(tx: Tx) -> list[dict[str, Any]]:
+        found = runs.live(tx)
+        if args["all"]:
+            known = {run.id for run in found}
+            ended = [run for run in runs.recent(tx, limit=_RECENT_RUNS) if run.id not in known]
+            found = sorted([*found, *ended], key=lambda run: (run.queued_at, run.id))
+        return [shapes.run_dict(run, tx.now) for run in found]
+
+    return {"runs": ctx.db.read(read)}
+
+
+def agents(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Every member with its state, its live runs and what it has used of its budget."""
+    return {"agents": ctx.db.read(lambda tx: agent_dicts(ctx, tx))}
+
+
+def agent_dicts(ctx: Context, tx: Tx) -> list[dict[str, Any]]:
+    """The members, by name; a retired one keeps its row because the journal names it."""
+    live = runs.live(tx)
+    totals = runs.totals(tx)
+    found = []
+    for row in agent_rows.every(tx):
+        member = ctx.loaded.config.agent(row.name)
+        count, seconds = totals.get(row.name, (0, 0.0))
+        found.append(
+            {
+                "name": row.name,
+                "role": row.role,
+                "state": str(row.state),
+                "reason": row.reason,
+                "enabled": member.enabled if member else False,
+                "vendor": member.vendor if member else "",
+                "subscribes_to": list(member.subscribes_to) if member else [],
+                "max_concurrent": member.max_concurrent if member else 0,
+                "budget_seconds": member.budget_seconds if member else None,
+                "used_seconds": round(seconds, 3),
+                "reserved_seconds": round(sum(run.allowance_seconds for run in live if run.agent == row.name), 3),
+                "runs": count,
+                "live": [run.id for run in live if run.agent == row.name],
+            }
+        )
+    return found
+
+
+def tickets(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Open tickets, and those closed lately."""
+    return {"tickets": [shapes.ticket_dict(ticket) for ticket in ctx.forge.snapshot().tickets]}
+
+
+def ticket_show(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """One ticket with its remarks and its pull requests. Raises NotFound FLT-FRG-001."""
+    number = args["number"]
+    ticket = ctx.forge.ticket(number)
+    pulls = [pull for pull in ctx.forge.snapshot().pulls if pull.ticket == number]
+    return {
+        "ticket": shapes.ticket_dict(ticket),
+        "comments": [shapes.comment_dict(comment) for comment in ctx.forge.comments(number)],
+        "pulls": [shapes.pull_dict(pull) for pull in pulls],
+    }
+
+
+def prs(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Open pull requests, and those closed or merged lately."""
+    return {"pulls": [shapes.pull_dict(pull) for pull in ctx.forge.snapshot().pulls]}
+
+
+def pr_show(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """One pull request, what was said about it, and the merge gate's answer for whoever asks."""
+    number = args["number"]
+    pull = ctx.forge.pull(number)
+    live = live_pull(ctx, number)
+    reviews = ctx.db.read(lambda tx: reviews_of(tx, live.subject))
+    return {
+        "pr": shapes.pull_dict(pull),
+        "comments": [shapes.comment_dict(comment) for comment in ctx.forge.comments(number)],
+        "reviews": [shapes.review_dict(entry, pull.head_sha) for entry in reviews],
+        "gate": check_dict(gate(ctx, principal, live), live),
+    }
+
+
+def reviews_of(tx: Tx, subject: str) -> list[Entry]:
+    """Every verdict and waiver on a pull request, in journal order."""
+    found = [
+        entry
+        for name in _REVIEWS
+        for entry in journal.select(
+            tx, journal.Filter(stream=Stream.EVENT, type=name, subject=subject), limit=1000, newest=True
+        )
+    ]
+    return sorted(found, key=lambda entry: entry.seq)
+
+
+def pr_diff(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """A pull request's changes as text."""
+    return {"number": args["number"], "diff": ctx.forge.diff(args["number"])}
+
+
+def history(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Fabric events: the newest ``limit`` of those that fit, or the first after ``after``."""
+    wanted = journal.Filter(
+        stream=Stream.EVENT,
+        type=args["event"],
+        subject=args["subject"],
+        since=args["since"],
+        after=args["after"],
+    )
+    entries = ctx.db.read(lambda tx: journal.select(tx, wanted, limit=args["limit"], newest=not args["after"]))
+    return {"entries": entry_dicts(entries, newest=not args["after"])}
+
+
+def log(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """All three streams in one: the newest entries that fit, or the first after ``after``.
+
+    ``type`` is a journal type, or a stream (event, decision, activity). ``head`` is where to go on from: the
+    journal's end at the moment of reading, or the last entry given when more may be left.
+    """
+    wanted = _log_filter(args)
+    newest = not args["after"]
+
+    def read(tx: Tx) -> tuple[list[Entry], int]:
+        return journal.select(tx, wanted, limit=args["limit"], newest=newest), journal.head(tx)[0]
+
+    entries, end = ctx.db.read(read)
+    shown = entry_dicts(entries, newest=newest)
+    more = not newest and (len(entries) == args["limit"] or len(shown) < len(entries))
+    return {"entries": shown, "head": shown[-1]["seq"] if more else end}
+
+
+def _log_filter(args: dict[str, Any]) -> journal.Filter:
+    """The log's arguments as the journal's filter. Raises UsageError FLT-CTL-017 for ticket and pr together."""
+    if args["ticket"] and args["pr"]:
+        raise UsageError("FLT-CTL-017", "choose a ticket or a pull request, not both")
+    is_stream = args["type"] in {str(stream) for stream in Stream}
+    item = f"ticket/{args['ticket']}" if args["ticket"] else ""
+    return journal.Filter(
+        stream=args["type"] if is_stream else "",
+        type="" if is_stream else args["type"],
+        agent=args["agent"],
+        subject=f"pr/{args['pr']}" if args["pr"] else item,
+        work_item=item,
+        since=args["since"],
+        after=args["after"],
+    )
+
+
+def entry_dicts(entries: list[Entry], *, newest: bool) -> list[dict[str, Any]]:
+    """Entries as doors print them, cut where one answer would grow too large: at the old end for the newest."""
+    found: list[dict[str, Any]] = []
+    size = 0
+    for entry in reversed(entries) if newest else entries:
+        size += 1000 + len(str(entry.payload))
+        if found and size > _ANSWER_BYTES:
+            break
+        found.append(entry.as_dict())
+    return found[::-1] if newest else found

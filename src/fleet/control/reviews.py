@@ -1,0 +1,166 @@
+"""``pr.review`` and ``pr.waive``: what somebody said about exactly one head. Labels follow, they decide nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet.control.context import Context, live_pull, still_alive
+from fleet.control.merges import gate
+from fleet.core.decision import Decision, Verdict
+from fleet.core.errors import NotFound, Refused
+from fleet.core.journal import Draft, Stream
+from fleet.core.live import LivePull
+from fleet.core.principal import Principal
+from fleet.dispatch.facts import review_facts
+from fleet.policy.decide import decide_review
+from fleet.store import journal
+from fleet.store.db import Tx
+
+_SHOWN = 60_000  # characters of a review in its comment; the event holds all of it
+_EVENTS = {"approve": "pr_approved", "request_changes": "pr_changes_requested"}
+
+
+def review(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Approve a head, or ask for changes to it. Raises Refused with policy's code and reasons.
+
+    Said twice it is on record once; a later word of the same principal at the same head replaces the earlier.
+    """
+    pull = live_pull(ctx, args["number"])
+    commits = ctx.live.commits(pull.number)
+
+    def decide(tx: Tx) -> Decision:
+        still_alive(tx, principal)
+        facts = review_facts(tx, pull, ctx.loaded.roles, principal, args["head"], commits)
+        decision = decide_review(facts)
+        if decision.verdict is Verdict.ALLOW:
+            _say(tx, principal, pull, args)
+        else:
+            _refuse(tx, principal, pull, args["verdict"], decision)
+        return decision
+
+    with ctx.locks.held(pull.subject):
+        decision = ctx.db.write(decide)
+        if decision.verdict is not Verdict.ALLOW:
+            raise Refused(decision.binding[0].code, decision.text, where=pull.subject)
+        _follow(ctx, principal, pull, args)
+    return {"pr": pull.number, "head": pull.head_sha, "verdict": args["verdict"]}
+
+
+def _who(principal: Principal) -> str:
+    """A review's author in keys and markers: the run of an agent, else the person."""
+    return principal.run_id or str(principal)
+
+
+def _say(tx: Tx, principal: Principal, pull: LivePull, args: dict[str, Any]) -> None:
+    """The event, unless this principal's latest word on this head is the same already."""
+    kind = _EVENTS[args["verdict"]]
+    said = [
+        entry
+        for name in _EVENTS.values()
+        for entry in journal.select(tx, journal.Filter(type=name, subject=pull.subject), limit=10_000)
+        if entry.generation == pull.head_sha and (entry.actor, entry.run_id) == (str(principal), principal.run_id)
+    ]
+    latest = max(said, key=lambda entry: entry.seq, default=None)
+    if latest is not None and latest.type == kind:
+        return
+    again = f":{len(said) + 1}" if said else ""
+    word = "approves" if kind == "pr_approved" else "wants changes to"
+    journal.append(
+        tx,
+        Draft(
+            Stream.EVENT,
+            kind,
+            str(principal),
+            subject=pull.subject,
+            summary=f"{principal} {word} {pull.subject} at {pull.head_sha[:12]}",
+            payload={
+                "pr": pull.number,
+                "ticket": pull.ticket,
+                "branch": pull.head_ref,
+                "head": pull.head_sha,
+                "title": pull.title,
+                "author": pull.author,
+                "verdict": args["verdict"],
+                "body": args["body"],
+                "run": principal.run_id,
+            },
+            kind="decision",
+            generation=pull.head_sha,
+            work_item=pull.work_item,
+            run_id=principal.run_id,
+            dedup_key=f"review:{_who(principal)}:{pull.number}:{pull.head_sha}:{args['verdict']}{again}",
+        ),
+    )
+
+
+def _refuse(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision: Decision) -> None:
+    journal.append(
+        tx,
+        Draft(
+            Stream.DECISION,
+            "review.refused",
+            str(principal),
+            subject=pull.subject,
+            summary=f"{principal} may not review {pull.subject}: {decision.text}",
+            payload={"verdict": verdict, "decision": decision.as_dict()},
+            generation=pull.head_sha,
+            work_item=pull.work_item,
+            run_id=principal.run_id,
+        ),
+    )
+
+
+def _follow(ctx: Context, principal: Principal, pull: LivePull, args: dict[str, Any]) -> None:
+    """The comment and the labels, for people who look at the forge; both repeatable."""
+    word = "Approved" if args["verdict"] == "approve" else "Changes requested"
+    ctx.forge.comment(
+        pull.number,
+        f"{word} at {pull.head_sha}.\n\n{args['body'][:_SHOWN]}".rstrip() + "\n",
+        author=str(principal),
+        marker=f"review:{_who(principal)}:{pull.number}:{pull.head_sha}:{args['verdict']}",
+    )
+    if args["verdict"] == "approve":
+        label_if_passed(ctx, principal, pull)
+    else:
+        ctx.forge.set_labels(
+            pull.number, add=("changes-requested",), remove=("needs-review", "approved"), actor=str(principal)
+        )
+
+
+def label_if_passed(ctx: Context, principal: Principal, pull: LivePull) -> None:
+    """Put ``approved`` on once a person could merge this head as it stands."""
+    now = live_pull(ctx, pull.number)
+    if now.state != "open" or now.head_sha != pull.head_sha:
+        return
+    if gate(ctx, ctx.owner, now).decision.verdict is Verdict.ALLOW:
+        ctx.forge.set_labels(
+            now.number, add=("approved",), remove=("needs-review", "changes-requested"), actor=str(principal)
+        )
+
+
+def waive(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """A person does without one reviewer's answer at the live head. Raises NotFound FLT-AGT-001, FLT-FRG-002."""
+    pull = live_pull(ctx, args["number"])
+    if ctx.loaded.config.agent(args["agent"]) is None:
+        raise NotFound("FLT-AGT-001", "no such agent", where=args["agent"], hint="fleet agent list shows the names")
+    draft = Draft(
+        Stream.EVENT,
+        "review_waived",
+        str(principal),
+        subject=pull.subject,
+        summary=f"{principal} does without {args['agent']}'s review of {pull.subject}: {args['reason']}",
+        payload={
+            "pr": pull.number,
+            "ticket": pull.ticket,
+            "head": pull.head_sha,
+            "agent": args["agent"],
+            "reason": args["reason"],
+        },
+        kind="decision",
+        generation=pull.head_sha,
+        work_item=pull.work_item,
+        dedup_key=f"waived:{pull.number}:{pull.head_sha}:{args['agent']}",
+    )
+    ctx.db.write(lambda tx: journal.append(tx, draft))
+    label_if_passed(ctx, principal, pull)
+    return {"pr": pull.number, "head": pull.head_sha, "agent": args["agent"]}

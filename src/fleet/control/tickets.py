@@ -1,0 +1,81 @@
+"""Verbs about tickets: open one, change labels. The watcher turns what changed into events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet.control.context import Context, still_alive
+from fleet.control.shapes import label_names, ticket_dict
+from fleet.core.errors import NotFound, UsageError
+from fleet.core.journal import Draft, Stream
+from fleet.core.principal import Principal
+from fleet.store import journal
+from fleet.store.db import Tx
+
+
+def create(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Open a ticket, with labels if wanted."""
+    ctx.db.read(lambda tx: still_alive(tx, principal))
+    made = ctx.forge.create_ticket(args["title"], args["body"], author=str(principal), labels=args["labels"])
+    if args["labels"]:
+        record_labels(
+            ctx, principal, f"ticket/{made.number}", f"ticket/{made.number}", (), tuple(label_names(made.labels))
+        )
+    return {"ticket": ticket_dict(made)}
+
+
+def label(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Put labels on a ticket or pull request and take others off, in one step.
+
+    Raises NotFound FLT-FRG-001, UsageError FLT-CTL-008 when nothing is asked for or a label is named twice.
+    """
+    add, remove, number = args["add"], args["remove"], args["number"]
+    if not add and not remove:
+        raise UsageError("FLT-CTL-008", "no label to add or to remove", hint="Use --add NAME or --remove NAME.")
+    both = sorted(set(add) & set(remove))
+    if both:
+        raise UsageError("FLT-CTL-008", f"{both[0]!r} is to be added and removed at once")
+    subject, item, before = _labelled(ctx, number)
+    ctx.db.read(lambda tx: still_alive(tx, principal))
+    after = ctx.forge.set_labels(number, add=add, remove=remove, actor=str(principal))
+    record_labels(ctx, principal, subject, item, before, after)
+    return {"labels": sorted(after), "subject": subject}
+
+
+def _labelled(ctx: Context, number: int) -> tuple[str, str, tuple[str, ...]]:
+    """Subject, work item and labels of the ticket or pull request of this number."""
+    try:
+        ticket = ctx.forge.ticket(number)
+        return f"ticket/{number}", f"ticket/{number}", tuple(label_names(ticket.labels))
+    except NotFound as no_ticket:
+        pull = ctx.live.pull(number)
+        if pull is None:
+            raise no_ticket
+        return pull.subject, pull.work_item, tuple(sorted(pull.labels))
+
+
+def record_labels(
+    ctx: Context, principal: Principal, subject: str, item: str, before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    """Journal which labels changed, if any did."""
+    added, removed = sorted(set(after) - set(before)), sorted(set(before) - set(after))
+    if not added and not removed:
+        return
+
+    def append(tx: Tx) -> None:
+        changes = [f"+{name}" for name in added] + [f"-{name}" for name in removed]
+        journal.append(
+            tx,
+            Draft(
+                Stream.ACTIVITY,
+                "label.changed",
+                str(principal),
+                subject=subject,
+                work_item=item,
+                summary=f"{subject}: {', '.join(changes)}",
+                payload={"added": added, "removed": removed},
+                run_id=principal.run_id,
+            ),
+        )
+
+    ctx.db.write(append)

@@ -1,0 +1,202 @@
+"""The only wiring: which object gets which. Nothing else in the program constructs rooms for a running fleet."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+
+from fleet.config.loader import LoadedConfig
+from fleet.config.paths import FleetPaths
+from fleet.control.commands import Control
+from fleet.control.context import Context, Host, Switch
+from fleet.core.principal import human
+from fleet.core.service import Service, Tick
+from fleet.daemon.identity import Identity, ProcessTree, login_of
+from fleet.daemon.janitor import Janitor
+from fleet.daemon.live import ForgeLive, WorkGatherer
+from fleet.daemon.service import Loop, Report
+from fleet.dispatch.dispatcher import Dispatcher
+from fleet.dispatch.reconciler import Reconciler
+from fleet.fabric.router import Router
+from fleet.forge.local import LocalForge
+from fleet.forge.port import Forge
+from fleet.forge.watcher import Watcher
+from fleet.runtime import proctree
+from fleet.runtime.port import Runtime
+from fleet.runtime.runner import Runner
+from fleet.runtime.sessions import TmuxRuntime
+from fleet.runtime.tmux import Tmux
+from fleet.store.db import Database
+
+START_WORKERS = 4  # clones, launches and clean-ups at once
+WATCH_EVERY = 2.0  # seconds; the local forge's changes wake the watcher anyway
+
+# The least time between two idle looks of each service, in seconds: what a look costs decides.
+_GAPS = {"watcher": 0.1, "router": 0.005, "dispatcher": 0.01, "reconciler": 0.1, "runner": 0.02, "janitor": 0.5}
+
+
+class WhenOpen:
+    """A service that rests while new starts are switched off."""
+
+    def __init__(self, service: Service, switch: Switch) -> None:
+        """Take the service and the switch."""
+        self.name = service.name
+        self._service = service
+        self._switch = switch
+
+    def tick(self, now: int) -> Tick:
+        """The service's tick, or nothing."""
+        return Tick(0) if self._switch.paused else self._service.tick(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that runs in one daemon."""
+
+    control: Control
+    identity: Identity
+    loops: tuple[Loop, ...]
+    runtime: Runtime
+    effects: ThreadPoolExecutor
+    let_go: Callable[[], None]  # of the runtime: its sessions go on
+
+    def start(self) -> None:
+        """Let every service tick."""
+        for loop in self.loops:
+            loop.start()
+
+    def ask_to_stop(self) -> None:
+        """Let every service finish its present tick."""
+        for loop in self.loops:
+            loop.stop()
+
+
+def build(
+    paths: FleetPaths,
+    loaded: LoadedConfig,
+    db: Database,
+    *,
+    supervised: bool,
+    on_trouble: Report,
+    on_failure: Report,
+) -> Fleet:
+    """Put a fleet together over an open store. Raises what the forge raises when the checkout cannot be used."""
+    forge = LocalForge(db, paths.bare, paths.checkout, loaded.config.base)
+    live = ForgeLive(forge)
+    loops: dict[str, Loop] = {}
+    wake_runner = _later(loops, "runner")
+    runtime = TmuxRuntime(Tmux(paths.tmux_socket), wake=wake_runner)
+    switch = Switch()
+    effects = ThreadPoolExecutor(START_WORKERS, thread_name_prefix="fleet-effect")
+    host = Host(os.getpid(), supervised, lambda: _states(loops))
+    context = _context(db, forge, live, runtime, loaded, paths, switch=switch, host=host)
+    runner = Runner(
+        db,
+        runtime,
+        db.clock,
+        paths,
+        host=socket.gethostname(),
+        config=lambda: loaded,
+        work_facts=WorkGatherer(db, forge, loaded.config.base),
+        programs=program_folder(),
+        executor=effects,
+        wake=wake_runner,
+        may_start=lambda: not switch.paused,
+    )
+    services: tuple[Service, ...] = (
+        Watcher(db, forge, required_label=loaded.config.required_label or "", poll_seconds=WATCH_EVERY),
+        Router(db, loaded),
+        WhenOpen(Dispatcher(db, live, loaded), switch),
+        Reconciler(db, live, live, loaded),
+        runner,
+        Janitor(db),
+    )
+    for service in services:
+        loops[service.name] = Loop(
+            service, db.clock, on_trouble=on_trouble, on_failure=on_failure, gap_seconds=_GAPS[service.name]
+        )
+    db.on_commit(lambda: _wake(loops))
+    return Fleet(
+        Control(context), make_identity(db, context), tuple(loops.values()), runtime, effects, runtime.shutdown
+    )
+
+
+def make_identity(db: Database, context: Context) -> Identity:
+    """Who may be who on this fleet's socket."""
+    return Identity(
+        db,
+        ProcessTree(proctree.ancestors, proctree.environ_has),
+        observe=context.runtime.observe,
+        session_ref=context.session_ref,
+        server_pids=context.runtime.server_pids,
+        owner_uid=os.getuid(),
+        socket_path=str(context.paths.socket),
+    )
+
+
+def reading_context(db: Database, paths: FleetPaths, loaded: LoadedConfig) -> Context:
+    """What verbs need to read a store that no daemon has open."""
+    forge = LocalForge(db, paths.bare, paths.checkout, loaded.config.base)
+    runtime = TmuxRuntime(Tmux(paths.tmux_socket), wake=lambda: None)
+    return _context(db, forge, ForgeLive(forge), runtime, loaded, paths, switch=Switch(), host=None)
+
+
+def program_folder() -> Path:
+    """The folder of the ``fleet`` command that belongs to this interpreter, which agents are to find first."""
+    beside = Path(sys.executable).parent
+    if (beside / "fleet").exists():
+        return beside
+    found = which("fleet")
+    return Path(found).parent if found else beside
+
+
+def _context(
+    db: Database,
+    forge: Forge,
+    live: ForgeLive,
+    runtime: Runtime,
+    loaded: LoadedConfig,
+    paths: FleetPaths,
+    *,
+    switch: Switch,
+    host: Host | None,
+) -> Context:
+    return Context(
+        db=db,
+        forge=forge,
+        live=live,
+        effects=live,
+        runtime=runtime,
+        loaded=loaded,
+        paths=paths,
+        mode="shared-uid",
+        owner=human(login_of(os.getuid())),
+        switch=switch,
+        host=host,
+    )
+
+
+def _later(loops: dict[str, Loop], name: str) -> Callable[[], None]:
+    """A wake-up for a loop that is made after whoever needs it."""
+
+    def wake() -> None:
+        loop = loops.get(name)
+        if loop is not None:
+            loop.wake()
+
+    return wake
+
+
+def _wake(loops: dict[str, Loop]) -> None:
+    for loop in loops.values():
+        loop.wake()
+
+
+def _states(loops: dict[str, Loop]) -> Sequence[Mapping[str, object]]:
+    return [loop.state().as_dict() for loop in loops.values()]

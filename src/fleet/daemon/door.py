@@ -1,0 +1,74 @@
+"""The folders and the socket's file: private, made once, removed only by whoever may."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+from fleet.config.paths import FleetPaths, make_private
+from fleet.core.errors import Conflict
+from fleet.daemon.lease import holder
+
+BACKLOG = 512
+
+
+def make_folders(paths: FleetPaths) -> None:
+    """Make the fleet's folders so that only their owner enters. Raises PermanentError FLT-CFG-003."""
+    uid = os.getuid()
+    home = paths.runtime.parent.parent
+    if str(home) == f"/tmp/fleet-{uid}":  # a place where anybody else could have been first
+        make_private(home, uid)
+    for folder in (paths.runtime.parent, paths.runtime, paths.state):
+        make_private(folder, uid)
+    for folder in (paths.runs, paths.clones):
+        folder.mkdir(exist_ok=True, mode=0o700)
+
+
+def bind_socket(paths: FleetPaths) -> socket.socket:
+    """Listen on the fleet's socket, mode 0600; a stale file is replaced. Only for the holder of a lock."""
+    remove_socket(paths)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old_mask = os.umask(0o177)
+    try:
+        listening.bind(str(paths.socket))
+    finally:
+        os.umask(old_mask)
+    listening.listen(BACKLOG)
+    return listening
+
+
+def remove_socket(paths: FleetPaths) -> None:
+    """Remove the socket's file, if it is one."""
+    try:
+        if stat.S_ISSOCK(paths.socket.lstat().st_mode):
+            paths.socket.unlink()
+    except FileNotFoundError:
+        return
+
+
+def guard_supervisor(paths: FleetPaths) -> None:
+    """Refuse to run beside a supervisor, whose daemon may only be between two starts.
+
+    Raises Conflict FLT-DMN-011 with its pid.
+    """
+    pid = holder(paths.supervisor_lock)
+    if pid is not None:
+        raise Conflict(
+            "FLT-DMN-011",
+            f"a supervisor runs already for this fleet (pid {pid})",
+            where=str(paths.supervisor_lock),
+            hint="Stop it with: fleet down",
+        )
+
+
+def guard_daemon(paths: FleetPaths) -> None:
+    """Refuse to supervise beside a daemon that runs on its own. Raises Conflict FLT-DMN-010 with its pid."""
+    pid = holder(paths.daemon_lock)
+    if pid is not None:
+        raise Conflict(
+            "FLT-DMN-010",
+            f"a daemon runs already for this fleet (pid {pid})",
+            where=str(paths.daemon_lock),
+            hint="Stop it with: fleet down",
+        )

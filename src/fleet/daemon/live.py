@@ -1,0 +1,175 @@
+"""The forge in the words of policy, dispatch and the runner: live state, repeatable effects, facts for a brief."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fleet.control.queries import reviews_of
+from fleet.control.shapes import comment_dict, label_names, review_dict
+from fleet.core.errors import NotFound
+from fleet.core.event import subject_kind, subject_number
+from fleet.core.journal import Draft, Stream
+from fleet.core.live import LiveCommit, LivePull, LiveTicket
+from fleet.core.principal import system
+from fleet.core.work import Run
+from fleet.forge.port import BaseReport, CommitFact, Forge, Pull, Ticket
+from fleet.runtime.brief import WorkFacts
+from fleet.store import journal
+from fleet.store.db import Database, Tx
+
+_BRANCHES = "fleet/"
+
+
+class ForgeLive:
+    """LiveState and LiveEffects over a Forge."""
+
+    def __init__(self, forge: Forge) -> None:
+        """Take the forge."""
+        self._forge = forge
+
+    def ticket(self, number: int) -> LiveTicket | None:
+        """One ticket."""
+        try:
+            return _ticket(self._forge.ticket(number))
+        except NotFound:
+            return None
+
+    def pull(self, number: int) -> LivePull | None:
+        """One pull request."""
+        try:
+            return _pull(self._forge.pull(number))
+        except NotFound:
+            return None
+
+    def pull_for_ticket(self, ticket: int) -> LivePull | None:
+        """The open pull request of a ticket."""
+        found = [pull for pull in self.pulls() if pull.ticket == ticket and pull.state == "open"]
+        return found[-1] if found else None
+
+    def commits(self, number: int) -> tuple[LiveCommit, ...]:
+        """Commits of a pull request that its base does not have."""
+        try:
+            return tuple(_commit(fact) for fact in self._forge.commits(number))
+        except NotFound:
+            return ()
+
+    def changed_paths(self, number: int) -> tuple[str, ...]:
+        """Paths that differ between merge base and head."""
+        return self._forge.changed_paths(number)
+
+    def tickets(self) -> tuple[LiveTicket, ...]:
+        """Open tickets and those closed lately."""
+        return tuple(_ticket(ticket) for ticket in self._forge.snapshot().tickets)
+
+    def pulls(self) -> tuple[LivePull, ...]:
+        """Open pull requests and those closed or merged lately, by number."""
+        return tuple(_pull(pull) for pull in sorted(self._forge.snapshot().pulls, key=lambda pull: pull.number))
+
+    def set_labels(self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str) -> None:
+        """Change labels in one step."""
+        self._forge.set_labels(number, add=add, remove=remove, actor=actor)
+
+    def close_ticket(self, number: int) -> None:
+        """Close a ticket."""
+        self._forge.close_ticket(number)
+
+
+class WorkGatherer:
+    """What a run's brief says about the outside; brings the base up to date with the person's checkout first."""
+
+    def __init__(self, db: Database, forge: Forge, base: str) -> None:
+        """``base`` is the base branch's short name."""
+        self._db = db
+        self._forge = forge
+        self._base = base
+
+    def __call__(self, run: Run) -> WorkFacts:
+        """Facts for one run that is about to start. Raises TemporaryError when the forge cannot be asked now."""
+        self._record(self._forge.refresh())
+        ticket = self._ticket_of(run)
+        pull = self._pull_of(run)
+        branch = pull.head_ref if pull is not None else f"{_BRANCHES}{ticket.number if ticket is not None else run.id}"
+        return WorkFacts(
+            branch=branch,
+            base=self._base,
+            ticket=self._ticket_facts(ticket) if ticket is not None else None,
+            pull=self._pull_facts(pull) if pull is not None else None,
+            reviews=self._reviews(pull) if pull is not None else (),
+            # On the local forge a ticket is a person's, or an agent's that a person let open tickets.
+            trusted=ticket is not None and ticket.author.startswith("human:"),
+        )
+
+    def _ticket_of(self, run: Run) -> Ticket | None:
+        number = subject_number(run.work_item) if subject_kind(run.work_item) == "ticket" else 0
+        try:
+            return self._forge.ticket(number) if number else None
+        except NotFound:
+            return None
+
+    def _pull_of(self, run: Run) -> Pull | None:
+        """The pull request the run was started on, else the open one of its ticket."""
+        if subject_kind(run.subject) == "pr":
+            return self._forge.pull(subject_number(run.subject))
+        number = subject_number(run.work_item) if subject_kind(run.work_item) == "ticket" else 0
+        found = [pull for pull in self._forge.snapshot().pulls if pull.ticket == number and pull.state == "open"]
+        return found[-1] if number and found else None
+
+    def _ticket_facts(self, ticket: Ticket) -> dict[str, object]:
+        facts = asdict(ticket)
+        remarks = [comment_dict(comment) for comment in self._forge.comments(ticket.number)]
+        return {**facts, "labels": label_names(ticket.labels), "comments": remarks}
+
+    def _pull_facts(self, pull: Pull) -> dict[str, object]:
+        facts = {**asdict(pull), "labels": label_names(pull.labels), "head": pull.head_sha, "branch": pull.head_ref}
+        remarks = [comment_dict(comment) for comment in self._forge.comments(pull.number)]
+        return {**facts, "base": pull.base_ref, "comments": remarks}
+
+    def _reviews(self, pull: Pull) -> list[dict[str, object]]:
+        entries = self._db.read(lambda tx: reviews_of(tx, f"pr/{pull.number}"))
+        return [review_dict(entry, pull.head_sha) for entry in entries]
+
+    def _record(self, report: BaseReport) -> None:
+        """What came of looking at the person's checkout, once for each pair of commits."""
+        if report.kind not in ("fetched", "diverged"):
+            return
+        draft = Draft(
+            Stream.ACTIVITY,
+            "base.fetched" if report.kind == "fetched" else "base.diverged",
+            str(system("forge")),
+            summary=report.detail,
+            payload={"old": report.old, "new": report.new, "base": self._base},
+            dedup_key=f"base.{report.kind}:{report.old}:{report.new}",
+        )
+
+        def append(tx: Tx) -> None:
+            journal.append(tx, draft)
+
+        self._db.write(append)
+
+
+def _ticket(ticket: Ticket) -> LiveTicket:
+    return LiveTicket(
+        ticket.number, ticket.state, frozenset(label_names(ticket.labels)), ticket.title, ticket.body, ticket.author
+    )
+
+
+def _pull(pull: Pull) -> LivePull:
+    return LivePull(
+        number=pull.number,
+        state=pull.state,
+        ticket=pull.ticket,
+        head_ref=pull.head_ref,
+        head_sha=pull.head_sha,
+        base_ref=pull.base_ref,
+        base_sha=pull.base_sha,
+        labels=frozenset(label_names(pull.labels)),
+        author=pull.author,
+        merged_head=pull.merged_head,
+        merge_commit=pull.merge_commit,
+        title=pull.title,
+        body=pull.body,
+    )
+
+
+def _commit(fact: CommitFact) -> LiveCommit:
+    return LiveCommit(fact.sha, fact.author_email, fact.committer_email, fact.coauthor_emails)

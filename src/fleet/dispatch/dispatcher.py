@@ -1,0 +1,183 @@
+"""Service: judges open deliveries and queues runs. It starts nothing itself: the runner of some host does.
+
+Judged first on a reading snapshot; only when that would change something the delivery is claimed, judged
+again from the store inside the deciding transaction, and moved on together with the journal entry.
+"""
+
+from __future__ import annotations
+
+from fleet.config.loader import LoadedConfig
+from fleet.core.clock import SECOND
+from fleet.core.decision import Decision, Verdict
+from fleet.core.errors import Conflict
+from fleet.core.journal import Draft, Stream
+from fleet.core.live import LiveState
+from fleet.core.principal import system
+from fleet.core.probe import probe
+from fleet.core.service import Tick, earliest
+from fleet.core.work import Delivery, DeliveryState
+from fleet.dispatch.facts import Glance, Look, look, parent_run, root_event, start_facts
+from fleet.dispatch.plan import answered_together, plan
+from fleet.policy.budget import allowance
+from fleet.policy.decide import decide_start
+from fleet.policy.facts import StartFacts
+from fleet.store import deliveries, journal, runs
+from fleet.store.db import Database, Tx
+
+LEASE = 30 * SECOND
+RECHECK = 5 * SECOND  # held deliveries are looked at again, because the forge changes without telling us
+TOKEN_BYTES = 16
+
+
+class Dispatcher:
+    """Deliveries -> runs. Several may run: every move is a compare-and-set under a lease."""
+
+    name = "dispatcher"
+
+    def __init__(self, db: Database, live: LiveState, loaded: LoadedConfig) -> None:
+        """Take the store, the live state and the configuration in force."""
+        self._db = db
+        self._live = live
+        self._loaded = loaded
+        self._actor = str(system(self.name))
+
+    def tick(self, now: int) -> Tick:
+        """Judge what is due; ``did`` counts deliveries that moved."""
+        opened = self._db.read(deliveries.open_ones)
+        todo = plan(opened, now)
+        seen = Glance(self._live)
+        did = sum(self._consider(delivery, seen) for delivery in todo.consider)
+        return Tick(did, earliest(todo.next_at, now + RECHECK if todo.consider else None))
+
+    def _consider(self, delivery: Delivery, glance: LiveState) -> int:
+        """One delivery, from looking to settling; 1 when it moved."""
+        seen = look(glance, delivery.subject, self._loaded.role_of(delivery.agent))
+        decision, _ = self._db.read(lambda tx: self._judge(tx, delivery, seen))
+        if _nothing_new(delivery, decision) and not self._used_up(delivery):
+            return 0
+        token = self._db.write(lambda tx: _claim(tx, delivery))
+        if not token:
+            return 0
+        probe("dispatch.claimed")
+        try:
+            self._db.write(lambda tx: self._settle(tx, delivery, token, seen))
+        except Conflict:
+            return 0  # the lease ran out under us: whoever holds the delivery now decides
+        probe("dispatch.after_commit")
+        return 1
+
+    def _judge(self, tx: Tx, delivery: Delivery, seen: Look) -> tuple[Decision, StartFacts]:
+        facts = start_facts(tx, delivery, seen, self._loaded)
+        return decide_start(facts), facts
+
+    def _used_up(self, delivery: Delivery) -> bool:
+        return delivery.attempt > self._loaded.config.retry.attempts
+
+    # -- the deciding transaction --------------------------------------------------------------
+
+    def _settle(self, tx: Tx, delivery: Delivery, token: str, seen: Look) -> None:
+        """Judge again on what the store says now, and write the outcome."""
+        if self._used_up(delivery):
+            self._bury(tx, delivery, token)
+            return
+        decision, facts = self._judge(tx, delivery, seen)
+        if decision.verdict is Verdict.ALLOW:
+            self._dispatch(tx, delivery, token, decision, facts)
+            return
+        held = decision.verdict is Verdict.HOLD
+        state = DeliveryState.HELD if held else DeliveryState.DENIED
+        _move(tx, delivery, token, state, decision.text)
+        if not (held and delivery.reason == decision.text):
+            kind = "delivery.held" if held else "delivery.denied"
+            word = "waits" if held else "does not start"
+            summary = f"{delivery.agent} {word} on {delivery.event_type}: {decision.text}"
+            self._record(tx, delivery, kind, summary, {"decision": decision.as_dict()})
+
+    def _dispatch(self, tx: Tx, delivery: Delivery, token: str, decision: Decision, facts: StartFacts) -> None:
+        """Queue the run, and let it answer every like delivery too."""
+        seconds, kind = allowance(facts.budget)
+        root = root_event(tx, delivery.event_id)
+        run_id = runs.create(
+            tx,
+            delivery_id=delivery.id,
+            event_id=root.id,
+            event_type=delivery.event_type,
+            agent=delivery.agent,
+            role=facts.agent.role,
+            subject=delivery.subject,
+            # What the run is about to see, which for a start by hand the event did not know.
+            generation=facts.pull.head if facts.pull is not None else delivery.generation,
+            work_item=delivery.work_item,
+            attempt=delivery.attempt,
+            parent_run=parent_run(root),
+            allowance_seconds=seconds,
+            allowance_kind=kind,
+            config_hash=self._loaded.digest,
+        )
+        _move(tx, delivery, token, DeliveryState.DISPATCHED, "policy allowed the start", run_id)
+        together = answered_together(delivery, deliveries.open_ones(tx))
+        for other in together:
+            _move(tx, other, _claim(tx, other), DeliveryState.DISPATCHED, f"answered by run {run_id}", run_id)
+        payload: dict[str, object] = {
+            "decision": decision.as_dict(),
+            "allowance_seconds": seconds,
+            "allowance_kind": kind,
+            "parent_run": parent_run(root),
+            "answers_too": [{"delivery": other.id, "event": other.event_id} for other in together],
+        }
+        self._record(tx, delivery, "delivery.dispatched", _dispatched(delivery), payload, run_id)
+
+    def _bury(self, tx: Tx, delivery: Delivery, token: str) -> None:
+        """More attempts than the configuration grants (it may have been lowered meanwhile)."""
+        text = f"all {self._loaded.config.retry.attempts} attempts were used; a person has to look"
+        _move(tx, delivery, token, DeliveryState.DEAD, text)
+        self._record(tx, delivery, "delivery.dead_lettered", f"{delivery.agent}: {text}", {"reason": text})
+
+    def _record(
+        self, tx: Tx, delivery: Delivery, kind: str, summary: str, facts: dict[str, object], run_id: str = ""
+    ) -> None:
+        """The journal's entry of a decision about a delivery."""
+        payload = {
+            "delivery": delivery.id,
+            "event": delivery.event_id,
+            "event_type": delivery.event_type,
+            "attempt": delivery.attempt,
+            **facts,
+        }
+        draft = Draft(
+            Stream.DECISION,
+            kind,
+            self._actor,
+            subject=delivery.subject,
+            generation=delivery.generation,
+            work_item=delivery.work_item,
+            agent=delivery.agent,
+            run_id=run_id,
+            cause_id=delivery.event_id,
+            summary=summary,
+            payload=payload,
+        )
+        journal.append(tx, draft)
+
+
+def _nothing_new(delivery: Delivery, decision: Decision) -> bool:
+    """A held delivery that is held for the same reasons: nothing to write."""
+    held = decision.verdict is Verdict.HOLD and delivery.state is DeliveryState.HELD
+    return held and delivery.reason == decision.text
+
+
+def _claim(tx: Tx, delivery: Delivery) -> str:
+    """A lease on a delivery; "" when somebody else was first."""
+    token = tx.entropy(TOKEN_BYTES).hex()
+    return token if deliveries.claim(tx, delivery.id, token=token, until=tx.now + LEASE) else ""
+
+
+def _move(tx: Tx, delivery: Delivery, token: str, state: DeliveryState, reason: str, run_id: str = "") -> None:
+    """Settle under the lease. Raises Conflict FLT-DSP-002 when it is no longer ours: nothing is kept then."""
+    if not deliveries.settle(tx, delivery.id, token=token, state=state, reason=reason, run_id=run_id):
+        raise Conflict("FLT-DSP-002", "the lease on this delivery ran out", where=delivery.id)
+
+
+def _dispatched(delivery: Delivery) -> str:
+    again = f" (attempt {delivery.attempt})" if delivery.attempt > 1 else ""
+    return f"{delivery.agent} starts on {delivery.subject} for {delivery.event_type}{again}"

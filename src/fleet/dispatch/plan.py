@@ -1,0 +1,104 @@
+"""Which open deliveries are looked at now, which of them one run answers, what becomes of broken runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from fleet.core.clock import SECOND
+from fleet.core.service import earliest
+from fleet.core.work import Delivery, Run, RunState
+
+# Events that say "look at the live state", not something of their own: several of them are one start.
+COALESCING = frozenset(
+    {
+        "ticket_created",
+        "ticket_ready",
+        "ticket_shipped",
+        "pr_created",
+        "pr_updated",
+        "pr_needs_review",
+        "pr_approved",
+        "pr_changes_requested",
+        "pr_conflict",
+        "pr_merged",
+        "pr_closed",
+        "agent_start_requested",
+    }
+)
+LONGEST_BACKOFF = 3600  # seconds
+FLEET_DOWN = "fleet down"  # cancel reasons that begin so are nobody's verdict on the work
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Deliveries to judge, in order, and when time alone brings the next one (microseconds)."""
+
+    consider: tuple[Delivery, ...]
+    next_at: int | None
+
+
+def plan(opened: Iterable[Delivery], now: int) -> Plan:
+    """Choose from pending and held deliveries what is looked at now.
+
+    Journal order; of one agent and one piece of work only the earliest that is due: later ones wait their turn.
+    """
+    chosen: dict[tuple[str, str], Delivery] = {}
+    next_at: int | None = None
+    for delivery in sorted(opened, key=lambda one: (one.event_seq, one.agent, one.id)):
+        if delivery.not_before > now:
+            next_at = earliest(next_at, delivery.not_before)
+        else:
+            chosen.setdefault((delivery.agent, delivery.work_item), delivery)
+    return Plan(tuple(chosen.values()), next_at)
+
+
+def answered_together(chosen: Delivery, opened: Iterable[Delivery]) -> tuple[Delivery, ...]:
+    """Other open deliveries that the run of ``chosen`` answers as well: same agent, work, event and head."""
+    if chosen.event_type not in COALESCING:
+        return ()
+    same = _likeness(chosen)
+    return tuple(other for other in opened if other.id != chosen.id and _likeness(other) == same)
+
+
+def _likeness(delivery: Delivery) -> tuple[str, str, str, str, str]:
+    return (delivery.agent, delivery.work_item, delivery.subject, delivery.event_type, delivery.generation)
+
+
+def backoff(attempt: int, base_seconds: int) -> int:
+    """Microseconds to wait before this attempt: none before the first, then base, doubled each time."""
+    if attempt <= 1:
+        return 0
+    return min(LONGEST_BACKOFF, base_seconds << min(attempt - 2, 20)) * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of the work of a broken run: it comes back as ``attempt``, is moot, or is a dead letter."""
+
+    kind: Literal["returned", "moot", "dead"]
+    attempt: int
+    reason: str
+
+
+def what_becomes_of(run: Run, *, overtaken: str, member: bool, attempts: int) -> Outcome:
+    """Judge a run that ended without its result.
+
+    ``overtaken`` says why the work is no longer wanted ("" = it is); ``member``: its agent is still in the
+    configuration; ``attempts`` is how many are granted.
+    """
+    went_down = run.cancel_reason.startswith(FLEET_DOWN)
+    if run.state is RunState.CANCELLED and not went_down:
+        return Outcome("moot", run.attempt, f"stopped on request: {run.cancel_reason or 'no reason given'}")
+    if overtaken:
+        return Outcome("moot", run.attempt, overtaken)
+    if not member:
+        return Outcome("dead", run.attempt, f"{run.agent} is no longer in the configuration; a person has to look")
+    ending = f"run {run.id} ended as {run.state}" + (f" ({run.outcome})" if run.outcome else "")
+    if run.state is RunState.CANCELLED:
+        return Outcome("returned", run.attempt, "the fleet went down")
+    if run.attempt >= attempts:
+        text = f"all {attempts} attempts ended without a result, the last: {ending}; a person has to look"
+        return Outcome("dead", run.attempt, text)
+    return Outcome("returned", run.attempt + 1, ending)

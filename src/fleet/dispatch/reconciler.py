@@ -1,0 +1,236 @@
+"""Service: brings back the work that a broken run left behind, and finishes what a crash interrupted.
+
+It respawns nothing: it compares live state with the records and publishes an event, so that everything
+enters by the one way in. What it sees at the forge it acts on only at the second look in a row, because
+somebody may just be in the middle of recording it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from fleet.config.loader import LoadedConfig
+from fleet.core.clock import SECOND
+from fleet.core.decision import Verdict
+from fleet.core.journal import Draft, Entry, Stream
+from fleet.core.live import LiveEffects, LivePull, LiveState, LiveTicket
+from fleet.core.principal import system
+from fleet.core.service import Tick
+from fleet.core.work import Run
+from fleet.dispatch import unserved
+from fleet.dispatch.facts import Glance, agent_facts, look, pull_facts, ticket_facts
+from fleet.dispatch.plan import Outcome, backoff, what_becomes_of
+from fleet.dispatch.settle import finish_merge, is_settled
+from fleet.policy.facts import WorkFacts
+from fleet.policy.freshness import still_wanted
+from fleet.store import journal, runs
+from fleet.store.db import Database, Tx
+from fleet.store.journal import Filter
+
+LOOK_EVERY = 3.0  # seconds between looks at the whole forge
+_HEAD_KNOWN_BY = ("pr_created", "pr_updated", "pr_needs_review")
+
+Finding = tuple[str, Callable[[], int]]  # what was seen, and what to do about it
+
+
+class Reconciler:
+    """Broken runs and live state -> events. One instance runs at a time."""
+
+    name = "reconciler"
+
+    def __init__(
+        self,
+        db: Database,
+        live: LiveState,
+        effects: LiveEffects,
+        loaded: LoadedConfig,
+        *,
+        look_every: float = LOOK_EVERY,
+    ) -> None:
+        """Take the store, the forge in two halves, the configuration, and the seconds between looks."""
+        self._db = db
+        self._live = live
+        self._effects = effects
+        self._loaded = loaded
+        self._actor = str(system(self.name))
+        self._period = round(look_every * SECOND)
+        self._next_look = 0
+        self._seen_before: frozenset[str] = frozenset()
+
+    def tick(self, now: int) -> Tick:
+        """Deal with every broken run; now and then compare the forge with the records."""
+        glance = Glance(self._live)
+        did = sum(self._deal_with(run, glance) for run in self._db.read(runs.finished_without_result))
+        if not now < self._next_look <= now + self._period:
+            did += self._look_around(glance)
+            self._next_look = now + self._period
+        return Tick(did, self._next_look)
+
+    # -- runs that ended without their result --------------------------------------------------
+
+    def _deal_with(self, run: Run, glance: LiveState) -> int:
+        """Bring the work of one run back, or say on record why not."""
+        overtaken = self._overtaken(run, glance)
+        config = self._loaded.config
+        member = config.agent(run.agent) is not None
+        outcome = what_becomes_of(run, overtaken=overtaken, member=member, attempts=config.retry.attempts)
+        return int(self._db.write(lambda tx: self._record(tx, run, outcome)))
+
+    def _overtaken(self, run: Run, glance: LiveState) -> str:
+        """Why nobody needs this work any more; "" when it is still wanted."""
+        proof = self._db.read(lambda tx: _result_of(tx, run, self._loaded))
+        if proof is not None:
+            return f"its result is on record: {proof.type}"
+        seen = look(glance, run.subject, None)
+        config, roles = self._loaded.config, self._loaded.roles
+
+        def judge(tx: Tx) -> str:
+            root = journal.get(tx, run.event_id)
+            work = WorkFacts(run.event_type, root.seq, run.subject, run.generation, run.attempt, returned=True)
+            agent = agent_facts(tx, run.agent, config, roles)
+            pull = pull_facts(seen.pull, config, roles) if seen.pull is not None else None
+            reason = still_wanted(work, agent, pull, ticket_facts(tx, seen, config))
+            return reason.text if reason.verdict is Verdict.DENY else ""
+
+        return self._db.read(judge)
+
+    def _record(self, tx: Tx, run: Run, outcome: Outcome) -> bool:
+        """One entry for a broken run, whatever becomes of its work; False when it is there already."""
+        retry = self._loaded.config.retry
+        not_before = tx.now + backoff(outcome.attempt, retry.backoff_seconds)
+        payload: dict[str, object] = {
+            "run": run.id,
+            "of": run.event_id,
+            "event_type": run.event_type,
+            "attempt": outcome.attempt,
+            "reason": outcome.reason,
+        }
+        stream, kind, word = {
+            "returned": (Stream.EVENT, "work_returned", "is offered again"),
+            "moot": (Stream.DECISION, "delivery.denied", "does not come back"),
+            "dead": (Stream.DECISION, "delivery.dead_lettered", "does not come back"),
+        }[outcome.kind]
+        draft = Draft(
+            stream,
+            kind,
+            self._actor,
+            kind="task" if outcome.kind == "returned" else "",
+            subject=run.subject,
+            generation=run.generation,
+            work_item=run.work_item,
+            agent=run.agent,
+            run_id=run.id,
+            cause_id=run.event_id,
+            dedup_key=f"returned:{run.id}",
+            summary=f"the work of {run.agent} on {run.subject or run.event_type} {word}: {outcome.reason}",
+            payload=payload | ({"not_before": not_before} if outcome.kind == "returned" else {}),
+        )
+        return journal.append(tx, draft).fresh
+
+    # -- the forge against the records ---------------------------------------------------------
+
+    def _look_around(self, glance: LiveState) -> int:
+        """Act on what is the same as at the look before; remember the rest for the next one."""
+        tickets, pulls = glance.tickets(), glance.pulls()
+        findings = self._db.read(lambda tx: [*self._pull_findings(tx, pulls), *self._offers(tx, tickets, pulls)])
+        due = [act for key, act in findings if key in self._seen_before]
+        self._seen_before = frozenset(key for key, _ in findings)
+        return sum(act() for act in due)
+
+    def _pull_findings(self, tx: Tx, pulls: tuple[LivePull, ...]) -> list[Finding]:
+        """Merges that were not finished, and heads that moved without a word."""
+        found: list[Finding] = []
+        for pull in pulls:
+            if pull.state == "merged" and not is_settled(tx, pull.number):
+                found.append((f"merged:{pull.number}", partial(self._finish, pull)))
+            elif pull.state == "open" and _moved_silently(tx, pull):
+                found.append((f"moved:{pull.number}:{pull.head_sha}", partial(self._ask_for_review, pull)))
+        return found
+
+    def _finish(self, pull: LivePull) -> int:
+        """Record a merge that happened, then do what follows from one."""
+        did = self._db.write(lambda tx: self._record_merge(tx, pull))
+        return did + finish_merge(self._db, self._live, self._effects, pull, actor=self._actor)
+
+    def _record_merge(self, tx: Tx, pull: LivePull) -> bool:
+        """``pr_merged`` in the name of the run whose intent is on record."""
+        intents = journal.select(tx, Filter(type="merge.allowed", subject=pull.subject), limit=50, newest=True)
+        intent = next((entry for entry in reversed(intents) if entry.generation == pull.merged_head), None)
+        draft = Draft(
+            Stream.EVENT,
+            "pr_merged",
+            self._actor,
+            kind="status",
+            subject=pull.subject,
+            generation=pull.merged_head,
+            work_item=pull.work_item,
+            run_id=intent.run_id if intent is not None else "",
+            cause_id=intent.id if intent is not None else "",
+            dedup_key=f"pr_merged:{pull.subject}",
+            summary=f"{pull.subject} was merged; its record was interrupted",
+            payload={
+                "ticket": pull.ticket,
+                "pr": pull.number,
+                "branch": pull.head_ref,
+                "head": pull.merged_head,
+                "merge_commit": pull.merge_commit,
+                "author": pull.author,
+                "merged_by": intent.actor if intent is not None else "",
+            },
+        )
+        return journal.append(tx, draft).fresh
+
+    def _ask_for_review(self, pull: LivePull) -> int:
+        """A head that nobody announced has to be reviewed: the label makes the watcher say so."""
+        add, remove = ("needs-review",), ("approved", "changes-requested")
+        self._effects.set_labels(pull.number, add=add, remove=remove, actor=self._actor)
+        draft = Draft(
+            Stream.ACTIVITY,
+            "label.changed",
+            self._actor,
+            subject=pull.subject,
+            generation=pull.head_sha,
+            work_item=pull.work_item,
+            dedup_key=_asked_key(pull),
+            summary=f"{pull.subject} has a new head that nobody announced; it needs review",
+            payload={"add": list(add), "remove": list(remove), "head": pull.head_sha},
+        )
+        return int(self._db.write(lambda tx: journal.append(tx, draft)).fresh)
+
+    def _offers(self, tx: Tx, tickets: tuple[LiveTicket, ...], pulls: tuple[LivePull, ...]) -> list[Finding]:
+        """Work that nobody heard of when it came, and that somebody would hear of now."""
+        return [
+            (f"unserved:{event.id}:{agent}", partial(self._offer, event, agent))
+            for event, agent in unserved.offers(tx, tickets, pulls, self._loaded)
+        ]
+
+    def _offer(self, event: Entry, agent: str) -> int:
+        draft = unserved.offer(event, agent, actor=self._actor)
+        return int(self._db.write(lambda tx: journal.append(tx, draft)).fresh)
+
+
+def _result_of(tx: Tx, run: Run, loaded: LoadedConfig) -> Entry | None:
+    """The event that proves the run did its work although it did not end well."""
+    role = loaded.roles.get(run.role)
+    for kind in role.expected_after(run.event_type) if role is not None else ():
+        found = journal.select(tx, Filter(type=kind, stream="event", run_id=run.id), limit=1)
+        if found:
+            return found[0]
+    return None
+
+
+def _asked_key(pull: LivePull) -> str:
+    return f"relabelled:{pull.subject}:{pull.head_sha}"
+
+
+def _moved_silently(tx: Tx, pull: LivePull) -> bool:
+    """True for a head that no event speaks of, on a pull request that does not ask for a review."""
+    if not pull.head_sha or "needs-review" in pull.labels or journal.find_dedup(tx, _asked_key(pull)) is not None:
+        return False
+    entries = (
+        entry
+        for kind in _HEAD_KNOWN_BY
+        for entry in journal.select(tx, Filter(type=kind, subject=pull.subject), limit=10_000)
+    )
+    return all(entry.generation != pull.head_sha for entry in entries)

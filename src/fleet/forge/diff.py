@@ -1,0 +1,209 @@
+"""What changed on the forge: remembered facts and a snapshot in, events and new facts out. Pure.
+
+Level-triggered: an event follows from what is there now and was not announced yet, so a look that was
+missed, repeated or taken in the middle of a change costs nothing. Edge-triggered only where a level
+cannot tell: a pull request that was open and is closed. Every event carries a key that makes it unique.
+
+Labels count by their exact ASCII name; a look-alike is another label. What a snapshot does not list is
+gone only if the snapshot is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from fleet.core.event import subject_number
+from fleet.forge.port import LabelMark, Pull, Snapshot, Ticket
+
+READY, SHIPPED, NEEDS_REVIEW = "ready", "shipped", "needs-review"
+ALWAYS = (1 << 63) - 1  # later than every instant
+_TITLE_LIMIT = 300  # characters of a title that go into an event
+
+Facts = dict[str, dict[str, object]]  # subject -> what was announced about it
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeFact:
+    """An event that the forge's state gives rise to, before it has a place in the journal."""
+
+    type: str
+    subject: str
+    dedup_key: str
+    work_item: str
+    summary: str
+    generation: str = ""
+    payload: dict[str, object] = field(default_factory=dict)
+
+
+def changes(
+    old: Mapping[str, Mapping[str, object]],
+    snapshot: Snapshot,
+    *,
+    required_label: str = "",
+    settled_before: int = ALWAYS,
+) -> tuple[list[ForgeFact], Facts]:
+    """Compare what was announced with what is there: the events in a fixed order, and all facts to remember.
+
+    ``required_label`` must be on a ticket besides ``ready`` ("" = none). A merge that was recorded at or
+    after ``settled_before`` (microseconds) is left for a later look: whoever merged announces it first.
+    """
+    new: Facts = {subject: dict(facts) for subject, facts in old.items()}
+    newest = max((subject_number(subject) for subject in old), default=0)
+    events: list[ForgeFact] = []
+    tickets, pulls = _by_number(snapshot.tickets), _by_number(snapshot.pulls)
+    for number in sorted({*tickets, *pulls}):
+        if number in tickets:
+            events += _ticket(tickets[number], new, required_label, is_new=number > newest)
+        if number in pulls:
+            events += _pull(pulls[number], new, is_new=number > newest, settled_before=settled_before)
+    if snapshot.complete:
+        listed = {f"pr/{number}" for number in pulls}
+        gone = (subject for subject in old if subject.startswith("pr/") and subject not in listed)
+        for subject in sorted(gone, key=subject_number):
+            events += _gone(subject, new[subject])
+    return events, new
+
+
+# -- tickets -------------------------------------------------------------------------------------------
+
+
+def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool) -> list[ForgeFact]:
+    subject = f"ticket/{ticket.number}"
+    events: list[ForgeFact] = []
+    facts = new.get(subject)
+    if facts is None:
+        # A closed ticket of old times that comes into view was not opened just now.
+        if ticket.state == "open" or is_new:
+            events.append(_of_ticket(ticket, "ticket_created", f"ticket_created:{subject}", "opened"))
+        facts = new[subject] = {"state": ticket.state, "ready": "", "shipped": ""}
+    facts["state"] = ticket.state
+    marks = _marks(ticket.labels)
+    is_ready = ticket.state == "open" and READY in marks and (not required_label or required_label in marks)
+    ready = marks[READY].mark_id if is_ready else ""
+    if ready and ready != facts["ready"]:
+        events.append(_of_ticket(ticket, "ticket_ready", f"ticket_ready:{subject}:{ready}", "ready"))
+    facts["ready"] = ready
+    shipped = marks[SHIPPED].mark_id if SHIPPED in marks else ""
+    if shipped and shipped != facts["shipped"]:
+        events.append(_of_ticket(ticket, "ticket_shipped", f"ticket_shipped:{subject}:{shipped}", "shipped"))
+    facts["shipped"] = shipped
+    return events
+
+
+def _of_ticket(ticket: Ticket, kind: str, key: str, word: str) -> ForgeFact:
+    subject = f"ticket/{ticket.number}"
+    title = ticket.title[:_TITLE_LIMIT]
+    return ForgeFact(
+        kind,
+        subject,
+        key,
+        work_item=subject,
+        summary=f"{subject} {word}: {title}",
+        payload={"ticket": ticket.number, "title": title, "author": ticket.author},
+    )
+
+
+# -- pull requests -------------------------------------------------------------------------------------
+
+
+def _pull(pull: Pull, new: Facts, *, is_new: bool, settled_before: int) -> list[ForgeFact]:
+    subject = f"pr/{pull.number}"
+    known = subject in new
+    if not known and pull.state != "open" and not is_new:
+        new[subject] = _pull_facts(pull)  # of old times: remembered, not announced
+        return []
+    if pull.state == "merged" and pull.updated_at >= settled_before:
+        return []  # neither announced nor remembered yet
+    facts = new.setdefault(subject, {**_pull_facts(pull), "state": "open"})
+    before, facts["state"] = facts["state"], pull.state
+    facts["ticket"] = pull.ticket
+    head = pull.head_sha if pull.state == "open" and NEEDS_REVIEW in _marks(pull.labels) else ""
+    events: list[ForgeFact] = []
+    if head and head != facts["review"]:
+        key = f"pr_needs_review:{subject}:{head}"
+        events.append(_of_pull(pull, "pr_needs_review", key, "needs review", head))
+    facts["review"] = head
+    if pull.state == "merged" and before != "merged":
+        events.append(_of_pull(pull, "pr_merged", f"pr_merged:{subject}", "was merged", pull.merged_head))
+    if pull.state == "closed" and before == "open":
+        facts["closings"] = closings = _count(facts["closings"]) + 1
+        events.append(_of_pull(pull, "pr_closed", f"pr_closed:{subject}:{closings}", "was closed", pull.head_sha))
+    return events
+
+
+def _pull_facts(pull: Pull) -> dict[str, object]:
+    return {"state": pull.state, "ticket": pull.ticket, "review": "", "closings": 0}
+
+
+def _of_pull(pull: Pull, kind: str, key: str, words: str, head: str) -> ForgeFact:
+    subject = f"pr/{pull.number}"
+    title = pull.title[:_TITLE_LIMIT]
+    payload: dict[str, object] = {
+        "ticket": pull.ticket,
+        "pr": pull.number,
+        "branch": pull.head_ref,
+        "base": pull.base_ref,
+        "head": head,
+        "title": title,
+        "author": pull.author,
+    }
+    if pull.merge_commit:
+        payload["merge_commit"] = pull.merge_commit
+    return ForgeFact(
+        kind,
+        subject,
+        key,
+        work_item=_work_item(pull.number, pull.ticket),
+        summary=f"{subject} {words}: {title}",
+        generation=head,
+        payload=payload,
+    )
+
+
+def _gone(subject: str, facts: dict[str, object]) -> list[ForgeFact]:
+    """A pull request that was open and that the forge lists no more."""
+    if facts["state"] != "open":
+        return []
+    closings = _count(facts["closings"]) + 1
+    facts.update(state="closed", review="", closings=closings)
+    number, ticket = subject_number(subject), _count(facts["ticket"])
+    return [
+        ForgeFact(
+            "pr_closed",
+            subject,
+            f"pr_closed:{subject}:{closings}",
+            work_item=_work_item(number, ticket),
+            summary=f"{subject} is not listed by the forge any more",
+            payload={"ticket": ticket, "pr": number, "listed": False},
+        )
+    ]
+
+
+def _work_item(number: int, ticket: int) -> str:
+    return f"ticket/{ticket}" if ticket else f"pr/{number}"
+
+
+# -- reading -------------------------------------------------------------------------------------------
+
+Item = TypeVar("Item", Ticket, Pull)
+
+
+def _by_number(items: Iterable[Item]) -> dict[int, Item]:
+    """Items by number; of one that is listed twice (pages that overlap) the later state."""
+    found: dict[int, Item] = {}
+    for item in items:
+        other = found.get(item.number)
+        if other is None or (item.updated_at, repr(item)) > (other.updated_at, repr(other)):
+            found[item.number] = item
+    return found
+
+
+def _marks(labels: Iterable[LabelMark]) -> dict[str, LabelMark]:
+    """Labels by exact name; of a name listed twice the later mark."""
+    return {mark.name: mark for mark in sorted(labels, key=lambda mark: (mark.at, mark.mark_id))}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,159 @@
+"""What a decision may look at: one frozen record for each question, gathered elsewhere, judged here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleet.core.agent import AgentState
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFacts:
+    """The event an agent is to react to. ``returned`` marks work of a run that ended without its result."""
+
+    event_type: str
+    event_seq: int
+    subject: str
+    generation: str
+    attempt: int
+    returned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """Who would start. ``reviews``, ``merges`` and ``pushes`` say what the verbs of its role allow."""
+
+    name: str
+    member: bool  # named in the configuration
+    enabled: bool
+    state: AgentState
+    role: str
+    reviews: bool
+    merges: bool
+    pushes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFacts:
+    """What runs already. ``busy_run``: this agent's live run on the same work item.
+
+    ``other_author``: another agent whose live run may push to the same work item.
+    """
+
+    agent_live: int
+    agent_limit: int
+    fleet_live: int
+    fleet_limit: int
+    busy_run: str = ""
+    other_author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFacts:
+    """Seconds of an agent: its ceiling (None = unlimited), spent by ended runs, promised to live ones."""
+
+    budget_seconds: int | None
+    spent: float
+    reserved: float
+    timeout_seconds: int
+    free_slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullFacts:
+    """A live pull request. ``author_is_member``: an enabled agent of this fleet opened it."""
+
+    number: int
+    state: str
+    head: str
+    author: str
+    author_is_member: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFacts:
+    """A live ticket, its open pull request (``in_hand``, 0 = none) and when a merge for it was recorded."""
+
+    number: int
+    state: str
+    labels: frozenset[str]
+    required_label: str
+    in_hand: int = 0
+    in_hand_author: str = ""
+    merged_seq: int = 0  # journal position of the newest pr_merged of this ticket
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictFact:
+    """A review on record: who, with which lineage, said what about which head."""
+
+    seq: int
+    principal: str
+    approves: bool
+    head: str
+    lineage: frozenset[str]
+
+    @property
+    def by_person(self) -> bool:
+        """True when a person reviewed."""
+        return self.principal.startswith("human:")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerFact:
+    """A reviewer that is to answer at the head: how far its delivery is, and which person waived it."""
+
+    agent: str
+    asked: str  # the state of its delivery, or "not asked yet"
+    waived_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeFacts:
+    """Everything the merge gate reads. ``verdicts`` are all of this pull request, in journal order."""
+
+    number: int
+    state: str
+    head: str
+    authors: frozenset[str]
+    verdicts: tuple[VerdictFact, ...]
+    reviewers: tuple[ReviewerFact, ...]
+    protected: tuple[str, ...]  # changed paths that only a person may let through
+    principal: str
+    principal_is_agent: bool
+    lineage: frozenset[str]  # of the principal
+    shared_uid: bool
+    shared_uid_merge_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFacts:
+    """Everything a review is judged by. ``run_*`` are empty for a person."""
+
+    number: int
+    state: str
+    head: str  # the live head
+    reviewed_head: str  # the commit the verdict speaks of
+    principal: str
+    principal_is_agent: bool
+    role: str
+    reviews: bool
+    lineage: frozenset[str]
+    authors: frozenset[str]
+    run_subject: str = ""
+    run_head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartFacts:
+    """Everything a start is judged by. ``merge`` is set when the agent would start in order to merge."""
+
+    work: WorkFacts
+    agent: AgentFacts
+    load: LoadFacts
+    budget: BudgetFacts
+    pull: PullFacts | None = None
+    ticket: TicketFacts | None = None
+    lineage: frozenset[str] = frozenset()
+    authors: frozenset[str] = frozenset()
+    merge: MergeFacts | None = None

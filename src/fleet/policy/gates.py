@@ -1,0 +1,121 @@
+"""Checks: the merge gate. May exactly this head be merged, by this principal, now?
+
+Labels play no part. Whether an approval still holds is derived from the head it names, never stored.
+"""
+
+from __future__ import annotations
+
+from fleet.core.decision import Reason, Verdict
+from fleet.policy.facts import MergeFacts, VerdictFact
+from fleet.policy.separation import shared_atoms
+
+_SHOWN = 20  # names or paths quoted in a reason
+
+
+def standing(facts: MergeFacts) -> tuple[VerdictFact, ...]:
+    """The latest verdict of every principal at the head, in journal order."""
+    latest: dict[str, VerdictFact] = {}
+    for verdict in sorted(facts.verdicts, key=lambda one: one.seq):
+        if verdict.head == facts.head:
+            latest[verdict.principal] = verdict
+    return tuple(sorted(latest.values(), key=lambda one: one.seq))
+
+
+def approvers(facts: MergeFacts) -> tuple[str, ...]:
+    """Principals whose approval of this head counts: it stands, and they had no part in the change."""
+    return tuple(
+        verdict.principal
+        for verdict in standing(facts)
+        if verdict.approves and not shared_atoms(verdict.lineage, facts.authors)
+    )
+
+
+def pull_open(facts: MergeFacts) -> Reason:
+    """DENY a pull request that is merged, closed or without a head."""
+    seen: dict[str, object] = {"state": facts.state, "head": facts.head}
+    if facts.state != "open":
+        return Reason("pull_open", Verdict.DENY, "FLT-POL-061", f"pr/{facts.number} is {facts.state}", seen)
+    if not facts.head:
+        return Reason("pull_open", Verdict.DENY, "FLT-POL-062", f"the branch of pr/{facts.number} is gone", seen)
+    return Reason("pull_open", Verdict.ALLOW, "FLT-POL-060", f"pr/{facts.number} is open", seen)
+
+
+def approved(facts: MergeFacts) -> Reason:
+    """HOLD until somebody who had no part in the change has approved this head."""
+    names = approvers(facts)
+    related = [one.principal for one in standing(facts) if one.approves and one.principal not in names]
+    elsewhere = sorted({one.head for one in facts.verdicts if one.approves and one.head != facts.head})
+    seen: dict[str, object] = {
+        "head": facts.head,
+        "approved_by": list(names)[:_SHOWN],
+        "approvals_by_authors": related[:_SHOWN],
+        "approved_other_heads": elsewhere[:_SHOWN],
+    }
+    if names:
+        return Reason("approved", Verdict.ALLOW, "FLT-POL-063", f"approved by {_list(names)} at this head", seen)
+    text = "nobody without a part in the change has approved this head; it needs a review"
+    return Reason("approved", Verdict.HOLD, "FLT-POL-064", text, seen)
+
+
+def no_objection(facts: MergeFacts) -> Reason:
+    """HOLD while anybody's latest word on this head is that it needs changes."""
+    names = tuple(one.principal for one in standing(facts) if not one.approves)
+    seen: dict[str, object] = {"head": facts.head, "changes_requested_by": list(names)[:_SHOWN]}
+    if not names:
+        return Reason("no_objection", Verdict.ALLOW, "FLT-POL-065", "nobody wants changes at this head", seen)
+    text = f"{_list(names)} wants changes at this head; push them, or let the reviewer approve"
+    return Reason("no_objection", Verdict.HOLD, "FLT-POL-066", text, seen)
+
+
+def reviewers_answered(facts: MergeFacts) -> Reason:
+    """HOLD until every reviewer asked at this head has answered, or a person waived the answer."""
+    answered = {one.principal for one in standing(facts)}
+    missing = [one for one in facts.reviewers if not one.waived_by and f"agent:{one.agent}" not in answered]
+    seen: dict[str, object] = {
+        "head": facts.head,
+        "reviewers": {one.agent: one.asked for one in facts.reviewers[:_SHOWN]},
+        "waived": {one.agent: one.waived_by for one in facts.reviewers if one.waived_by},
+        "missing": sorted(one.agent for one in missing)[:_SHOWN],
+    }
+    if not missing:
+        text = "every reviewer asked at this head has answered or was waived"
+        return Reason("reviewers_answered", Verdict.ALLOW, "FLT-POL-067", text, seen)
+    names = _list(tuple(sorted(one.agent for one in missing)))
+    text = f"waiting for {names} to review this head (a person may waive it)"
+    return Reason("reviewers_answered", Verdict.HOLD, "FLT-POL-068", text, seen)
+
+
+def protected_paths(facts: MergeFacts) -> Reason:
+    """HOLD changes to protected paths until a person who did not write them has approved this head."""
+    counted = approvers(facts)
+    people = [one.principal for one in standing(facts) if one.by_person and one.principal in counted]
+    seen: dict[str, object] = {"paths": list(facts.protected)[:_SHOWN], "approved_by": people[:_SHOWN]}
+    if not facts.protected:
+        return Reason("protected_paths", Verdict.ALLOW, "FLT-POL-070", "no protected path is touched", seen)
+    if people:
+        text = f"{_list(tuple(people))} let the protected paths through"
+        return Reason("protected_paths", Verdict.ALLOW, "FLT-POL-071", text, seen)
+    text = f"{_list(facts.protected)} is protected: a person has to approve this head"
+    return Reason("protected_paths", Verdict.HOLD, "FLT-POL-072", text, seen)
+
+
+def shared_uid(facts: MergeFacts) -> Reason:
+    """HOLD merges by agents that share one uid, unless the configuration says that this is acceptable."""
+    seen: dict[str, object] = {
+        "principal": facts.principal,
+        "shared_uid": facts.shared_uid,
+        "allow_shared_uid_merge": facts.shared_uid_merge_allowed,
+    }
+    if facts.principal_is_agent and facts.shared_uid and not facts.shared_uid_merge_allowed:
+        text = (
+            f"all runs share one uid, so a person merges: fleet pr merge {facts.number}"
+            " (or set allow_shared_uid_merge: true)"
+        )
+        return Reason("shared_uid", Verdict.HOLD, "FLT-POL-074", text, seen)
+    return Reason("shared_uid", Verdict.ALLOW, "FLT-POL-073", "this principal may merge", seen)
+
+
+def _list(names: tuple[str, ...]) -> str:
+    """Names in a sentence, cut where it would grow long."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

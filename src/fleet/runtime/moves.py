@@ -1,0 +1,142 @@
+"""The transactions that move a run: take, answered, finish. Each with its journal entry; each a compare-and-set.
+
+Every function takes a ``Tx`` and does all of its move or nothing. A run that another epoch owns by now is left
+as it is, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from fleet.core.clock import SECOND
+from fleet.core.journal import Draft, Stream
+from fleet.core.principal import Principal, system
+from fleet.core.work import Run, RunState
+from fleet.runtime.outcome import Outcome
+from fleet.runtime.port import Observation
+from fleet.store import capabilities, journal, runs
+from fleet.store.db import Tx
+
+ACTOR = str(system("runner"))
+
+
+def take(tx: Tx, run: Run, *, host: str, holder: Principal, token_hash: str, margin_seconds: float) -> Run | None:
+    """Take a queued run, or one whose start was given up, as its next epoch; None when somebody was first.
+
+    The capability of an earlier epoch ends; the new one is issued to ``holder`` for the run's allowance and
+    ``margin_seconds``.
+    """
+    epoch = runs.take(tx, run.id, epoch=run.epoch, host=host)
+    if epoch is None:
+        return None
+    capabilities.revoke_run(tx, run.id)
+    expires_at = tx.now + round((run.allowance_seconds + margin_seconds) * SECOND)
+    capabilities.issue(tx, replace(holder, epoch=epoch), token_hash=token_hash, expires_at=expires_at)
+    taken = runs.get(tx, run.id)
+    again = f", epoch {epoch}" if epoch > 1 else ""
+    _note(
+        tx,
+        taken,
+        "run.starting",
+        f"{run.agent} starts on {run.subject or run.event_type}{again}",
+        {
+            "session": taken.session,
+            "epoch": epoch,
+            "host": host,
+            "event_type": run.event_type,
+            "attempt": run.attempt,
+            "allowance_seconds": run.allowance_seconds,
+            "allowance_kind": run.allowance_kind,
+            "config_hash": run.config_hash,
+        },
+        dedup_key=f"run.starting:{taken.session}",
+    )
+    return taken
+
+
+def answered(tx: Tx, run: Run, seen: Observation) -> bool:
+    """The session is alive; False when it was known, or belongs to an older epoch."""
+    if not runs.mark_running(tx, run.id, epoch=run.epoch):
+        return False
+    payload: dict[str, object] = {"session": run.session, "epoch": run.epoch, "shim_pid": seen.shim_pid}
+    _note(tx, run, "run.started", f"{run.agent} runs in session {run.session}", payload, f"run.started:{run.session}")
+    return True
+
+
+def emitted(tx: Tx, run_id: str, expected: Sequence[str]) -> tuple[str, ...]:
+    """Those of the expected events that are on record as emitted by this run."""
+    wanted = ((kind, journal.Filter(stream=str(Stream.EVENT), type=kind, run_id=run_id)) for kind in expected)
+    return tuple(kind for kind, narrow in wanted if journal.select(tx, narrow, limit=1))
+
+
+def finish(tx: Tx, run: Run, outcome: Outcome) -> Run | None:
+    """End a run, revoke its capability and record both; the ended row, or None when it was not ours to end."""
+    done = runs.finish(
+        tx,
+        run.id,
+        epoch=run.epoch,
+        state=outcome.state,
+        used_seconds=outcome.used_seconds,
+        exit_code=outcome.exit_code,
+        outcome=outcome.text,
+        escrow_ref=outcome.escrow_ref,
+        escrow_sha=outcome.escrow_sha,
+    )
+    if not done:
+        return None
+    capabilities.revoke_run(tx, run.id)
+    ended = runs.get(tx, run.id)
+    facts: dict[str, object] = {**asdict(outcome), "state": str(outcome.state), "session": run.session}
+    if outcome.over_budget:
+        _note_budget(tx, ended, outcome)
+    verb = "" if outcome.state is RunState.SUCCEEDED else f" {outcome.state.replace('_', ' ')}"
+    summary = f"{run.agent}{verb} on {run.subject or run.event_type}: {outcome.text}"
+    _note(tx, ended, f"run.{outcome.state}", summary, facts, f"run.finished:{run.id}")
+    return ended
+
+
+def _note_budget(tx: Tx, run: Run, outcome: Outcome) -> None:
+    """The decision that the agent's seconds are used up, with what it spent."""
+    spent = runs.spent_seconds(tx, run.agent)
+    journal.append(
+        tx,
+        Draft(
+            Stream.DECISION,
+            "budget.exhausted",
+            ACTOR,
+            subject=f"agent/{run.agent}",
+            summary=f"{run.agent} used up its budget after {spent:.1f} s in all; run {run.id} was frozen and stopped",
+            payload={
+                "run": run.id,
+                "used_seconds": outcome.used_seconds,
+                "allowance_seconds": run.allowance_seconds,
+                "spent_seconds": spent,
+            },
+            work_item=run.work_item,
+            agent=run.agent,
+            run_id=run.id,
+            cause_id=run.event_id,
+            dedup_key=f"budget.exhausted:{run.id}",
+        ),
+    )
+
+
+def _note(tx: Tx, run: Run, kind: str, summary: str, payload: dict[str, object], dedup_key: str) -> None:
+    journal.append(
+        tx,
+        Draft(
+            Stream.ACTIVITY,
+            kind,
+            ACTOR,
+            subject=f"run/{run.id}",
+            generation=run.generation,
+            work_item=run.work_item,
+            agent=run.agent,
+            run_id=run.id,
+            cause_id=run.event_id,
+            dedup_key=dedup_key,
+            summary=summary,
+            payload=payload,
+        ),
+    )

@@ -1,0 +1,307 @@
+"""The process that owns one session: it starts the agent, bounds it, and ends all of it, daemon or no daemon.
+
+Run as ``python -I -m fleet.runtime.shim <run folder>`` inside the terminal. Takes launch.json, gives
+started.json and, whatever happened, exit.json. The end is always the same: freeze the whole tree, save the
+work, kill, reap, record. Being the subreaper of its descendants, it also inherits what setsid, nohup and
+double forks try to take away.
+Weakness: its own death by SIGKILL; the daemon notices that and sweeps what carries the session's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import signal
+import sys
+import termios
+import time
+
+from fleet.runtime import proctree, records
+
+_REFUSED = 3  # exit status: this shim may not start, nothing happened
+_FREEZE_SECONDS = 1.0
+_KILL_SECONDS = 5.0
+_ESCROW_SECONDS = 65.0  # the saver has its own limit of 60
+_LOCK_SECONDS = 1.0  # the lock may be held for a moment by a late shim that is about to refuse
+_LONGEST_WAIT = 3600.0
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_STOPPED_BEFORE_START = 143  # the agent was asked to end before it began: 128 + SIGTERM
+# all that could end or stop this process; they are taken from the queue one by one instead
+_HELD = frozenset(
+    {
+        signal.SIGCHLD,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGALRM,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGTSTP,
+        signal.SIGTTIN,
+        signal.SIGTTOU,
+        signal.SIGPIPE,
+    }
+)
+_HEEDED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP})
+
+
+class Session:
+    """One agent and its tree, from the start to the record of the end."""
+
+    def __init__(self, folder: str, launch: records.Record) -> None:
+        """``folder`` is the run folder of this epoch, ``launch`` what launch.json says."""
+        self.folder = folder
+        self.launch = launch
+        self.agent = 0  # pid, 0 while there is none
+        self.code: int | None = None
+        self.reason = "stopped"
+        self.detail = ""
+        self.begun = time.monotonic()
+
+    def supervise(self) -> None:
+        """Run the agent to its end, or to the end of what it is allowed. Always leaves exit.json."""
+        try:
+            self._announce()
+            # the daemon writes its request first and looks for our record second; we do it the other way
+            if records.read(self.folder, records.STOP) is None:
+                self._start()
+                self.reason = self._wait()
+            else:
+                self.code = _STOPPED_BEFORE_START
+        finally:
+            failure = sys.exc_info()[1]
+            if failure is not None:
+                self.detail = f"the shim failed: {failure!r}"
+            self._end()
+
+    def _announce(self) -> None:
+        """Say who we are, before there is an agent."""
+        started = {
+            "session": self.launch["session"],
+            "epoch": self.launch["epoch"],
+            "pid": os.getpid(),
+            "start": proctree.start_time(os.getpid()),
+            "boot": proctree.boot_id(),
+            "tty": os.ttyname(0) if os.isatty(0) else "",
+            "agent": self.agent,
+        }
+        records.write(self.folder, records.STARTED, started)
+
+    def _start(self) -> None:
+        shim = os.getpid()
+        self.begun = time.monotonic()
+        self.agent = os.fork()
+        if self.agent == 0:
+            _become(self.launch, shim)
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # it has begun already, or ended
+            os.setpgid(self.agent, self.agent)  # whoever of the two is first
+        self._announce()
+
+    def _wait(self) -> str:
+        """Until the agent ends, its time is up, or somebody asks; the reason as the record names it."""
+        deadline = self.begun + float(self.launch["allowance_seconds"])
+        while True:
+            self._reap()
+            if self.code is not None:
+                # a terminal that goes away takes the agent with it: that is not the agent's own exit
+                return "hangup" if signal.SIGHUP in signal.sigpending() else "exited"
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return str(self.launch["allowance_kind"])
+            got = signal.sigtimedwait(_HEEDED, min(left, _LONGEST_WAIT))
+            if got is not None and got.si_signo == signal.SIGHUP:
+                return "hangup"
+            if got is not None and got.si_signo == signal.SIGTERM:
+                return "stopped"
+
+    def _reap(self) -> None:
+        """Collect what has ended; an agent that stops itself is made to go on, for no shell is there to do it."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if os.WIFSTOPPED(status):
+                if pid == self.agent:
+                    _signal_group(pid, signal.SIGCONT)
+            elif pid == self.agent:
+                code = os.waitstatus_to_exitcode(status)
+                self.code = code if code >= 0 else 128 - code
+
+    def _reap_frozen(self) -> None:
+        """Collect what has ended and leave the stopped ones stopped."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.agent and self.code is None:
+                code = os.waitstatus_to_exitcode(status)
+                self.code = code if code >= 0 else 128 - code
+
+    def _end(self) -> None:
+        """Freeze, save, kill, reap, record. Each step is tried whatever became of the one before."""
+        used = time.monotonic() - self.begun if self.agent else 0.0
+        saved: records.Record = {}
+        survivors: tuple[int, ...] = ()
+        try:
+            proctree.freeze(self._tree, seconds=_FREEZE_SECONDS)
+            saved = self._save()
+        finally:
+            try:
+                survivors = proctree.kill(self._tree, seconds=_KILL_SECONDS, reap=self._reap_frozen)
+            finally:
+                if self.agent and self.code is None:
+                    _signal_group(self.agent, signal.SIGKILL)
+                self._record(used, saved, survivors)
+
+    def _tree(self) -> tuple[proctree.Process, ...]:
+        return proctree.descendants(os.getpid())
+
+    def _save(self) -> records.Record:
+        """Have the work saved by a program of its own: whatever the clone does to it, we go on."""
+        saver = os.fork()
+        if saver == 0:
+            _exec_saver(self.folder)
+        deadline = time.monotonic() + _ESCROW_SECONDS
+        while time.monotonic() < deadline:
+            pid, _ = os.waitpid(saver, os.WNOHANG)
+            if pid:
+                return records.read(self.folder, records.ESCROW) or {}
+            signal.sigtimedwait({signal.SIGCHLD}, max(0.0, deadline - time.monotonic()))
+        return {"error": f"saving took longer than {_ESCROW_SECONDS:g} s"}
+
+    def _record(self, used: float, saved: records.Record, survivors: tuple[int, ...]) -> None:
+        stop = records.read(self.folder, records.STOP) or {}
+        ref = str(saved.get("ref", ""))
+        record = {
+            "code": 128 + signal.SIGKILL if self.code is None else self.code,
+            "reason": self.reason,
+            "detail": self.detail or str(stop.get("reason", "")),
+            "used_seconds": round(used, 6),
+            "escrow_ref": ref,
+            "escrow_sha": str(saved.get("sha", "")),
+            "escrow_error": str(saved.get("error", "")) or ("" if ref else "the saver left no record"),
+            "survivors": survivors,
+            "ended_at": time.time_ns() // 1000,
+        }
+        records.write(self.folder, records.EXIT, record, durable=True)
+
+
+def _become(launch: records.Record, shim: int) -> None:
+    """In the child: own process group, the terminal's foreground, exactly the given environment. Never returns."""
+    try:
+        os.setpgid(0, 0)
+        if os.isatty(0):
+            os.tcsetpgrp(0, os.getpid())  # SIGTTOU is still blocked here, which makes this allowed
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != shim:
+            return  # it died before it could be watched
+        os.chdir(launch["clone"])
+        _clear_signals()
+        os.execvpe(launch["argv"][0], launch["argv"], launch["env"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        _say(f"cannot start the agent: {error}")
+    finally:
+        os._exit(127)
+
+
+def _exec_saver(folder: str) -> None:
+    """In the child: turn into the program that saves the work. Never returns."""
+    try:
+        os.setpgid(0, 0)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _clear_signals()
+        argv = [sys.executable, "-I", "-m", "fleet.runtime.escrow", folder]
+        os.execve(sys.executable, argv, {"PATH": records.SYSTEM_PATH, "LANG": "C.UTF-8"})
+    finally:
+        os._exit(127)
+
+
+def _clear_signals() -> None:
+    """Give a program the signals it expects: Python ignores two, and we block most."""
+    for number in (*_HELD, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _say(text: str) -> None:
+    """A line for whoever looks at the terminal; there may be none any more."""
+    try:
+        os.write(2, f"fleet: {text}\r\n".encode("utf-8", "replace"))
+    except OSError as error:
+        if error.errno not in (errno.EIO, errno.EPIPE, errno.EBADF):
+            raise
+
+
+def _take_lock(runs: str, run_id: str) -> int | None:
+    """The run's lock, waiting a moment for somebody who is about to let it go."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        handle = records.lock_run(runs, run_id)
+        if handle is not None or time.monotonic() >= deadline:
+            return handle
+        time.sleep(0.02)
+
+
+def _refusal(folder: str, launch: records.Record) -> str:
+    """Why this shim may not start, "" when it may. Asked while holding the run's lock."""
+    newest = records.fence(os.path.dirname(folder), launch["run_id"])
+    if newest != launch["epoch"]:
+        return f"this is epoch {launch['epoch']} of the run and {newest or 'none'} is the one to start"
+    if records.read(folder, records.STARTED) is not None:
+        return "this session was started before"
+    return ""
+
+
+def _quiet_terminal() -> None:
+    """Take away the suspend key: there is no shell that could wake a suspended agent."""
+    if os.isatty(0):
+        modes = termios.tcgetattr(0)
+        modes[6][termios.VSUSP] = b"\0"
+        termios.tcsetattr(0, termios.TCSANOW, modes)
+
+
+def main(argv: list[str]) -> int:
+    """Supervise the session of one run folder. 0 after a recorded end, 3 when it may not start."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    folder = os.path.abspath(argv[1])
+    launch = records.read(folder, records.LAUNCH)
+    if not launch or launch.get("session") != os.path.basename(folder):
+        _say(f"{folder} holds no launch record of its own")
+        return _REFUSED
+    # the descriptor stays open until this process ends: at most one shim of a run lives, whatever its epoch
+    lock = _take_lock(os.path.dirname(folder), launch["run_id"])
+    if lock is None:
+        _say("another shim of this run is alive")
+        return _REFUSED
+    refusal = _refusal(folder, launch)
+    if refusal:
+        _say(refusal)
+        return _REFUSED
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _quiet_terminal()
+    Session(folder, launch).supervise()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

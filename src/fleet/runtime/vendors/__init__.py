@@ -1,0 +1,15 @@
+"""Which program plays an agent: one file a vendor, and the table that names them.
+
+Takes an agent and its places, gives an argument list, variables and files. Weakness: a vendor without
+hooks of its own (scripted) is seen only through its exit and the events it causes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fleet.runtime.vendors import scripted
+from fleet.runtime.vendors.port import Vendor
+
+VENDORS: Mapping[str, Vendor] = MappingProxyType({"scripted": scripted.launch})

@@ -1,0 +1,71 @@
+"""A fleet of its own for a test: repository, configuration, and folders that nothing else uses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fleet.cli.client import Client
+from fleet.config.paths import FleetPaths, fleet_paths
+from fleet.config.scaffold import scaffold
+from fleet.core.errors import Unreachable
+from fleet.testing.repos import make_checkout
+from fleet.testing.waiting import wait_until
+
+
+@contextmanager
+def own_folders() -> Iterator[Path]:
+    """A short private folder, with HOME and the XDG folders below it for this process and its children.
+
+    Short because a unix socket's path is limited to about a hundred bytes.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
+    names = {"HOME": "home", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "config"}
+    before = {name: os.environ.get(name) for name in names}
+    for name, inner in names.items():
+        (folder / inner).mkdir(mode=0o700)
+        os.environ[name] = str(folder / inner)
+    try:
+        yield folder
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def fleet_in(files: Mapping[str, str] | None = None, *, allow_merge: bool = True) -> Iterator[FleetPaths]:
+    """A repository with the starter configuration, in folders of its own. Nothing is running yet."""
+    with own_folders() as folder:
+        checkout = make_checkout(folder / "repo", files)
+        scaffold(checkout, allow_shared_uid_merge=allow_merge, reason="a test")
+        yield fleet_paths(checkout, os.environ, os.getuid())
+
+
+def ask(
+    paths: FleetPaths, verb: str, args: Mapping[str, object] | None = None, *, patience: float = 0.0
+) -> dict[str, Any]:
+    """One call to the fleet's daemon as its owner; with ``patience`` (seconds) a daemon may be away that long."""
+
+    def attempt() -> dict[str, Any] | None:
+        client = Client(str(paths.socket))
+        try:
+            return client.call(verb, args or {})
+        except Unreachable:
+            if not patience:
+                raise
+            return None
+        finally:
+            client.close()
+
+    found = wait_until(attempt, timeout=patience, what=f"an answer to {verb}")
+    assert found is not None
+    return found

@@ -1,0 +1,159 @@
+"""A forge held in memory: the live state and the repeatable effects, for tests of rooms that only ask.
+
+It says what a test told it, and counts what it was asked. It is no Forge: for tickets, git and merges use
+the local one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from fleet.core.errors import NotFound, TemporaryError
+from fleet.core.live import LiveCommit, LivePull, LiveTicket
+
+
+class MemoryForge:
+    """LiveState and LiveEffects over dictionaries; ``asked`` counts questions, ``effects`` lists changes.
+
+    ``down`` set to True makes every question and effect raise TemporaryError, as an outage would.
+    """
+
+    def __init__(self) -> None:
+        """An empty forge whose numbers start at 1."""
+        self._tickets: dict[int, LiveTicket] = {}
+        self._pulls: dict[int, LivePull] = {}
+        self._commits: dict[int, tuple[LiveCommit, ...]] = {}
+        self._paths: dict[int, tuple[str, ...]] = {}
+        self.asked: Counter[str] = Counter()
+        self.effects: list[tuple[str, int, tuple[str, ...], tuple[str, ...], str]] = []
+        self.down = False
+
+    # -- what a test tells it ------------------------------------------------------------------
+
+    def add_ticket(self, *labels: str, title: str = "a ticket") -> LiveTicket:
+        """Open a ticket with these labels."""
+        ticket = LiveTicket(self._next(), "open", frozenset(labels), title=title, author="human:ann")
+        self._tickets[ticket.number] = ticket
+        return ticket
+
+    def change_ticket(self, number: int, *, state: str = "", labels: frozenset[str] | None = None) -> None:
+        """Close or reopen a ticket, or replace its labels."""
+        ticket = self._tickets[number]
+        self._tickets[number] = replace(
+            ticket,
+            state="closed" if (state or ticket.state) == "closed" else "open",
+            labels=ticket.labels if labels is None else labels,
+        )
+
+    def open_pull(
+        self, *, ticket: int, head: str, author: str, mails: tuple[str, ...] = (), paths: tuple[str, ...] = ("a.py",)
+    ) -> LivePull:
+        """Open a pull request; every address of ``mails`` is the author of one commit."""
+        number = self._next()
+        pull = LivePull(
+            number=number,
+            state="open",
+            ticket=ticket,
+            head_ref=f"fleet/{ticket or 'topic'}",
+            head_sha=head,
+            base_ref="main",
+            base_sha="base",
+            labels=frozenset({"needs-review"}),
+            author=author,
+        )
+        self._pulls[number] = pull
+        self._paths[number] = paths
+        self._commits[number] = _commits(head, mails)
+        return pull
+
+    def move_head(self, number: int, head: str, mails: tuple[str, ...] = ()) -> LivePull:
+        """Push: the branch is at ``head`` now, with one more commit for every address."""
+        self._pulls[number] = replace(self._pulls[number], head_sha=head)
+        self._commits[number] += _commits(head, mails)
+        return self._pulls[number]
+
+    def label_pull(self, number: int, *labels: str) -> None:
+        """Replace the labels of a pull request."""
+        self._pulls[number] = replace(self._pulls[number], labels=frozenset(labels))
+
+    def close_pull(self, number: int) -> None:
+        """Close it without a merge."""
+        self._pulls[number] = replace(self._pulls[number], state="closed")
+
+    def merge_pull(self, number: int) -> LivePull:
+        """Merge its head."""
+        pull = self._pulls[number]
+        merged = replace(pull, state="merged", merged_head=pull.head_sha, merge_commit=f"merge-of-{pull.head_sha}")
+        self._pulls[number] = merged
+        return merged
+
+    # -- LiveState -----------------------------------------------------------------------------
+
+    def ticket(self, number: int) -> LiveTicket | None:
+        """One ticket, or None."""
+        self._ask("ticket")
+        return self._tickets.get(number)
+
+    def pull(self, number: int) -> LivePull | None:
+        """One pull request, or None."""
+        self._ask("pull")
+        return self._pulls.get(number)
+
+    def pull_for_ticket(self, ticket: int) -> LivePull | None:
+        """The open pull request of a ticket, or None."""
+        self._ask("pull_for_ticket")
+        return next((one for one in self._pulls.values() if one.ticket == ticket and one.state == "open"), None)
+
+    def commits(self, number: int) -> tuple[LiveCommit, ...]:
+        """Commits of a pull request."""
+        self._ask("commits")
+        return self._commits.get(number, ())
+
+    def changed_paths(self, number: int) -> tuple[str, ...]:
+        """Paths that a pull request changes."""
+        self._ask("changed_paths")
+        return self._paths.get(number, ())
+
+    def tickets(self) -> tuple[LiveTicket, ...]:
+        """All tickets."""
+        self._ask("tickets")
+        return tuple(self._tickets.values())
+
+    def pulls(self) -> tuple[LivePull, ...]:
+        """All pull requests."""
+        self._ask("pulls")
+        return tuple(self._pulls.values())
+
+    # -- LiveEffects ---------------------------------------------------------------------------
+
+    def set_labels(self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str) -> None:
+        """Change labels. Raises NotFound for an unknown number, as a forge would."""
+        self._ask("set_labels")
+        if number in self._tickets:
+            ticket = self._tickets[number]
+            self._tickets[number] = replace(ticket, labels=(ticket.labels - set(remove)) | set(add))
+        elif number in self._pulls:
+            pull = self._pulls[number]
+            self._pulls[number] = replace(pull, labels=(pull.labels - set(remove)) | set(add))
+        else:
+            raise NotFound("FLT-FRG-001", "no such ticket", where=str(number))
+        self.effects.append(("set_labels", number, add, remove, actor))
+
+    def close_ticket(self, number: int) -> None:
+        """Close a ticket."""
+        self._ask("close_ticket")
+        self._tickets[number] = replace(self._tickets[number], state="closed")
+        self.effects.append(("close_ticket", number, (), (), ""))
+
+    def _ask(self, what: str) -> None:
+        self.asked[what] += 1
+        if self.down:
+            raise TemporaryError("FLT-FRG-010", "the forge does not answer")
+
+    def _next(self) -> int:
+        return len(self._tickets) + len(self._pulls) + 1
+
+
+def _commits(head: str, mails: tuple[str, ...]) -> tuple[LiveCommit, ...]:
+    return tuple(LiveCommit(f"{head}-{index}", mail, mail) for index, mail in enumerate(mails))

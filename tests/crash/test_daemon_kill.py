@@ -1,0 +1,119 @@
+"""The real daemon, killed with signal 9 at every named point of the chain, comes back and ends it properly.
+
+After each kill: the ticket is shipped, no run's agent was started twice, one merge, the journal verifies.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from fleet.config.paths import FleetPaths
+from fleet.core.probe import POINTS
+from fleet.daemon.supervisor import start_detached, stop
+from fleet.testing.fleets import ask, fleet_in
+from fleet.testing.repos import git
+from fleet.testing.waiting import wait_until
+
+# A point and its visit: the second time something is published, the third event routed, and so on, so that
+# the kill falls into the middle of the chain and not only on its first step.
+PLACES = [
+    "publish.before_commit@1",
+    "publish.after_commit@1",
+    "route.before_commit@1",
+    "route.before_commit@4",
+    "route.after_commit@2",
+    "dispatch.claimed@1",
+    "dispatch.claimed@3",
+    "dispatch.after_commit@1",
+    "dispatch.after_commit@2",
+    "start.claimed@1",
+    "start.claimed@2",
+    "start.prepared@1",
+    "start.launched@1",
+    "start.launched@3",
+    "finish.observed@1",
+    "finish.after_commit@1",
+    "finish.after_commit@2",
+    "push.acted@1",
+    "merge.intended@1",
+    "merge.acted@1",
+    "merge.recorded@1",
+]
+
+
+def test_every_named_point_is_visited_by_this_ring() -> None:
+    assert {place.partition("@")[0] for place in PLACES} == set(POINTS)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A fleet under test: where it is, and the file in which every started agent process leaves a line."""
+
+    paths: FleetPaths
+    starts: Path
+
+
+def count_starts(paths: FleetPaths, starts: Path) -> None:
+    """Let every agent's playbook begin with a line in a file outside: which session, which process."""
+    note = "import os, sys; open(sys.argv[1], 'a').write(os.environ['FLEET_RUN'] + '\\n')"
+    yaml = YAML()
+    for playbook in sorted((paths.checkout / ".fleet" / "playbooks").glob("*.yaml")):
+        data = yaml.load(playbook)
+        for rule in data["rules"]:
+            rule["do"].insert(0, {"run": {"argv": [sys.executable, "-c", note, str(starts)]}})
+            rule["do"].insert(1, {"publish": {"event": "note", "summary": "I am at work"}})
+        yaml.dump(data, playbook)
+
+
+@contextmanager
+def dying_fleet(place: str) -> Iterator[tuple[Ring, Path]]:
+    """A supervised fleet whose first daemon dies at ``place``."""
+    with fleet_in() as paths:
+        folder = paths.checkout.parent
+        ring, note = Ring(paths, folder / "starts"), folder / "died"
+        count_starts(paths, ring.starts)
+        git(paths.checkout, "add", ".fleet")
+        git(paths.checkout, "commit", "--quiet", "-m", "fleet")
+        program = (sys.executable, "-m", "fleet.testing.crash", place, str(note))
+        start_detached(paths, supervised=True, program=program)
+        try:
+            yield ring, note
+        finally:
+            stop(paths, 20)
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("place", PLACES)
+def test_the_chain_survives_a_kill_at(place: str) -> None:
+    with dying_fleet(place) as (ring, note):
+        made = ask(ring.paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
+        assert made["ticket"]["number"] == 1
+
+        def shipped() -> bool:
+            ticket = ask(ring.paths, "ticket.show", {"number": 1}, patience=20)["ticket"]
+            live = ask(ring.paths, "ps", patience=20)["runs"]
+            return "shipped" in ticket["labels"] and not live
+
+        wait_until(shipped, timeout=90, what=f"the ticket to be shipped after a kill at {place}")
+        assert note.exists(), "the daemon never came to this point"
+
+        entries = ask(ring.paths, "log", {"limit": 1000})["entries"]
+        types = [entry["type"] for entry in entries]
+        assert types.count("pr_merged") == 1
+        assert types.count("ticket_shipped") == 1
+        assert types.count("daemon.started") == 2
+        merges = git(ring.paths.bare, "log", "--merges", "--format=%H", "main").split()
+        assert len(merges) == 1
+        sessions = ring.starts.read_text().split()
+        assert len(sessions) == len(set(sessions)), "a session's agent was started twice"
+        runs = [session.partition("-e")[0] for session in sessions]
+        assert len(runs) == len(set(runs)), "a run's agent was started twice"
+        assert ask(ring.paths, "audit.verify")["ok"]

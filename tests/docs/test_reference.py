@@ -1,0 +1,102 @@
+"""Code and reference pages agree, both ways: nothing undocumented, nothing documented that does not exist."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from fleet.core.agent import AgentState
+from fleet.core.errors import CATALOGUE
+from fleet.core.event import BUILTIN
+from fleet.core.probe import POINTS
+from fleet.core.work import DeliveryState, RunState
+from fleet.store.migrate import shipped
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "fleet"
+CODE = re.compile(r"FLT-[A-Z]{3,4}-\d{3}")
+
+
+def modules() -> Iterator[tuple[Path, str]]:
+    """Every module of the source with its text."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path, path.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """The generator of the reference pages."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_pages_are_current(reference: ModuleType) -> None:
+    assert list(reference.stale()) == [], "run: .venv/bin/python scripts/reference.py"
+
+
+def test_every_type_that_is_appended_is_registered_and_every_registered_type_is_used() -> None:
+    used: set[str] = set()
+    for path, text in modules():
+        if path.name == "event.py" and path.parent.name == "core":
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "Draft":
+                kind = node.args[1] if len(node.args) > 1 else None
+                if isinstance(kind, ast.Constant):
+                    assert kind.value in BUILTIN, f"{path}:{node.lineno} appends an unregistered type"
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                used.add(node.value)
+    for state in RunState:
+        used.add(f"run.{state}")  # a run's last entry is named by its state
+    for path in sorted((SOURCE / "config" / "catalog").glob("*.yaml")):
+        used.update(re.findall(r"[a-z]+(?:_[a-z]+)*", path.read_text("utf-8")))
+    assert set(BUILTIN) - used == set(), "registered, but nothing produces it"
+
+
+def test_every_error_code_in_the_source_is_explained_and_every_explained_code_is_used() -> None:
+    raised: dict[str, set[str]] = {}
+    for path, text in modules():
+        if path.name == "errors.py" and path.parent.name == "core":
+            continue
+        for code in CODE.findall(text):
+            raised.setdefault(code, set()).add(str(path.relative_to(SOURCE)))
+    assert set(raised) - set(CATALOGUE) == set(), "used without an explanation"
+    assert set(CATALOGUE) - set(raised) == set(), "explained, but never used"
+
+
+def test_every_crash_point_is_in_the_code_exactly_where_it_is_named() -> None:
+    found: list[str] = []
+    for path, text in modules():
+        if path.name == "probe.py":
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "probe":
+                (argument,) = node.args
+                assert isinstance(argument, ast.Constant), f"{path}:{node.lineno} needs a literal name"
+                found.append(str(argument.value))
+    assert set(found) == set(POINTS)
+
+
+def test_the_schema_repeats_the_states_of_the_code() -> None:
+    text = " ".join(item.sql for item in shipped())
+
+    def listed(table: str) -> set[str]:
+        body = re.search(rf"CREATE TABLE {table} \((.*?)\) STRICT;", text, re.DOTALL)
+        assert body is not None
+        states = re.search(r"state\s+TEXT NOT NULL\s+CHECK \(state IN \(([^)]*)\)", body.group(1))
+        assert states is not None
+        return set(re.findall(r"'([a-z_]+)'", states.group(1)))
+
+    assert listed("deliveries") == set(DeliveryState)
+    assert listed("runs") == set(RunState)
+    assert listed("agents") == set(AgentState)

@@ -1,0 +1,176 @@
+"""The merge gate on generated histories, against a reference that shares no code with it.
+
+A history is written into a real store by the calls the other rooms use; facts are gathered and judged as
+in production. The reference reads the plain description of the history instead and walks it by hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from tests.unit.dispatch.histories import Reference, Story, stories
+
+from fleet.config.roles import load_roles
+from fleet.core.journal import Draft, Stream
+from fleet.core.live import LiveCommit, LivePull
+from fleet.core.principal import Principal, PrincipalKind, human
+from fleet.core.work import DeliveryState, RunState
+from fleet.dispatch.facts import merge_facts
+from fleet.policy.decide import decide_merge
+from fleet.store import deliveries, journal, runs
+from fleet.store.db import Database, Tx
+from fleet.store.open import open_for_daemon
+from fleet.testing.scene import load, member
+
+HEAD, OLD = "a" * 40, "b" * 40
+CREW = (
+    member("dev", "developer", "ticket_ready"),
+    member("pat", "pr-reviewer", "pr_needs_review"),
+    member("qa", "qa-engineer", "pr_needs_review"),
+    member("lead", "tech-lead", "pr_needs_review", enabled=False),
+)
+
+
+# -- the real thing ---------------------------------------------------------------------------------
+
+
+class Judged(Exception):
+    """Carries the verdict out of a transaction that keeps nothing."""
+
+
+def write_history(tx: Tx, story: Story, pull: LivePull) -> list[str]:
+    """Put a story into the store; returns the ids of its runs."""
+    made: list[str] = []
+    for index, (agent, parent) in enumerate(story.runs):
+        delivery = make_delivery(tx, agent, f"run-{index}", "ticket_ready", "ticket/7", "")
+        run_id = runs.create(
+            tx, delivery_id=delivery, event_id=f"run-{index}", event_type="ticket_ready", agent=agent, role="developer",
+            subject="ticket/7", generation="", work_item="ticket/7", attempt=1, allowance_seconds=1,
+            parent_run=made[parent] if parent >= 0 else "", allowance_kind="timeout", config_hash="c",
+        )  # fmt: skip
+        done = runs.finish(tx, run_id, epoch=0, state=RunState.SUCCEEDED, used_seconds=1, exit_code=0, outcome="")
+        assert done
+        made.append(run_id)
+    for pusher in sorted(story.pushed_by_runs):
+        push = Draft(Stream.ACTIVITY, "push.done", f"agent:{story.runs[pusher][0]}", run_id=made[pusher])
+        say(tx, push, "ticket/7")
+    for person in sorted(story.pushed_by_people):
+        say(tx, Draft(Stream.EVENT, "pr_updated", f"human:{person}", subject=pull.subject, generation=HEAD), "ticket/7")
+    for who, approves, at_head in story.verdicts:
+        actor, run_id = (f"human:{who}", "") if isinstance(who, str) else (f"agent:{story.runs[who][0]}", made[who])
+        kind, head = "pr_approved" if approves else "pr_changes_requested", HEAD if at_head else OLD
+        say(tx, Draft(Stream.EVENT, kind, actor, subject=pull.subject, generation=head, run_id=run_id), "ticket/7")
+    for number, (agent, state, at_head) in enumerate(story.asked):
+        head = HEAD if at_head else OLD
+        kind = "pr_created" if number % 2 else "pr_needs_review"  # whatever told it of this head
+        made_id = make_delivery(tx, agent, f"asked-{number}", kind, pull.subject, head)
+        if state != "pending":
+            assert deliveries.claim(tx, made_id, token="t", until=tx.now)
+            assert deliveries.settle(tx, made_id, token="t", state=DeliveryState(state))
+    for agent, by_person, at_head in story.waivers:
+        actor, head = "human:bob" if by_person else "agent:dev", HEAD if at_head else OLD
+        waiver = Draft(
+            Stream.EVENT, "review_waived", actor, subject=pull.subject, generation=head, payload={"agent": agent}
+        )
+        say(tx, waiver, "ticket/7")
+    return made
+
+
+def say(tx: Tx, draft: Draft, item: str) -> None:
+    """Append an entry of a work item."""
+    fields = {name: getattr(draft, name) for name in Draft.__slots__}
+    journal.append(tx, Draft(**{**fields, "work_item": item}))
+
+
+def make_delivery(tx: Tx, agent: str, event: str, kind: str, subject: str, head: str) -> str:
+    """A pending delivery."""
+    made = deliveries.create(
+        tx, event_seq=1, event_id=event, event_type=kind, agent=agent, subject=subject, generation=head,
+        work_item="ticket/7",
+    )  # fmt: skip
+    assert made is not None
+    return made
+
+
+def pull_of(story: Story) -> LivePull:
+    """The live pull request of a story."""
+    return LivePull(
+        number=8,
+        state=story.state,  # type: ignore[arg-type]
+        ticket=7,
+        head_ref="fleet/7",
+        head_sha=HEAD,
+        base_ref="main",
+        base_sha="base",
+        labels=frozenset(),
+        author=story.opened_by,
+    )
+
+
+ROLES = load_roles()
+
+
+def real_verdict(db: Database, story: Story) -> str:
+    """Write, gather, judge, forget."""
+    pull = pull_of(story)
+    commits = tuple(
+        LiveCommit(str(number), author, committer, others)
+        for number, (author, committer, others) in enumerate(story.commits)
+    )
+    config = load(CREW, ROLES, allow_shared_uid_merge=story.flag).config
+
+    def judge(tx: Tx) -> None:
+        made = write_history(tx, story, pull)
+        if isinstance(story.merger, str):
+            principal = human(story.merger)
+        else:
+            agent = story.runs[story.merger][0]
+            principal = Principal(PrincipalKind.AGENT, agent, made[story.merger], 1, "release-manager")
+        facts = merge_facts(tx, pull, config, ROLES, principal, commits, story.paths)
+        raise Judged(str(decide_merge(facts).verdict))
+
+    with pytest.raises(Judged) as caught:
+        db.write(judge)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One store for all stories; each is rolled back."""
+    database = open_for_daemon(tmp_path_factory.mktemp("gate") / "fleet.db")
+    yield database
+    database.close()
+
+
+@settings(max_examples=600, deadline=None)
+@given(story=stories())
+def agree(db: Database, seen: Counter[str], story: Story) -> None:
+    """One history: the real gate and the reference say the same."""
+    expected = Reference(story).verdict()
+    seen[expected] += 1
+    assert real_verdict(db, story) == expected
+
+
+def test_the_gate_agrees_with_the_reference(db: Database) -> None:
+    """On every history; and the histories reach every verdict, or the test would prove little."""
+    seen: Counter[str] = Counter()
+    agree(db, seen)
+    assert seen.keys() == {"allow", "hold", "deny"}
+
+
+def test_self_approval_through_any_lineage_never_passes(db: Database) -> None:
+    """Five hundred ways to approve one's own work are tried in the property above; here the named ones."""
+    for runs_of, approver in (
+        ((("dev", -1), ("dev", -1)), 1),  # the same agent in a second run
+        ((("dev", -1), ("qa", 0)), 1),  # a reviewer that the author's run started
+        ((("dev", -1), ("qa", 0), ("lead", 1)), 2),  # and one that this one started
+        ((("qa", -1), ("dev", 0)), 0),  # the run that started the author
+    ):
+        story = Story(
+            "open", runs_of, "human:ann", frozenset({1 if runs_of[0][0] == "qa" else 0}), frozenset(), (),
+            ((approver, True, True),), (("qa", "denied", True), ("pat", "denied", True)), (), (), "bob", True,
+        )  # fmt: skip
+        assert real_verdict(db, story) == "hold"

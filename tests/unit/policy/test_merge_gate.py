@@ -1,0 +1,119 @@
+"""The merge gate as a truth table: every combination of its conditions against one boolean sentence."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from fleet.core.decision import Verdict
+from fleet.policy.decide import MERGE_CHECKS, decide_merge
+from fleet.policy.facts import MergeFacts, ReviewerFact, VerdictFact
+from fleet.policy.gates import approvers, standing
+
+H, OLD = "head", "older"
+QA = frozenset({"agent:qa", "run:1"})
+DEV = frozenset({"agent:dev", "run:0"})
+ANN = frozenset({"human:ann"})
+
+
+def facts(**changes: object) -> MergeFacts:
+    """A pull request that may be merged by the release manager."""
+    fields: dict[str, object] = {
+        "number": 8,
+        "state": "open",
+        "head": H,
+        "authors": DEV,
+        "verdicts": (said("agent:qa", QA),),
+        "reviewers": (ReviewerFact("qa", "dispatched"),),
+        "protected": (),
+        "principal": "agent:rel",
+        "principal_is_agent": True,
+        "lineage": frozenset({"agent:rel", "run:9"}),
+        "shared_uid": True,
+        "shared_uid_merge_allowed": True,
+        **changes,
+    }
+    return MergeFacts(**fields)  # type: ignore[arg-type]
+
+
+def said(who: str, lineage: frozenset[str], *, approves: bool = True, head: str = H, seq: int = 1) -> VerdictFact:
+    """One verdict."""
+    return VerdictFact(seq, who, approves, head, lineage)
+
+
+def test_every_combination_of_conditions() -> None:
+    """2^8 cases: open, approved by a stranger, by the author, objection, missing answer, protected, person, flag."""
+    yes_no = (False, True)
+    for state, stranger, author, objects, missing, protected, person, allowed in product(yes_no, repeat=8):
+        verdicts = [said("agent:qa", QA, seq=1)] if stranger else []
+        verdicts += [said("agent:dev", DEV, seq=2)] if author else []
+        verdicts += [said("agent:lead", frozenset({"agent:lead"}), approves=False, seq=3)] if objects else []
+        verdicts += [said("human:ann", ANN, seq=4)] if person else []
+        decision = decide_merge(
+            facts(
+                state="open" if state else "closed",
+                verdicts=tuple(verdicts),
+                reviewers=(ReviewerFact("sec", "pending"),) if missing else (),
+                protected=("CLAUDE.md",) if protected else (),
+                shared_uid_merge_allowed=allowed,
+            )
+        )
+        good = (stranger or person) and not objects and not missing and (person or not protected) and allowed
+        expected = Verdict.DENY if not state else Verdict.ALLOW if good else Verdict.HOLD
+        assert decision.verdict is expected, (state, stranger, author, objects, missing, protected, person, allowed)
+        assert len(decision.reasons) == len(MERGE_CHECKS)
+
+
+REFUSALS = [
+    (facts(state="merged"), "pr/8 is merged"),
+    (facts(head=""), "branch of pr/8 is gone"),
+    (facts(verdicts=()), "needs a review"),
+    (facts(verdicts=(said("agent:qa", QA, head=OLD),)), "needs a review"),
+    (facts(verdicts=(said("agent:qa", QA | {"run:0"}),)), "needs a review"),
+    (facts(verdicts=(said("agent:qa", QA), said("agent:qa", QA, approves=False, seq=2))), "agent:qa wants changes"),
+    (facts(reviewers=(ReviewerFact("lead", "held"), ReviewerFact("qa", "dispatched"))), "waiting for lead"),
+    (facts(protected=(".fleet/config.yaml",)), "a person has to approve"),
+    (facts(shared_uid_merge_allowed=False), "fleet pr merge 8"),
+    (facts(lineage=frozenset({"agent:rel", "run:0"})), "another one has to merge it"),
+]
+
+
+@pytest.mark.parametrize(("case", "words"), REFUSALS, ids=range(len(REFUSALS)))
+def test_a_refusal_says_what_to_do(case: MergeFacts, words: str) -> None:
+    """The binding reason in plain words."""
+    decision = decide_merge(case)
+    assert decision.verdict is not Verdict.ALLOW
+    assert words in decision.text
+
+
+def test_the_latest_word_of_each_principal_counts() -> None:
+    """Changes first and approval later is an approval; the other way round is none."""
+    no, yes = said("agent:qa", QA, approves=False, seq=1), said("agent:qa", QA, seq=2)
+    assert decide_merge(facts(verdicts=(no, yes))).verdict is Verdict.ALLOW
+    assert [one.approves for one in standing(facts(verdicts=(yes, no)))] == [True]
+    later_no = said("agent:qa", QA, approves=False, seq=3)
+    assert decide_merge(facts(verdicts=(yes, later_no))).verdict is Verdict.HOLD
+
+
+def test_an_objection_at_an_older_head_is_history() -> None:
+    """What was wanted of a commit that is gone does not bind this one."""
+    old = said("agent:lead", frozenset({"agent:lead"}), approves=False, head=OLD, seq=5)
+    assert decide_merge(facts(verdicts=(said("agent:qa", QA), old))).verdict is Verdict.ALLOW
+
+
+def test_a_waived_reviewer_is_not_waited_for() -> None:
+    """The waiver names the person who gave it."""
+    waiting = (ReviewerFact("qa", "dispatched"), ReviewerFact("lead", "held"))
+    waived = (ReviewerFact("qa", "dispatched"), ReviewerFact("lead", "held", waived_by="human:ann"))
+    assert decide_merge(facts(reviewers=waiting)).verdict is Verdict.HOLD
+    assert decide_merge(facts(reviewers=waived)).verdict is Verdict.ALLOW
+
+
+def test_a_person_merges_what_others_approved() -> None:
+    """Neither shared uid nor authorship keeps a person from merging; the approval is still needed."""
+    person: dict[str, object] = {"principal": "human:ann", "principal_is_agent": False, "lineage": ANN}
+    own = facts(authors=DEV | ANN, shared_uid_merge_allowed=False, **person)
+    assert decide_merge(own).verdict is Verdict.ALLOW
+    assert approvers(own) == ("agent:qa",)
+    assert decide_merge(facts(authors=DEV | ANN, verdicts=(said("human:ann", ANN),), **person)).verdict is Verdict.HOLD
