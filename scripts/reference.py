@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from fleet.config.model import AgentConfig, FleetConfig, RetryConfig
-from fleet.core.errors import CATALOGUE
+from fleet.core.catalogue import CATALOGUE
 from fleet.core.event import BUILTIN
 from fleet.core.journal import Stream
 from fleet.core.probe import POINTS

@@ -397,3 +397,39 @@ def test_a_missing_or_old_tmux_is_said_so(tmp_path: Path) -> None:
     old.chmod(0o755)
     with pytest.raises(PermanentError, match=r"too old: tmux 3\.1c"):
         Tmux(tmp_path / "socket", program=str(old)).start_server()
+
+
+def test_looking_at_terminals_starts_no_server(rig: TmuxRig) -> None:
+    ref = rig.world.ref("r1")
+    for look in (rig.runtime.output, rig.runtime.attach_argv):
+        with pytest.raises(TemporaryError, match="FLT-RTM-001"):
+            look(ref)
+    assert not rig.socket.exists()
+
+
+def test_a_session_is_observed_although_every_trace_of_the_server_is_gone(rig: TmuxRig) -> None:
+    # the folder of sockets was cleared while the machine ran on
+    rig.runtime.launch(rig.world.prepare(rig.argv("hang")))
+    ref = rig.world.ref("r1")
+    rig.reach(ref, "running")
+    server = rig.tmux.server_pid()
+    rig.kill_shim(ref)
+    rig.tmux.close()
+    try:
+        for path in rig.socket.parent.iterdir():
+            path.unlink()
+        assert rig.reach(ref, "vanished").shim_pid
+    finally:
+        os.kill(server, signal.SIGKILL)  # nobody else can find it any more
+
+
+def test_a_reboot_is_a_witness_of_its_own(rig: TmuxRig) -> None:
+    rig.runtime.launch(rig.world.prepare(rig.argv("hang")))
+    ref = rig.world.ref("r1")
+    shim = rig.reach(ref, "running").shim_pid
+    started = records.read(str(ref.folder), records.STARTED)
+    assert started is not None
+    records.write(str(ref.folder), records.STARTED, {**started, "boot": "an earlier one"})
+    assert rig.runtime.observe(ref).state == "vanished"
+    records.write(str(ref.folder), records.STARTED, started)
+    assert rig.runtime.observe(ref).shim_pid == shim

@@ -98,9 +98,8 @@ def test_the_chain_survives_a_kill_at(place: str) -> None:
         assert made["ticket"]["number"] == 1
 
         def shipped() -> bool:
-            ticket = ask(ring.paths, "ticket.show", {"number": 1}, patience=20)["ticket"]
-            live = ask(ring.paths, "ps", patience=20)["runs"]
-            return "shipped" in ticket["labels"] and not live
+            said = ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=20)["entries"]
+            return bool(said) and not ask(ring.paths, "ps", patience=20)["runs"]
 
         wait_until(shipped, timeout=90, what=f"the ticket to be shipped after a kill at {place}")
         assert note.exists(), "the daemon never came to this point"

@@ -13,7 +13,9 @@ from fleet.cli import place
 from fleet.config.paths import find_checkout, fleet_paths
 from fleet.core.errors import FleetError
 
-_NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=40)
+_NAMES = st.text(
+    st.characters(exclude_characters="/\0", categories=("L", "N", "P", "S", "Zs", "M")), min_size=1, max_size=40
+)
 
 
 def full(env: dict[str, str], folder: Path) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 
 from fleet.cli import hot, hotparse, main
 from fleet.cli.door import Door
-from fleet.cli.remote import Call, Remote
-from fleet.core.errors import FleetError, UsageError
+from fleet.cli.remote import Remote
+from fleet.core import wire
+from fleet.core.errors import NotFound, UsageError
+from fleet.daemon.argv import explain_plainly
 
 LINES = [
     ["fabric", "publish", "--event", "qa_passed", "--summary", "all pass", "--subject", "pr/8"],
@@ -46,42 +54,76 @@ WRONG = [
 ]
 
 
-def called(words: list[str]) -> tuple[Call, Remote]:
-    """What the full way would ask for."""
-    with main.root.make_context("fleet", list(words), obj=Door({}, "/")) as top:
-        at, group = top, click.Group()
-        command: click.Command = main.root
-        rest = list(words)
-        while isinstance(command, click.Group):
-            group = command
-            name, found, rest = group.resolve_command(at, rest)
-            assert found is not None
-            command = found
-            at = click.Context(command, info_name=name, parent=at)
-        assert isinstance(command, Remote)
-        with command.make_context(command.name, rest, parent=at) as ctx:
-            return command.call(ctx), command
+class Recorder:
+    """A daemon's end of a socket that notes one call and answers it with an error."""
+
+    def __init__(self, path: Path) -> None:
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen()
+        self.calls: list[dict[str, Any]] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listening.accept()
+        with connection:
+            buffer = b""
+            while (message := wire.cut(buffer, wire.REQUEST_KINDS, wire.REQUEST_LIMIT)) is None:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                buffer += data
+            self.calls.append(json.loads(message[1]))
+            error = NotFound("FLT-TST-001", "noted").as_dict()
+            connection.sendall(wire.frame("json", json.dumps({"ok": False, "error": error}).encode()))
+
+    def close(self) -> None:
+        """End the thread, whether it was called or not."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as bell:
+            bell.connect(self._listening.getsockname())
+        self._thread.join(10)
+        self._listening.close()
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    """A daemon that the full way finds through FLEET_SOCKET."""
+    found = Recorder(tmp_path / "s")
+    monkeypatch.setenv("FLEET_SOCKET", str(tmp_path / "s"))
+    for name in ("FLEET_CAPABILITY_FILE", "FLEET_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    yield found
+    found.close()
 
 
 @pytest.mark.parametrize("words", LINES, ids=" ".join)
-def test_both_ways_ask_for_the_same(words: list[str]) -> None:
+def test_both_ways_ask_for_the_same(words: list[str], recorder: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
     assert hot.goes_quickly(words)
     quick = hotparse.parse(words, "/")
-    full, command = called(words)
-    assert (quick.verb, dict(quick.args)) == (full.verb, dict(full.args))
-    assert command.code is None, "a quick command ends with 0 whenever it is answered"
+    assert main.run(words) == 4
+    [full] = recorder.calls
+    assert (quick.verb, json.loads(json.dumps(dict(quick.args)))) == (full["verb"], full["args"])
+    shown = capsys.readouterr()
+    assert quick.explain(NotFound("FLT-TST-001", "noted")) == (shown.out, shown.err)
 
 
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
-def test_both_ways_refuse_the_same(words: list[str]) -> None:
+def test_both_ways_refuse_the_same(words: list[str], recorder: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
     assert hot.goes_quickly(words)
     with pytest.raises(UsageError) as quick:
         hotparse.parse(words, "/")
-    with pytest.raises((click.UsageError, FleetError)) as full:
-        called(words)
-    error = full.value
-    said = main.usage(error) if isinstance(error, click.ClickException) else error
-    assert (quick.value.code, quick.value.message, quick.value.hint) == (said.code, said.message, said.hint)
+    assert main.run(words) == 2
+    shown = capsys.readouterr()
+    assert explain_plainly(words)(quick.value) == (shown.out, shown.err)
+    assert recorder.calls == []
+
+
+def test_a_quick_command_ends_with_0_whenever_it_is_answered() -> None:
+    for words in LINES:
+        ctx = hotparse.context_of(words, Door({}, "/"))
+        assert isinstance(ctx.command, Remote)
+        assert ctx.command.code is None
 
 
 @pytest.mark.parametrize(
@@ -137,9 +179,11 @@ def test_a_quick_start_loads_next_to_nothing(words: str, tmp_path: object) -> No
         "def answer(self, kind, body, timeout): return 'text', b'0\\0said\\0'\n"
         "pipe.Pipe.__init__ = lambda self, path, timeout: None\n"
         "pipe.Pipe.exchange = answer\n"
-        "code = entry.main(sys.argv)\n"
-        "sys.stderr.write(' '.join(sys.modules))\n"
-        "sys.exit(code)\n"
+        "def leave(code):\n"
+        "    sys.stderr.write(' '.join(sys.modules))\n"
+        "    sys.exit(code)\n"
+        "os._exit = leave\n"
+        "leave(entry.main(sys.argv))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith(("said", "fleet "))

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 import click
 
 from fleet.cli import hot
+
+# Loaded now, not with the first call, which would have to wait for it.
+from fleet.cli.commands import agent, fabric, look, pr, ticket  # noqa: F401
 from fleet.cli.door import Door
 from fleet.cli.main import root, usage
 from fleet.cli.output import Style, error_line, error_text
@@ -26,7 +29,7 @@ def parse(words: Sequence[str], folder: str) -> ArgvCall:
         raise UsageError("FLT-CLI-013", "this command does not go the quick way")
     door = Door({}, folder, in_daemon=True)
     try:
-        ctx = _context(line, door)
+        ctx = context_of(line, door)
         command = ctx.command
         assert isinstance(command, Remote)
         with ctx:
@@ -44,7 +47,7 @@ def parse(words: Sequence[str], folder: str) -> ArgvCall:
     return ArgvCall(call.verb, call.args, render, explain)
 
 
-def _context(words: list[str], door: Door) -> click.Context:
+def context_of(words: list[str], door: Door) -> click.Context:
     """Parse the words down to the command they name."""
     parent = click.Context(root, info_name="fleet", obj=door, **root.context_settings)
     command: click.Command = root

@@ -21,23 +21,23 @@ _HERE = "fleet.cli.commands."
 # name -> (section, module, attribute, one line of help). The line stands here so that help loads nothing; a test
 # compares it with the command's own.
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
-    "init": ("Start", "setup", "init", "Write .fleet/config.yaml, prompts and playbooks."),
+    "init": ("Start", "setup", "init", "Write .fleet/: a configuration, prompts and playbooks."),
     "up": ("Start", "lifecycle", "up", "Start the fleet of this repository."),
     "down": ("Start", "lifecycle", "down", "Stop the fleet; work under way is saved and comes back."),
-    "demo": ("Start", "demo", "demo", "Watch a ticket become a merged branch, in a throw-away folder."),
+    "demo": ("Start", "demo", "demo", "Watch a ticket become a merged branch."),
     "watcher": ("Start", "lifecycle", "watcher", "Start, stop or look at the daemon."),
     "ticket": ("Work", "ticket", "ticket", "Create, list, show and label tickets."),
     "pr": ("Work", "pr", "pr", "Open, list, show, review and merge pull requests."),
     "release": ("Work", "pr", "release", "Ask whether a pull request may be merged."),
     "agent": ("Work", "agent", "agent", "List, start, stop and watch agents."),
     "fabric": ("Work", "fabric", "fabric", "Publish events and read their history."),
-    "status": ("Look", "look", "status", "Say how the fleet is doing."),
+    "status": ("Look", "look", "status", "Say how the fleet is doing: who works, what waits, what needs a person."),
     "ps": ("Look", "look", "ps", "List runs."),
     "log": ("Look", "log", "log", "Print the journal."),
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),
     "audit": ("Look", "audit", "audit", "Verify the journal, or erase a payload from it."),
     "config": ("Check", "config", "config", "Check the configuration, or print its schema."),
-    "doctor": ("Check", "doctor", "doctor", "Check this machine and say what protects you, and what does not."),
+    "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
     "version": ("Check", "about", "version", "Print the version."),
     "help": ("Check", "about", "help_", "Explain a command, the exit codes or an error code."),
 }

@@ -83,7 +83,14 @@ class Local(click.Command):
         self.params.extend(_common())
 
     def invoke(self, ctx: click.Context) -> int:
-        """Run the function."""
+        """Run, print what went wrong as this command was asked to, and return the exit code."""
+        try:
+            return self.run(ctx)
+        except FleetError as error:
+            return report(error, as_json=wants_json(ctx))
+
+    def run(self, ctx: click.Context) -> int:
+        """Run the function; its exit code, 0 for None."""
         return super().invoke(ctx) or 0
 
 
@@ -112,7 +119,7 @@ class Remote(Local):
         """Standard output for a result."""
         return result_line(result) if wants_json(ctx) else self.show(result, style)
 
-    def invoke(self, ctx: click.Context) -> int:
+    def run(self, ctx: click.Context) -> int:
         """Ask, print, and return the exit code."""
         result = ask(door_of(ctx), self.call(ctx))
         sys.stdout.write(self.text(ctx, result, style_of(ctx)))
@@ -151,8 +158,3 @@ def _read_alone(door: Door, call: Call) -> dict[str, Any] | None:
         return answer
     finally:
         offline.close()
-
-
-def fail(error: FleetError, ctx: click.Context) -> int:
-    """Print an error as this command was asked to."""
-    return report(error, as_json=wants_json(ctx))

@@ -23,7 +23,8 @@ def entry_text(entry: Row, style: Style) -> str:
     mark, colour = _MARKS.get(str(entry["stream"]), ("?", "dim"))
     kind = style.paint(visible(entry["type"]).ljust(22), colour)
     about = (visible(entry["subject"]) or "-").ljust(10)
-    said = f"{visible(entry['actor'])}: {visible(entry['summary'])}" if entry["summary"] else visible(entry["actor"])
+    actor, summary = visible(entry["actor"]), visible(entry["summary"])
+    said = summary if summary.startswith(f"{actor} ") else f"{actor}: {summary}" if summary else actor
     return f"{entry['seq']:>5} {moment(entry['at'])} {style.paint(mark, colour)} {kind} {about} {said}\n"
 
 

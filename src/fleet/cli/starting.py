@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from fleet.cli.client import Client
 from fleet.cli.door import Door
@@ -14,6 +15,7 @@ from fleet.config.roles import load_roles
 from fleet.core.errors import FleetError, Unreachable
 from fleet.core.work import LIVE_RUNS
 from fleet.daemon import supervisor
+from fleet.daemon.terminals import end_terminals
 
 # The daemon with this command line's parser: see cli/daemon.py.
 PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
@@ -49,6 +51,13 @@ def start(door: Door, *, supervised: bool) -> Started:
     return Started(pid, supervised, paths, loaded, mode)
 
 
+def become(door: Door, *, supervised: bool) -> NoReturn:
+    """Turn this process into the daemon (or its supervisor), for service managers that want no background."""
+    words = [*PROGRAM, "--checkout", str(door.paths().checkout), *(["--supervised"] if supervised else [])]
+    sys.stdout.flush()
+    os.execve(words[0], words, dict(door.env))
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """What stopping did: whether a daemon ran, the runs that were asked to end, and those that had not yet."""
@@ -75,6 +84,8 @@ def stop(door: Door, *, keep_runs: bool) -> Stopped:
     finally:
         client.close()
     supervisor.stop(paths, STOP_SECONDS)
+    if not keep_runs and not left:
+        end_terminals(paths)
     return Stopped(True, asked, left)
 
 
@@ -106,7 +117,8 @@ def state_of(door: Door) -> dict[str, Any]:
         return facts
     client = Client(str(paths.socket))
     try:
-        return {**facts, **client.call("watcher.status", {}, seconds=10), "answers": True}
+        answer = client.call("watcher.status", {}, seconds=10)
+        return {**facts, **answer, "answers": True, "supervisor_pid": running.pid if running.supervised else None}
     except FleetError as error:
         return {**facts, "answers": False, "error": error.as_dict()}
     finally:

@@ -17,7 +17,7 @@ from fleet.core.live import LivePull
 from fleet.core.principal import Principal, PrincipalKind, system
 from fleet.core.probe import probe
 from fleet.dispatch.facts import merge_facts
-from fleet.dispatch.settle import finish_merge
+from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.policy.decide import decide_merge
 from fleet.policy.facts import MergeFacts
 from fleet.policy.gates import approvers
@@ -172,15 +172,15 @@ def _record(tx: Tx, principal: Principal, pull: LivePull, head: str, merge_commi
 
 
 def _found_merged(ctx: Context, pull: LivePull) -> dict[str, Any]:
-    """A merge that was done before. One of ours that a crash kept off the record is recorded now."""
+    """A merge that was done before. What a crash left undone of one of ours is done now, in its name."""
 
     def complete(tx: Tx) -> Entry | None:
         intents = journal.select(tx, journal.Filter(type="merge.allowed", subject=pull.subject), limit=1000)
         meant = [entry for entry in intents if entry.generation == pull.merged_head]
-        if meant and journal.find_dedup(tx, f"pr_merged:{pull.subject}") is None:
-            _record(tx, _as_recorded(meant[-1]), pull, pull.merged_head, pull.merge_commit)
-            return meant[-1]
-        return None
+        if not meant or is_settled(tx, pull.number):
+            return None
+        _record(tx, _as_recorded(meant[-1]), pull, pull.merged_head, pull.merge_commit)
+        return meant[-1]
 
     intent = ctx.db.write(complete)
     notes = _finish(ctx, _as_recorded(intent), pull) if intent is not None else []

@@ -110,6 +110,11 @@ def gate_lines(check: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def ended(text: str) -> str:
+    """A sentence with its full stop."""
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
+
+
 def listed(names: Iterable[str]) -> str:
     """Names in a sentence."""
     found = list(names)

@@ -96,7 +96,7 @@ def _of_run(ctx: Context, run_id: str) -> _Story:
         if entry.type == "delivery.dispatched":
             lines += sentences.decided(entry)
     lines.append(sentences.limit_line(run))
-    lines.append(f"Now: {sentences.run_state(run)}.")
+    lines.append(sentences.ended(f"Now: {sentences.run_state(run)}"))
     said = [entry for entry in own if entry.stream == Stream.EVENT and entry.actor == f"agent:{run.agent}"]
     lines.append(f"It put on record: {sentences.listed(entry.type for entry in said)}." if said else _silent(run))
     lines += [sentences.happened(entry) for entry in own if entry.type in (*_DECISIONS, "request.refused")]
@@ -172,8 +172,8 @@ def _merged_lines(pull: Pull, entries: list[Entry]) -> list[str]:
 def _waiting_lines(open_work: list[Delivery], its_runs: list[Run]) -> list[str]:
     """Who is at work on it, and who would be but may not yet."""
     live = [run for run in its_runs if run.state in LIVE_RUNS]
-    lines = [f"At work: {sentences.run_line(run)}." for run in live]
-    lines += [f"{sentences.delivery_line(one)}." for one in open_work if one.state in _OPEN]
+    lines = [sentences.ended(f"At work: {sentences.run_line(run)}") for run in live]
+    lines += [sentences.ended(sentences.delivery_line(one)) for one in open_work if one.state in _OPEN]
     return lines or ["Nobody is at work on it, and nothing waits."]
 
 
@@ -204,9 +204,11 @@ def _of_ticket(ctx: Context, principal: Principal, ticket: Ticket) -> _Story:
     lines = [f"It is {ticket.state}, opened by {ticket.author}, with the labels: {sentences.listed(labels)}."]
     lines += _entry_lines(ctx, ticket, labels)
     routed = [entry for entry in entries if entry.type == "event.routed" and entry.subject == item]
-    lines += [entry.summary + "." for entry in routed]
-    lines += [f"{sentences.delivery_line(one)}." for one in work if one.state is not DeliveryState.DISPATCHED]
-    lines += [f"{sentences.run_line(run)}." for run in its_runs]
+    lines += [sentences.ended(entry.summary) for entry in routed]
+    lines += [
+        sentences.ended(sentences.delivery_line(one)) for one in work if one.state is not DeliveryState.DISPATCHED
+    ]
+    lines += [sentences.ended(sentences.run_line(run)) for run in its_runs]
     lines += [f"A person has to look: {entry.summary}" for entry in entries if entry.type == "delivery.dead_lettered"]
     for pull in ctx.forge.snapshot().pulls:
         if pull.ticket == ticket.number:
@@ -263,8 +265,8 @@ def _of_agent(ctx: Context, name: str) -> _Story:
     if row.state in (AgentState.PAUSED, AgentState.QUARANTINED):
         lines.append("A person has to release it before it starts again.")
     waiting = [one for one in work if one.state in _OPEN]
-    lines += [f"{sentences.delivery_line(one)} ({one.subject})." for one in waiting]
-    lines += [f"{sentences.run_line(run)} on {run.subject}." for run in its_runs]
+    lines += [f"On {one.subject or one.event_type}: {sentences.ended(sentences.delivery_line(one))}" for one in waiting]
+    lines += [f"On {run.subject}: {sentences.ended(sentences.run_line(run))}" for run in its_runs]
     told = [entry for entry in entries if entry.type in _DECISIONS and entry.agent == name][-5:]
     lines += [sentences.happened(entry) for entry in told]
     if not waiting and not any(run.state in LIVE_RUNS for run in its_runs):

@@ -1,6 +1,6 @@
 """Every error a person or a caller can meet, sorted by who has to act.
 
-A raise names a stable code from ``CATALOGUE``; the class says who acts and fixes the exit status.
+A raise names a stable code from ``core/catalogue.py``; the class says who acts and fixes the exit status.
 The text says what happened; ``where`` names the object, ``hint`` is what to type or change.
 """
 
@@ -122,11 +122,3 @@ class Explanation:
 
     meaning: str
     remedy: str
-
-
-def _row(meaning: str, remedy: str) -> Explanation:
-    return Explanation(meaning, remedy)
-
-
-# Grouped by the room that raises. A test compares this table with every raise in the source, both ways.
-CATALOGUE: dict[str, Explanation] = {}

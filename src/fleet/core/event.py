@@ -101,7 +101,6 @@ _ALL = (
     _activity("checkout.updated", "system", "fleet", "The person's checkout was fast-forwarded."),
     _activity("checkout.left_alone", "system", "fleet", "The person's checkout was not touched, and why."),
     _activity("label.changed", "agent human system", "any", "Labels were set."),
-    _activity("comment.added", "agent human system", "any", "A comment was written."),
 )
 
 BUILTIN: dict[str, EventType] = {item.name: item for item in _ALL}

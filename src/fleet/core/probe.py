@@ -38,5 +38,5 @@ def probe(name: str) -> None:
 
 def install(handler: Callable[[str], None] | None) -> None:
     """Set or clear the handler. For ``fleet.testing`` only."""
-    global _handler  # noqa: PLW0603 - the one switch this module exists for
+    global _handler
     _handler = handler

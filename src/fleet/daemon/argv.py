@@ -36,9 +36,10 @@ def explain_plainly(words: Sequence[str]) -> Explain:
     """How to show an error of words that could not be parsed: as JSON where ``--json`` stands among them."""
 
     def explain(error: FleetError) -> tuple[str, str]:
-        if "--json" not in words:
-            return "", f"error: {error}\n"
-        report = {"schema_version": 1, "ok": False, "error": error.as_dict()}
-        return json.dumps(report, indent=2) + "\n", ""
+        if "--json" in words:
+            return json.dumps({"schema_version": 1, "ok": False, "error": error.as_dict()}) + "\n", ""
+        place = f"{error.where}: " if error.where else ""
+        hint = f"  {error.hint}\n" if error.hint else ""
+        return "", f"fleet: {place}{error.message} [{error.code}]\n{hint}"
 
     return explain

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +33,8 @@ from fleet.runtime.sessions import TmuxRuntime
 from fleet.runtime.tmux import Tmux
 from fleet.store.db import Database
 
-START_WORKERS = 4  # clones, launches and clean-ups at once
+HOST = "local"  # a fixed word: live runs of another host would be left alone after a rename
+START_WORKERS = 8  # clones, launches and clean-ups at once
 WATCH_EVERY = 2.0  # seconds; the local forge's changes wake the watcher anyway
 
 # The least time between two idle looks of each service, in seconds: what a look costs decides.
@@ -101,7 +101,7 @@ def build(
         runtime,
         db.clock,
         paths,
-        host=socket.gethostname(),
+        host=HOST,
         config=lambda: loaded,
         work_facts=WorkGatherer(db, forge, loaded.config.base),
         programs=program_folder(),

@@ -24,7 +24,7 @@ from fleet.policy.facts import StartFacts
 from fleet.store import deliveries, journal, runs
 from fleet.store.db import Database, Tx
 
-LEASE = 30 * SECOND
+LEASE = 10 * SECOND  # a verdict takes milliseconds; a crash in it costs this much
 RECHECK = 5 * SECOND  # held deliveries are looked at again, because the forge changes without telling us
 TOKEN_BYTES = 16
 

@@ -69,8 +69,13 @@ def author_atoms(tx: Tx, pull: LivePull, commits: Iterable[LiveCommit]) -> froze
 
 
 def _pushes(tx: Tx, pull: LivePull) -> list[Entry]:
-    """Every push on record that belongs to this pull request, or to an earlier one of the same ticket."""
-    found = journal.select(tx, Filter(type="push.done", work_item=pull.work_item), limit=_EVERYTHING)
+    """Every push on record that belongs to this pull request, or to an earlier one of the same ticket.
+
+    An intended push counts: a crash may have come between the branch's move and its record.
+    """
+    found: list[Entry] = []
+    for kind in ("push.intended", "push.done"):
+        found += journal.select(tx, Filter(type=kind, work_item=pull.work_item), limit=_EVERYTHING)
     for kind in ("pr_created", "pr_updated"):
         found += journal.select(tx, Filter(type=kind, subject=pull.subject), limit=_EVERYTHING)
     return found

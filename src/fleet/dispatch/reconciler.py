@@ -46,13 +46,19 @@ class Reconciler:
         effects: LiveEffects,
         loaded: LoadedConfig,
         *,
+        after_merge: Callable[[LivePull], None] | None = None,
         look_every: float = LOOK_EVERY,
     ) -> None:
-        """Take the store, the forge in two halves, the configuration, and the seconds between looks."""
+        """Take the store, the forge in two halves and the configuration.
+
+        ``after_merge`` is what else has to follow a merge that an interrupted caller left behind; it is
+        repeatable. ``look_every`` is the seconds between two looks at the whole forge.
+        """
         self._db = db
         self._live = live
         self._effects = effects
         self._loaded = loaded
+        self._after_merge = after_merge
         self._actor = str(system(self.name))
         self._period = round(look_every * SECOND)
         self._next_look = 0
@@ -151,6 +157,8 @@ class Reconciler:
     def _finish(self, pull: LivePull) -> int:
         """Record a merge that happened, then do what follows from one."""
         did = self._db.write(lambda tx: self._record_merge(tx, pull))
+        if self._after_merge is not None:
+            self._after_merge(pull)
         return did + finish_merge(self._db, self._live, self._effects, pull, actor=self._actor)
 
     def _record_merge(self, tx: Tx, pull: LivePull) -> bool:
@@ -212,8 +220,9 @@ class Reconciler:
 
 def _result_of(tx: Tx, run: Run, loaded: LoadedConfig) -> Entry | None:
     """The event that proves the run did its work although it did not end well."""
-    role = loaded.roles.get(run.role)
-    for kind in role.expected_after(run.event_type) if role is not None else ():
+    role, agent = loaded.roles.get(run.role), loaded.config.agent(run.agent)
+    by_role = role.expected_after(run.event_type) if role is not None else ()
+    for kind in (*by_role, *(agent.publishes if agent is not None else ())):
         found = journal.select(tx, Filter(type=kind, stream="event", run_id=run.id), limit=1)
         if found:
             return found[0]

@@ -117,7 +117,7 @@ class TmuxRuntime:
         if screen.exists():
             shown = screen.read_text("utf-8", "replace").splitlines()
             return "".join(f"{line}\n" for line in shown[-lines:]) if lines > 0 else ""
-        if ref.session not in self._panes():
+        if ref.session not in self._listed():
             return ""
         try:
             return self._tmux.capture(ref.session, lines)
@@ -126,7 +126,7 @@ class TmuxRuntime:
 
     def attach_argv(self, ref: SessionRef) -> tuple[str, ...]:
         """The command to attach. Raises NotFound FLT-RTM-002 for a session that does not run."""
-        pane = self._panes().get(ref.session)
+        pane = self._listed().get(ref.session)
         if pane is None or pane.dead:
             raise NotFound("FLT-RTM-002", "there is no running session to attach to", where=ref.session)
         return self._tmux.attach_argv(ref.session)
@@ -214,14 +214,21 @@ class TmuxRuntime:
                 return False
             time.sleep(0.005)
 
-    def _panes(self) -> dict[str, Pane]:
-        """What tmux lists. A server that has ended for certain lists nothing; another one is woken or started."""
+    def _listed(self) -> dict[str, Pane]:
+        """What tmux lists; nothing, when its server has ended for certain. Raises TemporaryError FLT-RTM-001."""
         try:
             return self._tmux.survey()
         except TemporaryError:
             if self._tmux.server_gone():
                 return {}
-        self._tmux.start_server()
+            raise
+
+    def _panes(self) -> dict[str, Pane]:
+        """As ``_listed``, but a server that nobody knows anything about is woken or started to be asked."""
+        try:
+            return self._listed()
+        except TemporaryError:
+            self._tmux.start_server()
         return self._tmux.survey()
 
     def _find_shim(self, folder: Path) -> tuple[int, int] | None:

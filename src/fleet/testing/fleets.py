@@ -13,6 +13,7 @@ from typing import Any
 from fleet.cli.client import Client
 from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.config.scaffold import scaffold
+from fleet.core.clock import SystemClock
 from fleet.core.errors import Unreachable
 from fleet.testing.repos import make_checkout
 from fleet.testing.waiting import wait_until
@@ -46,7 +47,7 @@ def fleet_in(files: Mapping[str, str] | None = None, *, allow_merge: bool = True
     """A repository with the starter configuration, in folders of its own. Nothing is running yet."""
     with own_folders() as folder:
         checkout = make_checkout(folder / "repo", files)
-        scaffold(checkout, allow_shared_uid_merge=allow_merge, reason="a test")
+        scaffold(checkout, now=SystemClock().now(), allow_shared_uid_merge=allow_merge, reason="a test")
         yield fleet_paths(checkout, os.environ, os.getuid())
 
 

@@ -12,6 +12,7 @@ from fleet.core.clock import SECOND
 from fleet.core.errors import TemporaryError
 from fleet.core.journal import Entry
 from fleet.core.work import DeliveryState, Run, RunState
+from fleet.dispatch.dispatcher import LEASE
 from fleet.store import agents, deliveries, runs
 from fleet.store.db import Tx
 from fleet.testing.scene import Scene, member
@@ -199,7 +200,7 @@ def test_a_crash_between_claim_and_verdict_is_given_back(scene: Scene, crash_at:
     assert states(scene, "developer") == ["claimed"]
     assert scene.rest() == 0
     assert give_back_expired(scene) == 0
-    scene.clock.advance(31)
+    scene.clock.advance(LEASE / SECOND + 1)
     assert give_back_expired(scene) == 1
     scene.rest()
     assert len(scene.db.read(runs.live)) == 1
@@ -249,7 +250,7 @@ def test_a_lease_that_ran_out_keeps_nothing(scene: Scene, at_point: AtPoint) -> 
     """Somebody else settled the delivery meanwhile: no run, no entry, no error."""
 
     def lose_the_lease() -> None:
-        scene.clock.advance(31)
+        scene.clock.advance(LEASE / SECOND + 1)
         give_back_expired(scene)
         del at_point["dispatch.claimed"]
 

@@ -10,7 +10,8 @@ from fleet import __version__
 from fleet.cli import main
 from fleet.cli.output import json_line
 from fleet.cli.remote import Local, wants_json
-from fleet.core.errors import CATALOGUE, NotFound
+from fleet.core.catalogue import CATALOGUE
+from fleet.core.errors import NotFound
 
 EXIT_CODES: dict[int, str] = {
     0: "ok",

@@ -26,9 +26,9 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "wrong": ("✗", "
 @click.pass_context
 @pass_door
 def doctor(door: Door, ctx: click.Context) -> int:
-    """Check this machine, this fleet, and say what the isolation mode does not protect against.
+    """Check this machine, this fleet, and what does not protect you.
 
-    Exit 1 when something is wrong.
+    Lists the known ways round the isolation mode. Exit 1 when something is wrong.
     """
     findings = [*checkup.machine(door.env), *_fleet(door)]
     ways = checkup.escapes(door.env)

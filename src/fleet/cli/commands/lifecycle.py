@@ -13,14 +13,16 @@ from fleet.cli.output import Style, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.starting import Started, Stopped
 from fleet.cli.words import pass_door
-from fleet.daemon import supervisor
 
 
 @click.command(cls=Local)
 @click.pass_context
 @pass_door
 def up(door: Door, ctx: click.Context) -> None:
-    """Start the fleet of this repository in the background, under a supervisor that restarts the daemon."""
+    """Start the fleet of this repository.
+
+    It runs in the background, under a supervisor that restarts the daemon (never agents).
+    """
     door.people_only("start a fleet")
     started = starting.start(door, supervised=True)
     _warn(started)
@@ -76,7 +78,10 @@ def _welcome(started: Started, style: Style) -> str:
 @click.pass_context
 @pass_door
 def down(door: Door, ctx: click.Context, keep_runs: bool) -> None:
-    """Stop the fleet of this repository. Work under way is saved and offered again after the next fleet up."""
+    """Stop the fleet; work under way is saved and comes back.
+
+    Saved means: in the fleet's repository, under refs/fleet/escrow. It comes back after the next fleet up.
+    """
     door.people_only("stop a fleet")
     _stop(door, ctx, keep_runs=keep_runs)
 
@@ -115,7 +120,7 @@ def start(door: Door, ctx: click.Context, supervised: bool, foreground: bool) ->
     """Start the daemon; fleet up does the same with --supervised."""
     door.people_only("start a fleet")
     if foreground:
-        return supervisor.run_foreground(door.paths(), supervised=supervised, program=starting.PROGRAM)
+        starting.become(door, supervised=supervised)
     started = starting.start(door, supervised=supervised)
     _warn(started)
     how = "supervised" if supervised else "without a supervisor"

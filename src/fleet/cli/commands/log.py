@@ -37,9 +37,9 @@ def log(
     limit: int,
     follow: bool,
 ) -> None:
-    """Print the journal: events (*), decisions (=) and activity (.), oldest first.
+    """Print the journal.
 
-    With --json one object holds all entries; with --follow each entry is one object on its own line.
+    Events are marked *, decisions =, activity a dot; oldest first. With --json one object holds all entries; with --follow each entry is one object on its own line.
     """
     wanted = given(since=since(since_, door.clock.now()), agent=agent, type=type_, ticket=ticket, pr=pr)
     found = ask(door, Call("log", {**wanted, "limit": limit}))

@@ -62,5 +62,5 @@ def _status(result: Result, style: Style) -> str:
 
 @click.command(cls=Remote, show=_status)
 def status() -> Call:
-    """Say how the fleet is doing: agents, live runs, what waits and what needs a person."""
+    """Say how the fleet is doing: who works, what waits, what needs a person."""
     return Call("status", {})

@@ -32,9 +32,9 @@ hostile process of yours. May agents merge approved pull requests in this reposi
 @click.pass_context
 @pass_door
 def init(door: Door, ctx: click.Context, vendor: str, force: bool, allow: bool | None, reason: str) -> None:
-    """Write .fleet/config.yaml, prompts and playbooks for a developer, two reviewers and a release manager.
+    """Write .fleet/: a configuration, prompts and playbooks.
 
-    Run it at the top of a git repository. Overwrites nothing without --force.
+    The agents are a developer, two reviewers and a release manager. Run it at the top of a git repository. Overwrites nothing without --force.
     """
     door.people_only("set up a fleet")
     allowed, why = _decide(ctx, allow, reason)

@@ -1,0 +1,89 @@
+"""Verbs about agents: stop, start, output, attach, drain."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.core.errors import NotFound, Refused
+from fleet.store import runs
+from fleet.testing.desk import Desk
+
+
+def test_stopping_asks_every_live_run_of_the_agent_to_end(desk: Desk) -> None:
+    one = desk.run("developer", "ticket/1")
+    two = desk.run("developer", "ticket/2")
+    other = desk.run("tech-lead", "pr/3", head="a" * 40)
+    answer = desk.ask("agent.stop", name="developer", reason="lunch")
+    assert sorted(answer["stopping"]) == sorted([one.run_id, two.run_id])
+    reasons = {run.id: run.cancel_reason for run in desk.db.read(runs.live)}
+    assert reasons[one.run_id] == reasons[two.run_id] == "stopped by human:ann: lunch"
+    assert reasons[other.run_id] == ""
+    (entry,) = desk.entries("agent.stop_requested")
+    assert (entry.actor, entry.agent, entry.subject) == ("human:ann", "developer", "agent/developer")
+
+
+def test_an_unknown_agent_cannot_be_stopped(desk: Desk) -> None:
+    with pytest.raises(NotFound) as caught:
+        desk.ask("agent.stop", name="nobody")
+    assert caught.value.code == "FLT-AGT-001"
+    assert desk.entries("agent.stop_requested") == []
+
+
+def test_an_agent_cannot_stop_another(desk: Desk) -> None:
+    with pytest.raises(Refused) as caught:
+        desk.ask("agent.stop", desk.run("developer", "ticket/1"), name="tech-lead")
+    assert caught.value.code == "FLT-AUT-011"
+
+
+def test_a_start_by_hand_is_an_event_addressed_to_the_agent(desk: Desk) -> None:
+    ticket = desk.ticket()
+    _, pull, head = desk.pushed("developer", ticket)
+    desk.ask("agent.start", name="tech-lead", subject=f"pr/{pull}")
+    (event,) = desk.entries("agent_start_requested")
+    assert (event.agent, event.subject, event.generation) == ("tech-lead", f"pr/{pull}", head)
+    assert (event.work_item, event.actor, event.run_id) == (f"ticket/{ticket}", "human:ann", "")
+
+
+def test_a_run_starts_only_whom_its_agent_may_start_and_its_sub_run_is_known_as_such(desk: Desk) -> None:
+    ticket = desk.ticket()
+    who = desk.run("developer", f"ticket/{ticket}")
+    desk.ask("agent.start", who, name="scribe", subject=f"ticket/{ticket}")
+    assert desk.entries("agent_start_requested")[0].run_id == who.run_id
+    with pytest.raises(Refused) as caught:
+        desk.ask("agent.start", who, name="tech-lead", subject=f"ticket/{ticket}")
+    assert caught.value.code == "FLT-AUT-014"
+
+
+@pytest.mark.parametrize(("subject", "code"), [("ticket/99", "FLT-FRG-001"), ("pr/99", "FLT-FRG-002")])
+def test_a_start_on_nothing_is_not_found(desk: Desk, subject: str, code: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        desk.ask("agent.start", name="developer", subject=subject)
+    assert caught.value.code == code
+
+
+def test_an_agent_is_not_started_on_an_agent(desk: Desk) -> None:
+    with pytest.raises(NotFound) as caught:
+        desk.ask("agent.start", name="developer", subject="agent/developer")
+    assert caught.value.code == "FLT-CTL-011"
+
+
+def test_output_and_attach_need_a_run(desk: Desk) -> None:
+    for verb in ("agent.output", "agent.attach"):
+        with pytest.raises(NotFound) as caught:
+            desk.ask(verb, name="developer")
+        assert caught.value.code == "FLT-CTL-010"
+    who = desk.run("developer", "ticket/1")
+    assert desk.ask("agent.output", name="developer")["run"] == who.run_id
+    with pytest.raises(NotFound) as caught:
+        desk.ask("agent.attach", name="developer")
+    assert caught.value.code == "FLT-RTM-002"
+
+
+def test_draining_stops_new_starts_and_asks_every_run_to_end(desk: Desk) -> None:
+    one = desk.run("developer", "ticket/1")
+    two = desk.run("tech-lead", "pr/2", head="a" * 40)
+    answer = desk.ask("fleet.drain", reason="upgrade")
+    assert sorted(answer["stopping"]) == sorted([one.run_id, two.run_id])
+    assert desk.context.switch.paused
+    assert {run.cancel_reason for run in desk.db.read(runs.live)} == {"fleet down: upgrade"}
+    assert desk.ask("fleet.drain")["stopping"] == []

@@ -1,0 +1,55 @@
+"""Verbs about tickets."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.core.errors import NotFound, Refused, UsageError
+from fleet.testing.desk import Desk
+
+
+def test_a_ticket_is_opened_with_its_labels_and_author(desk: Desk) -> None:
+    made = desk.ask("ticket.create", title="Greet", body="please", labels=["ready", "small"])["ticket"]
+    assert (made["title"], made["body"], made["author"]) == ("Greet", "please", "human:ann")
+    assert made["labels"] == ["ready", "small"]
+    (entry,) = desk.entries("label.changed")
+    assert entry.actor == "human:ann"
+
+
+def test_labels_are_changed_in_one_step_and_on_record(desk: Desk) -> None:
+    number = desk.ticket("Greet", "ready")
+    assert desk.ask("ticket.label", number=number, add=["small"], remove=["ready"])["labels"] == ["small"]
+    entry = desk.entries("label.changed")[-1]
+    assert entry.payload == {"added": ["small"], "removed": ["ready"]}
+    desk.ask("ticket.label", number=number, add=["small"])
+    assert desk.entries("label.changed")[-1].seq == entry.seq, "nothing changed, nothing written"
+
+
+def test_pull_requests_share_the_numbers(desk: Desk) -> None:
+    ticket = desk.ticket()
+    _, pull, _ = desk.pushed("developer", ticket)
+    answer = desk.ask("ticket.label", number=pull, add=["urgent"])
+    assert answer == {"labels": ["needs-review", "urgent"], "subject": f"pr/{pull}"}
+    assert desk.entries("label.changed")[-1].work_item == f"ticket/{ticket}"
+
+
+@pytest.mark.parametrize("args", [{}, {"add": ["a"], "remove": ["a"]}])
+def test_a_change_that_changes_nothing_or_both_ways_is_refused(desk: Desk, args: dict[str, list[str]]) -> None:
+    number = desk.ticket()
+    with pytest.raises(UsageError) as caught:
+        desk.ask("ticket.label", number=number, **args)
+    assert caught.value.code == "FLT-CTL-008"
+
+
+def test_labels_of_nothing_are_not_found(desk: Desk) -> None:
+    with pytest.raises(NotFound):
+        desk.ask("ticket.label", number=99, add=["ready"])
+
+
+def test_no_role_opens_tickets_or_sets_labels(desk: Desk) -> None:
+    number = desk.ticket()
+    who = desk.run("developer", f"ticket/{number}")
+    for verb, args in (("ticket.create", {"title": "x"}), ("ticket.label", {"number": number, "add": ["ready"]})):
+        with pytest.raises(Refused) as caught:
+            desk.ask(verb, who, **args)
+        assert caught.value.code == "FLT-AUT-012"
