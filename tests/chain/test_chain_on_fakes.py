@@ -158,7 +158,7 @@ def check_invariants(scene: Scene) -> None:
         assert latest == {f"agent:{name}": "pr_approved" for name in REVIEWERS}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_whatever_breaks_the_ticket_is_shipped_once(data: st.DataObject) -> None:
     """Lost runs, crashes of the daemon, requested changes: the work comes back, and nothing happens twice."""

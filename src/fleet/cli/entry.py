@@ -27,12 +27,14 @@ def main(argv: list[str]) -> int:
         code = _dispatch(argv[1:])
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        # The reader went away, as `head` does. Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        # Python would complain once more when it closes the stream that could not take it all.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):  # a reader that went away, as `head` does, wants no words
+            sys.stderr.write(f"fleet: {error} [FLT-CLI-011]\n")
+        return 1
 
 
 def _leave(code: int) -> NoReturn:

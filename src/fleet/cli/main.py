@@ -109,8 +109,6 @@ def run(words: list[str]) -> int:
         return report(usage(error), as_json=as_json)
     except click.Abort:
         return 130
-    except FileNotFoundError as error:
-        return report(FleetError("FLT-CLI-011", f"{error.strerror}: {error.filename}"), as_json=as_json)
 
 
 def usage(error: click.ClickException) -> UsageError:

@@ -91,8 +91,8 @@ def reviews_text(reviews: Iterable[Row], style: Style) -> str:
         words, colour = _VERDICTS.get(str(item["verdict"]), (visible(item["verdict"]), "dim"))
         who = f" for {visible(item['waived_agent'])}" if item["waived_agent"] else ""
         age = "" if item["current"] else " (an older head: no longer counts)"
-        text += f"\n{visible(item['by'])} {style.paint(words, colour)}{who} at {visible(item['head'])[:10]}{age}\n"
-        text += _quoted(item["body"])
+        text += f"{visible(item['by'])} {style.paint(words, colour)}{who} at {visible(item['head'])[:10]}{age}\n"
+        text += _quoted(item["body"]) if item["waived_agent"] else ""  # a verdict's words are among the remarks
     return text
 
 

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fleet.core.errors import NotFound, PermanentError, Refused
@@ -64,9 +64,15 @@ def take_from_checkout(bare: Repo, checkout: Path, sha: str) -> None:
     fetch(bare, checkout, sha)
 
 
-def clear_stages(bare: Path) -> None:
-    """Remove what a killed process left behind."""
-    shutil.rmtree(bare / STAGES, ignore_errors=True)
+def clear_stages(bare: Path, now: float) -> None:
+    """Remove what killed pushes left behind; one that may still be at work is let be.
+
+    ``now`` is the file system's time in seconds.
+    """
+    for stage in (bare / STAGES).glob("*"):
+        with suppress(FileNotFoundError):
+            if now - stage.lstat().st_mtime > 2 * TIMEOUT:
+                shutil.rmtree(stage, ignore_errors=True)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ Weakness: it trusts the file rights of its bare repository; who can write there 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fleet.core.clock import SECOND
-from fleet.core.errors import Conflict, NotFound, UsageError
+from fleet.core.errors import Conflict, NotFound, PermanentError, UsageError
 from fleet.forge import localbase, pullgit
 from fleet.forge.gitrepo import RefMove, Repo, check_ref, check_sha, is_ancestor, move_refs, refs, refs_merged
 from fleet.forge.intake import take_from_checkout, take_in
@@ -33,6 +34,7 @@ from fleet.store.db import Database, Tx
 
 RECENT = 200  # closed tickets and pull requests that a snapshot still shows
 _MERGE_ATTEMPTS = 3
+_READ_ONLY = "FLT-STO-005"  # what a store says that must not be written to
 
 
 class LocalForge:
@@ -67,11 +69,10 @@ class LocalForge:
 
         tickets, pulls, marks = self._db.read(look)
         heads = refs(self._repo, "refs/heads", pullgit.MARKS)
-        if self._heal(pulls, heads):
-            tickets, pulls, marks = self._db.read(look)
+        healed = self._heal(pulls, heads)
         return Snapshot(
             tuple(as_ticket(row, marks.get(row.number, ())) for row in tickets),
-            tuple(as_pull(row, marks.get(row.number, ()), heads) for row in pulls),
+            tuple(as_pull(healed.get(row.number, row), marks.get(row.number, ()), heads) for row in pulls),
             complete=True,
         )
 
@@ -249,7 +250,7 @@ class LocalForge:
                 now=self._db.clock.now() // SECOND,
             )
             if pullgit.land(self._repo, number, commit=commit, moves=self._moves(row, base, head, commit)):
-                self._record(number, Found(head, commit))
+                self._record(row, Found(head, commit))
                 return Merged(commit, already=False)
         raise Conflict("FLT-FRG-020", "the base branch kept moving", where=f"pr/{number}", hint="Try again.")
 
@@ -289,7 +290,7 @@ class LocalForge:
         row = self._row(number)
         heads = refs(self._repo, self._base.ref, f"refs/heads/{row.head_ref}", pullgit.mark_of(number))
         if row.state == "open" and (found := self._find(row, heads)) is not None:
-            row = self._record(number, found)
+            row = self._record(row, found)
         return row, heads
 
     def _find(self, row: rows.PullRow, heads: dict[str, str]) -> Found | None:
@@ -301,8 +302,8 @@ class LocalForge:
             mark=heads.get(pullgit.mark_of(row.number), ""),
         )
 
-    def _heal(self, pulls: Sequence[rows.PullRow], heads: dict[str, str]) -> bool:
-        """Bring rows up to what git has; True when one changed.
+    def _heal(self, pulls: Sequence[rows.PullRow], heads: dict[str, str]) -> dict[int, rows.PullRow]:
+        """Bring rows up to what git has; returns those that changed, by number.
 
         The search among the heads is repeated only when the base or an open head moved since the last one.
         """
@@ -313,21 +314,28 @@ class LocalForge:
         if present and situation != self._searched:
             merged = refs_merged(self._repo, situation[0], "refs/heads/fleet")
             suspects.update((waiting[ref].number, waiting[ref]) for ref in merged if ref in waiting)
-        changed = False
+        changed: dict[int, rows.PullRow] = {}
         for row in suspects.values():
             if row.state != "open":  # killed after the record, before the mark was dropped
                 pullgit.forget_mark(self._repo, row.number, heads[pullgit.mark_of(row.number)])
             elif (found := self._find(row, heads)) is not None:
-                self._record(row.number, found)
-                changed = True
+                changed[row.number] = self._record(row, found)
         self._searched = situation
         return changed
 
-    def _record(self, number: int, found: Found) -> rows.PullRow:
-        """Write a merge into its row, whoever comes first, and drop the mark that made it findable."""
-        self._db.write(lambda tx: rows.record_merge(tx, number, head=found.head, commit=found.commit))
-        pullgit.forget_mark(self._repo, number, found.commit)
-        return self._row(number)
+    def _record(self, row: rows.PullRow, found: Found) -> rows.PullRow:
+        """Write a merge into its row, whoever comes first, and drop the mark that made it findable.
+
+        Over a store that is open for reading only, the row is shown as it should be and healed by the daemon.
+        """
+        try:
+            self._db.write(lambda tx: rows.record_merge(tx, row.number, head=found.head, commit=found.commit))
+        except PermanentError as error:
+            if error.code != _READ_ONLY:
+                raise
+            return replace(row, state="merged", merged_head=found.head, merge_commit=found.commit)
+        pullgit.forget_mark(self._repo, row.number, found.commit)
+        return self._row(row.number)
 
     def _ends(self, number: int) -> tuple[str, str]:
         """Base and head of a pull request, as they were if it is merged; head "" when the branch is gone."""

@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +91,7 @@ def prepare(base: Base) -> None:
     check_ref(base.name)
     if not base.bare.path.exists():
         _build(base)
-    clear_stages(base.bare.path)
-    clear_stale_locks(base.bare.path)
+    _clear_leavings(base.bare.path)
     if base.ref not in refs(base.bare, base.ref):
         start = _start(base)
         fetch(base.bare, base.checkout.path, base.ref)
@@ -170,16 +170,15 @@ def _sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def clear_stale_locks(bare: Path) -> None:
-    """Remove lock files of git processes that died; a living one holds a lock for milliseconds."""
+def _clear_leavings(bare: Path) -> None:
+    """Remove stages and lock files of git processes that died; a living one holds a lock for milliseconds."""
     with tempfile.TemporaryFile(dir=bare) as probe:
-        now = os.fstat(probe.fileno()).st_mtime  # the file system's own clock, which stamped the locks
+        now = os.fstat(probe.fileno()).st_mtime  # the file system's own clock, which stamped them
+    clear_stages(bare, now)
     for lock in (*bare.glob("*.lock"), *(bare / "refs").rglob("*.lock")):
-        try:
+        with suppress(FileNotFoundError):
             if now - lock.lstat().st_mtime > _STALE_LOCK_SECONDS:
                 lock.unlink()
-        except FileNotFoundError:
-            continue
 
 
 # -- checkout -> fleet ---------------------------------------------------------------------------------

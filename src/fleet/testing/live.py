@@ -137,7 +137,7 @@ class MemoryForge:
             pull = self._pulls[number]
             self._pulls[number] = replace(pull, labels=(pull.labels - set(remove)) | set(add))
         else:
-            raise NotFound("FLT-FRG-001", "no such ticket", where=str(number))
+            raise NotFound("FLT-FRG-007", "neither a ticket nor a pull request has this number", where=str(number))
         self.effects.append(("set_labels", number, add, remove, actor))
 
     def close_ticket(self, number: int) -> None:
@@ -149,7 +149,7 @@ class MemoryForge:
     def _ask(self, what: str) -> None:
         self.asked[what] += 1
         if self.down:
-            raise TemporaryError("FLT-FRG-010", "the forge does not answer")
+            raise TemporaryError("FLT-FRG-014", "the forge does not answer")
 
     def _next(self) -> int:
         return len(self._tickets) + len(self._pulls) + 1

@@ -13,6 +13,7 @@ from fleet.forge.gitrepo import RefMove, Repo
 from fleet.forge.port import Pull
 from fleet.process import Completed, run
 from fleet.store.db import Tx
+from fleet.store.open import open_read_only
 from fleet.testing.forge_home import ForgeHome
 from fleet.testing.repos import commit, git
 
@@ -192,13 +193,32 @@ def test_locks_of_dead_processes_are_cleared_and_those_of_living_ones_waited_for
     home.forge.push(clone, second, "fleet/1", expected_old=pull.head_sha)
 
 
-def test_what_a_killed_push_left_is_removed(home: ForgeHome) -> None:
-    (home.bare / "fleet-stage" / "push-x" / "objects").mkdir(parents=True)
+def test_what_a_killed_push_left_is_removed_and_a_push_at_work_let_be(home: ForgeHome) -> None:
+    stages = home.bare / "fleet-stage"
+    for name in ("push-dead", "push-alive"):
+        (stages / name / "objects").mkdir(parents=True)
+    os.utime(stages / "push-dead", (1_000_000, 1_000_000))
     home.reopen()
-    assert not (home.bare / "fleet-stage").exists()
-    clone, _ = home.work()
-    assert list((home.bare / "fleet-stage").iterdir()) == []
-    assert clone.exists()
+    assert [path.name for path in stages.iterdir()] == ["push-alive"]
+    home.work()
+    assert [path.name for path in stages.iterdir()] == ["push-alive"]
+
+
+def test_a_reader_without_a_daemon_sees_the_merge_and_leaves_the_healing_to_it(home: ForgeHome) -> None:
+    _, pull = home.work()
+    commit_id = merge_killed_before_the_record(home, pull)
+    db = open_read_only(home.db.path)
+    try:
+        reader = local.LocalForge(db, home.bare, home.checkout, "main")
+        for seen in (reader.pull(pull.number), reader.snapshot().pulls[0]):
+            assert (seen.state, seen.merge_commit) == ("merged", commit_id)
+        assert [fact.sha for fact in reader.commits(pull.number)] == [pull.head_sha]
+        assert reader.diff(pull.number).startswith("diff")
+    finally:
+        db.close()
+    assert len(marks(home)) == 1
+    assert home.forge.snapshot().pulls[0].state == "merged"
+    assert marks(home) == []
 
 
 def test_a_snapshot_costs_no_git_process_per_pull_request(home: ForgeHome, monkeypatch: pytest.MonkeyPatch) -> None:

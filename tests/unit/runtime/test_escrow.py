@@ -399,3 +399,23 @@ def test_a_leftover_of_a_killed_attempt_is_removed(world: World, clone: Path) ->
     (left_over / "objects").mkdir(parents=True)
     saved(world, clone)
     assert not left_over.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_may_not_be_read_is_not_claimed_to_be_saved(world: World, clone: Path, kind: str) -> None:
+    hidden = clone / "hidden"
+    (clone / "work.txt").write_text("work\n")
+    if kind == "folder":
+        hidden.mkdir()
+        (hidden / "inner.txt").write_text("inner\n")
+    else:
+        hidden.write_text("secret\n")
+    hidden.chmod(0)
+    try:
+        found = save(clone, world.bare, SESSION)
+    finally:
+        hidden.chmod(0o700)
+    assert found.ref == ""
+    assert "not all files could be read" in found.error
+    assert git(world.bare, "show", f"refs/fleet/escrow/{SESSION}:work.txt") == "work"

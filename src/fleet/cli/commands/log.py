@@ -39,7 +39,8 @@ def log(
 ) -> None:
     """Print the journal.
 
-    Events are marked *, decisions =, activity a dot; oldest first. With --json one object holds all entries; with --follow each entry is one object on its own line.
+    Events are marked *, decisions =, activity a dot; oldest first. With --json one object holds all
+    entries; with --follow each entry is one object on its own line.
     """
     wanted = given(since=since(since_, door.clock.now()), agent=agent, type=type_, ticket=ticket, pr=pr)
     found = ask(door, Call("log", {**wanted, "limit": limit}))

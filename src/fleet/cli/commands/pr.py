@@ -64,7 +64,9 @@ def _show(result: Result, style: Style) -> str:
     )
     if found["body"]:
         text += f"\n{visible(found['body'], lines=True).rstrip()}\n"
-    text += reviews_text(result["reviews"], style) + comments_text(result["comments"], style)
+    if result["reviews"]:
+        text += f"\n{reviews_text(result['reviews'], style)}"
+    text += comments_text(result["comments"], style)
     return text + (f"\n{gate_text(result['gate'], style)}" if found["state"] == "open" else "")
 
 

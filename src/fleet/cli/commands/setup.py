@@ -34,7 +34,8 @@ hostile process of yours. May agents merge approved pull requests in this reposi
 def init(door: Door, ctx: click.Context, vendor: str, force: bool, allow: bool | None, reason: str) -> None:
     """Write .fleet/: a configuration, prompts and playbooks.
 
-    The agents are a developer, two reviewers and a release manager. Run it at the top of a git repository. Overwrites nothing without --force.
+    The agents are a developer, two reviewers and a release manager. Run it at the top of a git repository.
+    Overwrites nothing without --force.
     """
     door.people_only("set up a fleet")
     allowed, why = _decide(ctx, allow, reason)
