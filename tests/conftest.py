@@ -1,8 +1,12 @@
-"""Which tests run: the long rings wait for CI=true, or for `-m` on the command line."""
+"""Which tests run (the long rings wait for CI=true, or for `-m`), and short temporary folders for all of them."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +19,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(skip)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A private folder with a short name, because the path of a unix socket is limited to about 100 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fleet.core.journal import PAYLOAD_LIMIT
-from fleet.process import run, spawn
+from fleet.process import end_group, run, spawn
 from fleet.testing.fleets import fleet_in
 from fleet.testing.repos import commit, git
 from fleet.testing.shell import Shell, object_of
@@ -315,8 +315,7 @@ def test_the_log_is_followed_line_by_line_until_interrupted(shell: Shell) -> Non
         assert child.wait(30) == 130
         assert b"Traceback" not in (child.stderr.read() if child.stderr else b"")
     finally:
-        child.kill()
-        child.wait()
+        end_group(child)
 
 
 def test_filters_narrow_the_log(shell: Shell) -> None:

@@ -16,7 +16,7 @@ from fleet.core.principal import system
 from fleet.core.probe import probe
 from fleet.core.service import Tick, earliest
 from fleet.core.work import Delivery, DeliveryState
-from fleet.dispatch.facts import Glance, Look, look, parent_run, root_event, start_facts
+from fleet.dispatch.facts import Glance, Known, Look, look, parent_run, root_event, start_facts
 from fleet.dispatch.plan import answered_together, plan
 from fleet.policy.budget import allowance
 from fleet.policy.decide import decide_start
@@ -39,14 +39,16 @@ class Dispatcher:
         self._db = db
         self._live = live
         self._loaded = loaded
+        self._known: Known = {}
         self._actor = str(system(self.name))
 
     def tick(self, now: int) -> Tick:
         """Judge what is due; ``did`` counts deliveries that moved."""
         opened = self._db.read(deliveries.open_ones)
         todo = plan(opened, now)
-        seen = Glance(self._live)
+        seen = Glance(self._live, self._known)
         did = sum(self._consider(delivery, seen) for delivery in todo.consider)
+        self._known = seen.known
         return Tick(did, earliest(todo.next_at, now + RECHECK if todo.consider else None))
 
     def _consider(self, delivery: Delivery, glance: LiveState) -> int:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar, cast
 
 from fleet.config.loader import LoadedConfig
 from fleet.config.model import FleetConfig
@@ -51,23 +52,48 @@ __all__ = [
     "start_facts",
 ]
 
+T = TypeVar("T", tuple[LiveCommit, ...], tuple[str, ...])
+
 # A release role reacting to these does not start in order to merge.
 _NO_MERGE = frozenset({"pr_merged", "pr_closed"})
 _EVERYTHING = 100_000  # more reviews than one pull request has
 
 
-class Glance:
-    """A LiveState that asks every question once: one tick sees one state."""
+Known = dict[tuple[str, int, str, str], tuple[LiveCommit, ...] | tuple[str, ...]]
 
-    def __init__(self, live: LiveState) -> None:
+
+class Glance:
+    """A LiveState that asks every question once: one tick sees one state.
+
+    Commits and paths of a pull request are fixed by its head and base. They are taken from ``known``, which is
+    what the glance of the tick before left in its own ``known``, so that waiting work costs no git.
+    """
+
+    def __init__(self, live: LiveState, known: Known | None = None) -> None:
         """Wrap the real thing; throw the glance away at the end of the tick."""
         self.ticket = cache(live.ticket)
         self.pull = cache(live.pull)
         self.pull_for_ticket = cache(live.pull_for_ticket)
-        self.commits = cache(live.commits)
-        self.changed_paths = cache(live.changed_paths)
         self.tickets = cache(live.tickets)
         self.pulls = cache(live.pulls)
+        self._live = live
+        self._before: Known = known or {}
+        self.known: Known = {}
+
+    def commits(self, number: int) -> tuple[LiveCommit, ...]:
+        """As LiveState."""
+        return self._fixed("commits", number, self._live.commits)
+
+    def changed_paths(self, number: int) -> tuple[str, ...]:
+        """As LiveState."""
+        return self._fixed("paths", number, self._live.changed_paths)
+
+    def _fixed(self, what: str, number: int, ask: Callable[[int], T]) -> T:
+        pull = self.pull(number)
+        key = (what, number, pull.head_sha if pull else "", pull.base_sha if pull else "")
+        if key not in self.known:
+            self.known[key] = self._before[key] if key in self._before else ask(number)
+        return cast(T, self.known[key])
 
 
 @dataclass(frozen=True, slots=True)

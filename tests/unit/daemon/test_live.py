@@ -62,11 +62,13 @@ def test_the_brief_of_returned_work_has_the_pull_request_and_its_reviews(desk: D
     _, pull, head = desk.pushed("developer", ticket)
     who = desk.reviewer("tech-lead", pull, ticket, head)
     desk.ask("pr.review", who, number=pull, verdict="request_changes", body="a test is missing")
-    found = facts(desk, desk.run("developer", f"pr/{pull}", item=f"ticket/{ticket}", head=head))
+    back = desk.run("developer", f"pr/{pull}", item=f"ticket/{ticket}", head=head)
+    found = facts(desk, back)
     assert found.pull is not None
     assert (found.pull["number"], found.pull["head"]) == (pull, head)
     (review,) = found.reviews
     assert (review["verdict"], review["head"], review["body"]) == ("request_changes", head, "a test is missing")
+    desk.end(back)
     by_ticket = facts(desk, desk.run("developer", f"ticket/{ticket}"))
     assert by_ticket.pull is not None
 

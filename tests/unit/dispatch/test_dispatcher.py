@@ -284,3 +284,19 @@ def test_one_tick_asks_the_forge_each_question_once(scene: Scene) -> None:
     scene.tick(scene.dispatcher)
     assert scene.forge.asked["pull"] == 1
     assert scene.forge.asked["commits"] == 1
+
+
+def test_waiting_work_costs_no_git(scene: Scene) -> None:
+    """Commits and paths of the same head and base are not asked for again; those of a new head are."""
+    author = run_to_head(scene)
+    scene.rest()
+    scene.review(scene.live()["qa-engineer"])
+    scene.rest()
+    scene.forge.asked.clear()
+    for _ in range(3):
+        scene.tick(scene.dispatcher)
+    assert scene.forge.asked["pull"] == 3
+    assert scene.forge.asked["commits"] == scene.forge.asked["changed_paths"] == 0
+    scene.push(author, "h2")
+    scene.rest()
+    assert scene.forge.asked["commits"] == 1

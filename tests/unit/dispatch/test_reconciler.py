@@ -8,6 +8,7 @@ import pytest
 
 from fleet.core.errors import TemporaryError
 from fleet.core.work import Run, RunState
+from fleet.dispatch.reconciler import Reconciler
 from fleet.store import runs
 from fleet.testing.scene import Scene, member, usual_members
 
@@ -197,6 +198,18 @@ def test_a_recorded_merge_without_its_labels_is_settled(scene: Scene) -> None:
     assert ticket is not None
     assert ticket.state == "closed"
     assert len(scene.entries("pr_merged")) == 1
+
+
+def test_what_else_follows_a_merge_is_done_too(scene: Scene) -> None:
+    """Before the merge counts as settled, so that a crash in it is made good as well."""
+    followed: list[int] = []
+    scene.reconciler = Reconciler(
+        scene.db, scene.forge, scene.forge, scene.loaded, after_merge=lambda pull: followed.append(pull.number)
+    )
+    scene.merge(reviewed(scene))
+    for _ in range(4):
+        scene.later(3)
+    assert followed == [2]
 
 
 def test_settled_labels_belong_to_people_again(scene: Scene) -> None:
