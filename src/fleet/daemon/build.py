@@ -108,6 +108,7 @@ def build(
         executor=effects,
         wake=wake_runner,
         may_start=lambda: not switch.paused,
+        on_trouble=on_trouble,
     )
     services: tuple[Service, ...] = (
         Watcher(db, forge, required_label=loaded.config.required_label or "", poll_seconds=WATCH_EVERY),

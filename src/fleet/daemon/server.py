@@ -12,7 +12,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from fleet.control.verbs import VERBS
@@ -121,9 +121,13 @@ class Server:
             while await self._one_call(peer, reader, writer, task):
                 pass
         except FleetError as error:
-            await _send(writer, _failed(error))
+            with suppress(OSError):
+                await _send(writer, _failed(error))
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass  # the caller went away or fell silent: nobody is left to tell
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
         finally:
             self._tasks.discard(task)
             if peer is not None:
@@ -154,7 +158,7 @@ class Server:
         answer = await (self._json_call(peer, body) if kind == "json" else self._argv_call(peer, body))
         await _send(writer, answer)
         task.set_name("idle")
-        return True
+        return not self._closing
 
     async def _json_call(self, peer: Peer, body: bytes) -> bytes:
         try:

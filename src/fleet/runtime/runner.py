@@ -8,7 +8,6 @@ Weakness: a start that hangs in git holds its worker for as long as git's own ti
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -38,8 +37,6 @@ LOOK_SECONDS = 0.5  # how often a live session is looked at although nothing wok
 ANSWER_SECONDS = 30.0  # how long a launched shim may take to answer
 START_SECONDS = 120.0  # how long a start is tried again while only temporary errors stand in its way
 MARGIN_SECONDS = 600.0  # a capability outlives the allowance by this: a slow start, the freeze, the escrow
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -79,11 +76,13 @@ class Runner:
         executor: Executor,
         wake: Callable[[], None] = lambda: None,
         may_start: Callable[[], bool] = lambda: True,
+        on_trouble: Callable[[str, FleetError], None] = lambda _who, _error: None,
     ) -> None:
         """``executor`` bounds the effects; ``wake`` asks for another tick and is called from its threads.
 
         ``work_facts`` gathers the live state around a run; it may be slow and may raise TemporaryError.
         ``programs`` is the folder of the fleet command. While ``may_start`` says False, queued runs wait.
+        ``on_trouble`` hears, as ``runner``, of starts that are put off and clones that could not be removed.
         """
         self._db = db
         self._runtime = runtime
@@ -93,6 +92,7 @@ class Runner:
         self._executor = executor
         self._wake = wake
         self._may_start = may_start
+        self._on_trouble = on_trouble
         self._starter = Starter(db, runtime, clock, paths, config=config, work_facts=work_facts, programs=programs)
         self._effects: dict[str, _Effect] = {}  # by run
         self._begun: dict[str, _Begun] = {}  # by session
@@ -288,7 +288,7 @@ class Runner:
             return 1
         if isinstance(error, TemporaryError) and clock - begun.since < START_SECONDS:
             begun.retry_at = clock + error.retry_after
-            _log.warning("start was put off: %s", error, extra={"fleet_run": run.id, "fleet_agent": run.agent})
+            self._on_trouble(self.name, error)
             return 0
         return self._finish(run, outcome.not_started(run, str(error)))
 
@@ -307,7 +307,7 @@ class Runner:
 
     def _after_clearing(self, effect: _Effect, error: FleetError | None) -> int:
         if error is not None:
-            _log.warning("clone was kept: %s", error, extra={"fleet_run": effect.run.id})
+            self._on_trouble(self.name, error)
         return 0
 
     def _to_clear(self) -> dict[str, Run]:

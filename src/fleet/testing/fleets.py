@@ -15,6 +15,7 @@ from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.config.scaffold import scaffold
 from fleet.core.clock import SystemClock
 from fleet.core.errors import Unreachable
+from fleet.daemon.terminals import end_terminals
 from fleet.testing.repos import make_checkout
 from fleet.testing.waiting import wait_until
 
@@ -48,7 +49,11 @@ def fleet_in(files: Mapping[str, str] | None = None, *, allow_merge: bool = True
     with own_folders() as folder:
         checkout = make_checkout(folder / "repo", files)
         scaffold(checkout, now=SystemClock().now(), allow_shared_uid_merge=allow_merge, reason="a test")
-        yield fleet_paths(checkout, os.environ, os.getuid())
+        paths = fleet_paths(checkout, os.environ, os.getuid())
+        try:
+            yield paths
+        finally:
+            end_terminals(paths)
 
 
 def ask(

@@ -66,7 +66,10 @@ class HandExecutor(Executor):
         """Do everything that waits; how much that was."""
         jobs, self.waiting = self.waiting, []
         for future, job in jobs:
-            future.set_result(job())
+            try:
+                future.set_result(job())
+            except FleetError as error:
+                future.set_exception(error)
         return len(jobs)
 
 
@@ -89,6 +92,7 @@ class Workshop:
         self.facts: Callable[[Run], WorkFacts] = lambda run: WorkFacts(branch="fleet/7", base="main")
         self.open_for_starts = True
         self.wakes = 0
+        self.troubles: list[str] = []
         self.restart()
 
     def _write_playbooks(self) -> None:
@@ -111,6 +115,7 @@ class Workshop:
             executor=self.executor,
             wake=self._count_wake,
             may_start=lambda: self.open_for_starts,
+            on_trouble=lambda _who, error: self.troubles.append(error.message),
         )
 
     def close(self) -> None:

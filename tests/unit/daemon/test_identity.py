@@ -288,9 +288,7 @@ def test_a_process_in_the_fleets_tmux_server_is_no_person(door: Door, tmp_path: 
 
 
 @pytest.mark.parametrize("looked_at_before", [False, True])
-def test_a_peer_that_has_ended_is_refused(
-    door: Door, run: Principal, session: Session, looked_at_before: bool
-) -> None:
+def test_a_peer_that_has_ended_is_refused(door: Door, run: Principal, session: Session, looked_at_before: bool) -> None:
     if looked_at_before:
         assert door.identity.derive(session.peer, SECRET)
     os.kill(session.peer.pid, signal.SIGKILL)

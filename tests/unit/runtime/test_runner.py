@@ -150,6 +150,7 @@ def test_a_capability_ends_with_its_run(shop: Workshop) -> None:
     shop.runtime.exit(f"{run_id}-e1", 1)
     shop.rest()
     assert holder(shop, secret) is None
+    assert shop.db.write(lambda tx: capabilities.revoke_run(tx, run_id)) == 0  # nothing was left to revoke
 
 
 def test_a_developer_continues_the_branch_and_a_reviewer_sees_exactly_the_commit(
@@ -225,6 +226,7 @@ def test_a_temporary_error_repeats_the_start_of_the_same_epoch(shop: Workshop) -
     run_id = shop.queue()
     shop.rest()
     assert shop.state(run_id) is RunState.STARTING
+    assert shop.troubles == ["not now"]
     tick = shop.tick()
     assert tick.next_at == shop.clock.now() + 3 * SECOND
     for _ in range(2):

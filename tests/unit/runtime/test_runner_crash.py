@@ -9,8 +9,9 @@ import pytest
 
 from fleet.core.work import RunState
 from fleet.runtime.runner import MAX_EPOCH
+from fleet.store import capabilities
 from fleet.testing.repos import git
-from fleet.testing.workshop import Workshop
+from fleet.testing.workshop import HandExecutor, InlineExecutor, Workshop
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def test_a_run_taken_but_not_prepared_is_started_once(shop: Workshop) -> None:
     shop.rest()
     assert alive(shop) == [f"{run_id}-e2"]
     assert shop.state(run_id) is RunState.RUNNING
+    assert shop.db.write(lambda tx: capabilities.revoke_run(tx, run_id)) == 1  # the first epoch's ended before
 
 
 def test_a_clone_made_but_not_used_is_replaced(shop: Workshop) -> None:
@@ -159,3 +161,20 @@ def test_two_runners_never_start_one_run_twice(shop: Workshop) -> None:
     shop.rest()
     assert alive(shop) == [f"{run_id}-e1"]
     assert shop.story(run_id) == ["run.starting", "run.started"]
+
+
+def test_a_late_worker_of_an_older_epoch_ends_nothing(tmp_path: Path) -> None:
+    hand = HandExecutor()
+    shop = Workshop(tmp_path, executor=hand)
+    run_id = shop.queue()
+    late = shop.runner
+    shop.tick()
+    shop.executor = InlineExecutor()
+    shop.restart()
+    shop.rest()
+    assert alive(shop) == [f"{run_id}-e2"]
+    hand.work()
+    assert late.tick(shop.clock.now()).did == 0
+    assert shop.state(run_id) is RunState.RUNNING
+    assert alive(shop) == [f"{run_id}-e2"]
+    shop.close()

@@ -92,6 +92,15 @@ def test_the_budget_ends_a_run_and_the_decision_is_on_record(shop: Workshop) -> 
     assert decision.payload["spent_seconds"] == pytest.approx(6)
 
 
+def test_a_used_up_budget_stays_one_although_a_stop_was_asked(shop: Workshop) -> None:
+    run_id = running(shop, allowance=5, kind="budget")
+    shop.clock.advance(6)
+    shop.runtime.step()
+    shop.ask_cancel(run_id)
+    shop.rest()
+    assert shop.state(run_id) is RunState.OVER_BUDGET
+
+
 def test_a_request_to_stop_is_passed_on_once_and_ends_in_cancelled(shop: Workshop) -> None:
     run_id = running(shop)
     shop.ask_cancel(run_id)

@@ -46,9 +46,9 @@ class Outcome:
         return exact and self.merged and self.tests_pass and bool(self.verified["ok"]) and self.chain.rounds >= 2
 
 
-def play(stage: Stage, teller: Teller, clock: Clock) -> Outcome:
+def play(stage: Stage, teller: Teller, clock: Clock, *, seconds: float = DEADLINE_SECONDS) -> Outcome:
     """Run the whole chain. Raises FleetError FLT-CLI-020 for a command that failed, FLT-CLI-021 for the chain."""
-    deadline = clock.monotonic() + DEADLINE_SECONDS
+    deadline = clock.monotonic() + seconds
     _, said = stage.tests()
     teller.say(f"a git repository with a small program; its tests: {said}")
     up = stage.fleet("up")
