@@ -16,7 +16,7 @@ import apsw
 import pytest
 
 from fleet.config.paths import FleetPaths
-from fleet.core.errors import ConfigError, Conflict, FleetError, TimedOut, Unreachable
+from fleet.core.errors import ConfigError, Conflict, FleetError, PermanentError, TimedOut, Unreachable
 from fleet.daemon.door import bind_socket
 from fleet.daemon.lease import holder
 from fleet.daemon.offline import open_offline
@@ -204,8 +204,9 @@ def test_who_holds_the_lock_may_bind_and_a_strange_file_is_not_removed(paths: Fl
     start_detached(paths)
     stop(paths)
     paths.socket.write_text("precious")
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(PermanentError) as caught:
         bind_socket(paths)
+    assert caught.value.code == "FLT-DMN-017"
     assert paths.socket.read_text() == "precious"
     paths.socket.unlink()
 
@@ -324,4 +325,4 @@ def _json(path: Path) -> Any:
 def _playbook(script: Path, report: Path) -> str:
     """A developer that does nothing but run a script."""
     argv = json.dumps([sys.executable, str(script), str(report)])
-    return f"rules:\n  - on: [ticket_ready]\n    do:\n      - run: {{argv: {argv}}}\n"
+    return f"version: 1\nrules:\n  - on: [ticket_ready]\n    do:\n      - run: {{argv: {argv}}}\n"

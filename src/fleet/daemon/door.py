@@ -7,7 +7,7 @@ import socket
 import stat
 
 from fleet.config.paths import FleetPaths, make_private
-from fleet.core.errors import Conflict
+from fleet.core.errors import Conflict, PermanentError
 from fleet.daemon.lease import holder
 
 BACKLOG = 512
@@ -26,15 +26,26 @@ def make_folders(paths: FleetPaths) -> None:
 
 
 def bind_socket(paths: FleetPaths) -> socket.socket:
-    """Listen on the fleet's socket, mode 0600; a stale file is replaced. Only for the holder of a lock."""
+    """Listen on the fleet's socket, mode 0600; a stale file is replaced. Only for the holder of a lock.
+
+    Raises PermanentError FLT-DMN-017 when something else is in the way.
+    """
     remove_socket(paths)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old_mask = os.umask(0o177)
     try:
         listening.bind(str(paths.socket))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise PermanentError(
+            "FLT-DMN-017",
+            f"cannot listen here: {error.strerror or error}",
+            where=str(paths.socket),
+            hint="Remove what is in the way, or set XDG_RUNTIME_DIR elsewhere.",
+        ) from error
     finally:
         os.umask(old_mask)
-    listening.listen(BACKLOG)
     return listening
 
 

@@ -193,13 +193,14 @@ def start_detached(
     )
     with open(paths.log, "ab") as log:
         os.chmod(paths.log, 0o600)
+        begin = log.tell()
         child = spawn(argv, cwd=paths.state, env=_environment(paths), stderr=log)
     assert child.stdout is not None
     assert child.stdin is not None
     try:
         report = hear(child.stdout.fileno(), seconds)
         if report is None or "ready" not in report:
-            raise _failure(report, paths)
+            raise _failure(report, paths, begin)
         with Rpc(paths.socket, timeout=seconds) as rpc:
             rpc.call("ping")
     except BaseException:
@@ -254,18 +255,18 @@ def _environment(paths: FleetPaths) -> dict[str, str]:
     }
 
 
-def _failure(report: dict[str, object] | None, paths: FleetPaths) -> FleetError:
-    """Why the daemon is not there, in its own words if it had any."""
+def _failure(report: dict[str, object] | None, paths: FleetPaths, begin: int) -> FleetError:
+    """Why the daemon is not there, in its own words if it had any; ``begin`` is where they begin in the log."""
     error = report.get("error") if report else None
     if isinstance(error, dict):
         return revive(error)
     try:
-        last = paths.log.read_text("utf-8", "replace").strip().rpartition("\n")[2][:300]
+        lines = paths.log.read_bytes()[begin:].decode("utf-8", "replace").splitlines()
     except OSError:
-        last = ""
-    return FleetError(
-        "FLT-DMN-012", f"the daemon ended before it was ready: {last or 'it said nothing'}", where=str(paths.log)
-    )
+        lines = []
+    # what is no JSON is no line of ours: the interpreter's last words
+    last = next((line for line in reversed(lines) if line.strip() and not line.startswith("{")), "it said nothing")
+    return FleetError("FLT-DMN-012", f"the daemon ended before it was ready: {last[:300]}", where=str(paths.log))
 
 
 def main(argv: Sequence[str]) -> int:

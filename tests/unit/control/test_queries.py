@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fleet.control.queries import entry_dicts
 from fleet.core.errors import UsageError
 from fleet.core.journal import Entry
 from fleet.core.work import RunState
-from fleet.testing.desk import Desk
+from fleet.testing.desk import ANN, Desk
 
 
 def test_ps_shows_live_runs_and_with_all_also_ended_ones(desk: Desk) -> None:
@@ -77,7 +79,7 @@ def test_the_log_narrows_by_stream_type_agent_ticket_and_pull_request(desk: Desk
     desk.ask("fabric.publish", event="note")
 
     def types(**args: object) -> set[str]:
-        return {entry["type"] for entry in desk.ask("log", limit=1000, **args)["entries"]}
+        return {entry["type"] for entry in desk.ask("log", ANN, limit=1000, **args)["entries"]}
 
     assert types(type="pr_created") == {"pr_created"}
     assert types(type="activity") >= {"push.intended", "push.done"}
@@ -100,8 +102,8 @@ def test_history_shows_events_only(desk: Desk) -> None:
 
 def test_one_answer_stays_of_a_size_that_can_be_sent() -> None:
     def entry(seq: int) -> Entry:
-        fields = ["x"] * 19
-        made = Entry(*fields, payload={"a": "x" * 1_000_000})  # type: ignore[arg-type]
+        fields: list[Any] = ["x"] * 19
+        made = Entry(*[*fields, {"a": "x" * 1_000_000}])
         return Entry(seq, *[getattr(made, name) for name in Entry.__slots__[1:]])
 
     entries = [entry(seq) for seq in range(1, 41)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.core.errors import NotFound, Refused, UsageError
-from fleet.testing.desk import Desk
+from fleet.testing.desk import ANN, Desk
 
 
 def test_a_ticket_is_opened_with_its_labels_and_author(desk: Desk) -> None:
@@ -37,7 +37,7 @@ def test_pull_requests_share_the_numbers(desk: Desk) -> None:
 def test_a_change_that_changes_nothing_or_both_ways_is_refused(desk: Desk, args: dict[str, list[str]]) -> None:
     number = desk.ticket()
     with pytest.raises(UsageError) as caught:
-        desk.ask("ticket.label", number=number, **args)
+        desk.ask("ticket.label", ANN, number=number, **args)
     assert caught.value.code == "FLT-CTL-008"
 
 

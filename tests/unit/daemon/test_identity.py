@@ -226,7 +226,7 @@ def test_an_unknown_or_malformed_secret_is_refused(door: Door, session: Session,
 
 
 def test_a_secret_ends_with_its_run(door: Door, run: Principal, session: Session) -> None:
-    assert door.identity.derive(session.peer, SECRET)
+    assert door.identity.derive(session.peer, SECRET).is_agent
     door.desk.end(run, RunState.SUCCEEDED)
     assert refusal(door, session.peer, SECRET) == "FLT-AUT-001"
 
@@ -235,7 +235,7 @@ def test_a_secret_ends_when_it_is_revoked_or_expires(door: Door, run: Principal,
     door.desk.clock.advance(61)
     assert refusal(door, session.peer, SECRET) == "FLT-AUT-001"
     door.desk.clock.jump(-61)
-    assert door.identity.derive(session.peer, SECRET)
+    assert door.identity.derive(session.peer, SECRET).is_agent
     door.desk.db.write(lambda tx: capabilities.revoke_run(tx, run.run_id))
     assert refusal(door, session.peer, SECRET) == "FLT-AUT-001"
 
@@ -290,7 +290,7 @@ def test_a_process_in_the_fleets_tmux_server_is_no_person(door: Door, tmp_path: 
 @pytest.mark.parametrize("looked_at_before", [False, True])
 def test_a_peer_that_has_ended_is_refused(door: Door, run: Principal, session: Session, looked_at_before: bool) -> None:
     if looked_at_before:
-        assert door.identity.derive(session.peer, SECRET)
+        assert door.identity.derive(session.peer, SECRET).is_agent
     os.kill(session.peer.pid, signal.SIGKILL)
     wait_until(lambda: not session.peer.alive)
     wait_until(lambda: not proctree.start_time(session.peer.pid), what="the shim to reap it")

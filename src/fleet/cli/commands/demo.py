@@ -16,7 +16,7 @@ from fleet.cli.demo import view
 from fleet.cli.demo.play import Outcome, Teller, play
 from fleet.cli.demo.stage import Stage, build
 from fleet.cli.door import Door
-from fleet.cli.output import error_line, error_text, json_line, visible
+from fleet.cli.output import error_text, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.words import pass_door
 from fleet.core.errors import FleetError, PermanentError
@@ -105,8 +105,7 @@ def _report(ctx: click.Context, stage: Stage, outcome: Outcome, *, gone: bool) -
 def _failed(ctx: click.Context, stage: Stage, error: FleetError) -> int:
     """Say what happened and where everything lies."""
     if wants_json(ctx):
-        sys.stdout.write(error_line(error))
-        sys.stderr.write(f"fleet: the folder is kept: {visible(stage.folder)}\n")
+        sys.stdout.write(json_line({"ok": False, "error": error.as_dict(), "repo": str(stage.repo)}))
         return 1
     sys.stderr.write(error_text(error))
     sys.stdout.write(view.how_to_look(stage, 0))

@@ -61,15 +61,15 @@ class Member:
 
 @dataclass(slots=True)
 class Chain:
-    """The state of the chain; ``feed`` it every entry in order."""
+    """The state of the chain; ``feed`` it every entry in order. ``reviewers`` are the members that review."""
 
     ticket: int
     members: dict[str, Member]
+    reviewers: frozenset[str]
     reached: dict[str, int] = field(default_factory=dict)  # step -> instant
     events: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)  # reviewed heads, in order
     approvals: dict[str, set[str]] = field(default_factory=dict)  # head -> reviewers
-    reviewers: dict[str, set[str]] = field(default_factory=dict)  # head -> everybody who answered
     pr: int = 0
     merged_head: str = ""
     merge_commit: str = ""
@@ -131,16 +131,13 @@ class Chain:
     def _verdict(self, kind: str, agent: str, head: str) -> None:
         if head not in self.heads:
             self.heads.append(head)
-        self.reviewers.setdefault(head, set()).add(agent)
         if kind == "pr_approved":
             self.approvals.setdefault(head, set()).add(agent)
         else:
             self.approvals.get(head, set()).discard(agent)
 
     def _all_approve(self, head: str) -> bool:
-        """Whether as many approve this head as ever reviewed one."""
-        everybody = set().union(*self.reviewers.values())
-        return self.approvals.get(head, set()) == everybody
+        return self.approvals.get(head, set()) >= self.reviewers
 
     def _run(self, kind: str, member: Member) -> None:
         if kind == "run.starting":

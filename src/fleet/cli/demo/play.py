@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 from fleet.cli.client import Client
 from fleet.cli.demo import story
-from fleet.cli.demo.chain import Chain, Entry, Member
+from fleet.cli.demo.chain import STEPS, Chain, Entry, Member
 from fleet.cli.demo.stage import Stage
 from fleet.core.clock import Clock
 from fleet.core.errors import FleetError
 
 DEADLINE_SECONDS = 60.0
 _AGENTS = ("developer", "tech-lead", "qa-engineer", "release-manager")
+_REVIEWERS = frozenset({"tech-lead", "qa-engineer"})
 
 
 class Teller(Protocol):
@@ -56,30 +57,27 @@ def play(stage: Stage, teller: Teller, clock: Clock, *, seconds: float = DEADLIN
     made = stage.fleet("ticket", "create", story.TICKET_TITLE, "--body", story.TICKET_BODY, "--label", "ready")
     number = int(made["ticket"]["number"])
     teller.say(f'fleet ticket create "{story.TICKET_TITLE}" --label ready: ticket/{number}')
-    chain = Chain(number, {name: Member(name) for name in _AGENTS})
+    chain = Chain(number, {name: Member(name) for name in _AGENTS}, _REVIEWERS)
     _watch(Client(str(up["socket"])), chain, teller, clock, deadline)
     return _look_back(stage, chain)
 
 
 def _watch(client: Client, chain: Chain, teller: Teller, clock: Clock, deadline: float) -> None:
-    """Follow the journal until the ticket is shipped."""
+    """Follow the journal until the ticket is shipped. Raises FleetError FLT-CLI-021 when it is not."""
     head = 0
-    while not chain.done:
-        left = deadline - clock.monotonic()
-        if left <= 0 or chain.trouble:
-            client.close()
-            reached = len(chain.reached)
-            why = (
-                chain.trouble
-                or f"not finished after {DEADLINE_SECONDS:.0f} s, {reached} steps of the chain were reached"
-            )
-            raise FleetError("FLT-CLI-021", f"the chain did not reach its end: {why}")
-        found = client.call("log", {"after": head, "limit": 1000, "wait_seconds": min(left, 2.0)})
-        for entry in found["entries"]:
-            chain.feed(entry)
-            teller.show(entry, chain)
-        head = max([head, int(found["head"]), *(int(entry["seq"]) for entry in found["entries"])])
-    client.close()
+    try:
+        while not chain.done:
+            left = deadline - clock.monotonic()
+            if chain.trouble or left <= 0:
+                steps = f"{len(chain.reached)} of its {len(STEPS)} steps were reached in time"
+                raise FleetError("FLT-CLI-021", f"the chain did not come to its end: {chain.trouble or steps}")
+            found = client.call("log", {"after": head, "limit": 1000, "wait_seconds": min(left, 2.0)})
+            for entry in found["entries"]:
+                chain.feed(entry)
+                teller.show(entry, chain)
+            head = max([head, int(found["head"]), *(int(entry["seq"]) for entry in found["entries"])])
+    finally:
+        client.close()
 
 
 def _look_back(stage: Stage, chain: Chain) -> Outcome:

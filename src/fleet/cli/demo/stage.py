@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -77,8 +78,17 @@ def build(env: Mapping[str, str]) -> Stage:
     tmp = env.get("TMPDIR") or "/tmp"
     folder = Path(tempfile.mkdtemp(prefix="fleet-demo-", dir=tmp if len(os.fsencode(tmp)) <= _LONGEST_TMP else "/tmp"))
     stage = Stage(folder, _environment(folder, env))
+    try:
+        _furnish(stage)
+    except FleetError:
+        stage.remove()
+        raise
+    return stage
+
+
+def _furnish(stage: Stage) -> None:
     for name in ("home", "state", "run"):
-        (folder / name).mkdir(mode=0o700)
+        (stage.folder / name).mkdir(mode=0o700)
     for name, text in story.FILES.items():
         path = stage.repo / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +98,7 @@ def build(env: Mapping[str, str]) -> Stage:
     stage.git("config", "user.email", "you@example.invalid")
     stage.git("add", "--all")
     stage.git("commit", "--quiet", "-m", "A small program, its tests, and a fleet")
-    (folder / "env").write_text(_look_around(stage), encoding="utf-8")
-    return stage
+    (stage.folder / "env").write_text(_look_around(stage), encoding="utf-8")
 
 
 def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -109,7 +118,7 @@ def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
 def _look_around(stage: Stage) -> str:
     """A file to source, after which ``fleet`` speaks of the demo."""
     return (
-        f"export XDG_STATE_HOME={stage.env['XDG_STATE_HOME']}\n"
-        f"export XDG_RUNTIME_DIR={stage.env['XDG_RUNTIME_DIR']}\n"
-        f"cd {stage.repo}\n"
+        f"export XDG_STATE_HOME={shlex.quote(stage.env['XDG_STATE_HOME'])}\n"
+        f"export XDG_RUNTIME_DIR={shlex.quote(stage.env['XDG_RUNTIME_DIR'])}\n"
+        f"cd {shlex.quote(str(stage.repo))}\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Any
 
@@ -103,12 +104,13 @@ def summary(outcome: Outcome, style: Style) -> str:
 
 def how_to_look(stage: Stage, pr: int) -> str:
     """The commands for somebody who kept the folder."""
+    folder = shlex.quote(str(stage.folder))
     return (
-        f"\nLook around (the daemon is down; reading needs none):\n"
-        f"  . {stage.folder}/env\n"
+        "\nLook around (the daemon is down; reading needs none):\n"
+        f"  . {folder}/env\n"
         "  fleet log\n"
         f"  fleet why pr/{pr or 2}\n"
         "  fleet audit verify\n"
         "  git log --graph --stat\n"
-        f"When you have seen enough: rm -rf {stage.folder}\n"
+        f"When you have seen enough: rm -rf {folder}\n"
     )

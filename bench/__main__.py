@@ -1,0 +1,28 @@
+"""``./dev bench``: every measurement in one run, as Markdown tables on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import chain, startup, storage
+
+
+def main() -> int:
+    """Run the benches; ``--quick`` for a first impression."""
+    parser = argparse.ArgumentParser(prog="./dev bench")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    quick = parser.parse_args().quick
+    with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
+        print(storage.report(Path(folder), count=200 if quick else 800, rounds=2 if quick else 5))
+    with chain.running_fleet() as paths:
+        print(chain.report(paths, count=5 if quick else 40))
+        print(startup.report(paths.checkout, dict(os.environ), rounds=10 if quick else 60))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
