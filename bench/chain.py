@@ -55,7 +55,8 @@ def one_start(paths: FleetPaths) -> dict[str, float]:
 
     entries = wait_until(ended, timeout=30, what="the agent's run")
     began = entries[0]["at"]
-    return {entry["type"]: (entry["at"] - began) / 1000 for entry in entries if entry["type"] in STAGES}
+    first = {entry["type"]: entry["at"] for entry in reversed(entries)}
+    return {stage: (first[stage] - began) / 1000 for stage in STAGES if stage in first}
 
 
 def report(paths: FleetPaths, *, count: int) -> str:

@@ -235,6 +235,24 @@ def test_the_watcher_stops_and_starts_without_a_supervisor(paths: FleetPaths) ->
     assert "no daemon runs here" in shell.fleet("watcher", "status").text
 
 
+def test_following_the_log_goes_on_when_the_supervisor_restarts_the_daemon(paths: FleetPaths) -> None:
+    shell = Shell(paths.checkout, {})
+    shell.answer("up")
+    pid = shell.answer("watcher", "status")["pid"]
+    argv = [sys.executable, "-m", "fleet", "log", "-f", "--json", "--type", "daemon.started"]
+    child = spawn(argv, cwd=paths.checkout, env=os.environ)
+    try:
+        assert child.stdout is not None
+        first = json.loads(child.stdout.readline())
+        os.kill(pid, signal.SIGKILL)
+        second = json.loads(child.stdout.readline())
+        assert (first["type"], second["type"]) == ("daemon.started", "daemon.started")
+        assert second["seq"] > first["seq"]
+        assert shell.answer("watcher", "status")["pid"] != pid
+    finally:
+        end_group(child)
+
+
 # -- the rest of the program ---------------------------------------------------------------------------
 
 

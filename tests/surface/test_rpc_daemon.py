@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -326,3 +327,44 @@ def _playbook(script: Path, report: Path) -> str:
     """A developer that does nothing but run a script."""
     argv = json.dumps([sys.executable, str(script), str(report)])
     return f"version: 1\nrules:\n  - on: [ticket_ready]\n    do:\n      - run: {{argv: {argv}}}\n"
+
+
+STUCK = """
+import sys, time
+from fleet.daemon.janitor import Janitor
+from fleet.daemon.main import main
+Janitor.tick = lambda self, now: time.sleep(3600)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("supervised", [True, False])
+def test_a_service_that_hangs_does_not_hold_up_the_end(paths: FleetPaths, supervised: bool) -> None:
+    start_detached(paths, supervised=supervised, program=(sys.executable, "-c", STUCK))
+    began = time.monotonic()
+    stop(paths)
+    assert time.monotonic() - began < 14
+    assert running(paths) is None
+    assert not paths.socket.exists()
+    assert types(paths)[-1] == "daemon.stopped"
+
+
+BROKEN = """
+import sys
+from fleet.daemon.janitor import Janitor
+from fleet.daemon.main import main
+def tick(self, now):
+    raise ZeroDivisionError("a bug")
+Janitor.tick = tick
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_service_with_a_bug_stops_the_daemon_with_its_traceback_in_the_log(paths: FleetPaths) -> None:
+    argv = [sys.executable, "-c", BROKEN, "--checkout", str(paths.checkout)]
+    done = run(argv, timeout=60, env=dict(os.environ))
+    assert done.code == 1
+    assert running(paths) is None
+    assert "ZeroDivisionError: a bug" in paths.log.read_text()
+    assert types(paths)[-2:] == ["daemon.started", "daemon.stopped"]

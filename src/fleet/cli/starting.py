@@ -18,7 +18,7 @@ from fleet.daemon import supervisor
 from fleet.daemon.terminals import end_terminals
 
 # The daemon with this command line's parser: see cli/daemon.py.
-PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
+PROGRAM = (sys.executable, "-P", "-m", "fleet.cli.daemon")
 
 DRAIN_SECONDS = 60.0
 STOP_SECONDS = 30.0

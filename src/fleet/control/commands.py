@@ -16,6 +16,7 @@ from fleet.core.decision import Verdict
 from fleet.core.errors import FleetError, Refused
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
+from fleet.store.db import Tx
 
 Handler = Callable[[Context, Principal, dict[str, Any]], dict[str, Any]]
 
@@ -87,10 +88,8 @@ class Control:
                 return done
             values = checked(verb_named(verb), args)
             self._authorise(principal, verb, values)
-            future = self._ctx.db.submit(publish.plan(self._ctx, principal, values))
+            future = self._ctx.db.submit(self._planned(principal, values))
         except FleetError as error:
-            if isinstance(error, Refused):
-                self._record_identity(principal, verb, error)
             done.set_exception(error)
             return done
         future.add_done_callback(_after_commit)
@@ -109,6 +108,14 @@ class Control:
             error = Refused(reason.code, reason.text, where=principal.run_id or str(principal))
             self.refused(principal, 0, verb, error)
             raise error
+
+    def _planned(self, principal: Principal, values: dict[str, Any]) -> Callable[[Tx], dict[str, Any]]:
+        """The transaction of a publish; a refusal is recorded and raised."""
+        try:
+            return publish.plan(self._ctx, principal, values)
+        except Refused as error:
+            self._record_identity(principal, "fabric.publish", error)
+            raise
 
     def _record_identity(self, principal: Principal, verb: str, error: FleetError) -> None:
         """Refusals of policy have their own entries; those of identity and authority are recorded here."""

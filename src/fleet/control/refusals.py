@@ -11,8 +11,8 @@ from fleet.core.principal import Principal, system
 from fleet.store import journal
 from fleet.store.db import Database, Tx
 
-_QUIET_SECONDS = 10  # the same refusal is written once in this time; the next one says how many there were
-_REMEMBERED = 1000
+_WINDOW_SECONDS = 10  # in this time the same refusal is written once,
+_MOST = 20  # and no more than so many different ones
 
 
 class Refusals:
@@ -22,23 +22,27 @@ class Refusals:
         """Take the store."""
         self._db = db
         self._lock = threading.Lock()
-        self._last: dict[tuple[str, str, str], tuple[int, int]] = {}  # who, verb, code -> (when, unwritten since)
+        self._since = 0
+        self._written: set[tuple[str, str, str]] = set()  # who or where, verb, code: in this window
+        self._unwritten = 0
 
     def record(self, who: Principal | None, pid: int, verb: str, error: FleetError) -> None:
-        """Write the refusal, unless the very same one was written a moment ago. Does not wait for the disk.
+        """Write the refusal, unless it or too many others were written a moment ago. Does not wait for the disk.
 
-        ``who`` is None where identity itself was refused; the entry then stands under ``system:door``.
+        ``who`` is None where identity itself was refused; the entry then stands under ``system:door``. The next
+        entry says how many were left out before it.
         """
         now = self._db.clock.now()
-        key = (str(who) if who else f"{error.where}", verb, error.code)
+        key = (str(who) if who else error.where, verb, error.code)
         with self._lock:
-            written_at, unwritten = self._last.get(key, (-_QUIET_SECONDS * SECOND, 0))
-            if now - written_at < _QUIET_SECONDS * SECOND:
-                self._last[key] = (written_at, unwritten + 1)
+            if not 0 <= now - self._since < _WINDOW_SECONDS * SECOND:
+                self._since = now
+                self._written.clear()
+            if key in self._written or len(self._written) >= _MOST:
+                self._unwritten += 1
                 return
-            if len(self._last) >= _REMEMBERED:
-                self._last.clear()
-            self._last[key] = (now, 0)
+            self._written.add(key)
+            unwritten, self._unwritten = self._unwritten, 0
         self._db.submit(lambda tx: _append(tx, who, pid, verb, error, unwritten))
 
 
@@ -58,7 +62,7 @@ def _append(tx: Tx, who: Principal | None, pid: int, verb: str, error: FleetErro
                 "text": error.message,
                 "pid": pid,
                 "where": error.where,
-                "same_before": unwritten,
+                "left_out_before": unwritten,
             },
             run_id=run_id,
         ),

@@ -78,7 +78,7 @@ def test_the_log_narrows_by_stream_type_agent_ticket_and_pull_request(desk: Desk
     who, pull, _ = desk.pushed("developer", ticket)
     desk.ask("fabric.publish", event="note")
 
-    def types(**args: object) -> set[str]:
+    def types(**args: Any) -> set[str]:
         return {entry["type"] for entry in desk.ask("log", ANN, limit=1000, **args)["entries"]}
 
     assert types(type="pr_created") == {"pr_created"}

@@ -19,7 +19,7 @@ def test_the_same_refusal_is_written_once_in_a_while_with_the_number_of_the_othe
     desk.clock.advance(11)
     refuse(desk, 1)
     entries = desk.entries("request.refused")
-    assert [entry.payload["same_before"] for entry in entries if entry.payload] == [0, 49]
+    assert [entry.payload["left_out_before"] for entry in entries if entry.payload] == [0, 49]
     assert {entry.actor for entry in entries} == {"system:door"}
 
 
@@ -28,6 +28,22 @@ def test_different_refusals_are_each_written(desk: Desk) -> None:
     refuse(desk, 2, code="FLT-AUT-003")
     refuse(desk, 2, pid=8)
     assert len(desk.entries("request.refused")) == 3
+
+
+def test_a_flood_of_different_refusals_is_bounded_and_counted(desk: Desk) -> None:
+    for pid in range(200):
+        refuse(desk, 1, pid=pid)
+    assert len(desk.entries("request.refused")) == 20
+    desk.clock.advance(11)
+    refuse(desk, 1)
+    assert (desk.entries("request.refused")[-1].payload or {})["left_out_before"] == 180
+
+
+def test_a_clock_set_back_does_not_silence_it(desk: Desk) -> None:
+    refuse(desk, 1)
+    desk.clock.jump(-3600)
+    refuse(desk, 1, pid=8)
+    assert len(desk.entries("request.refused")) == 2
 
 
 def test_a_run_is_named_with_its_own_principal(desk: Desk) -> None:

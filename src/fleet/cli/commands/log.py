@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
+from fleet.cli.client import Client
 from fleet.cli.door import Door
 from fleet.cli.output import json_line
 from fleet.cli.remote import Call, Local, ask, door_of, style_of, wants_json
 from fleet.cli.rows import entries_text, entry_text
 from fleet.cli.words import PR, TICKET, given, pass_door, since
+from fleet.core.errors import Unreachable
 
 _WAIT_SECONDS = 20.0
 
@@ -61,4 +63,14 @@ def _follow(ctx: click.Context, wanted: dict[str, object], found: dict[str, Any]
             sys.stdout.write(json_line(entry) if wants_json(ctx) else entry_text(entry, style))
         sys.stdout.flush()
         after = max([found["head"], *(entry["seq"] for entry in found["entries"])])
-        found = client.call("log", {**wanted, "after": after, "wait_seconds": _WAIT_SECONDS})
+        found = _next(client, {**wanted, "after": after, "wait_seconds": _WAIT_SECONDS})
+
+
+def _next(client: Client, args: dict[str, object]) -> dict[str, Any]:
+    """The next entries; a daemon that ends meanwhile is asked again once, for its supervisor starts another."""
+    try:
+        return client.call("log", args)
+    except Unreachable as error:
+        if error.code != "FLT-CLI-005":
+            raise
+        return client.call("log", args)

@@ -37,7 +37,10 @@ class Stage:
     def fleet(self, *words: str) -> dict[str, Any]:
         """Run a fleet command with --json; its object. Raises FleetError FLT-CLI-020 with what it said."""
         done = process.run(
-            [sys.executable, "-m", "fleet", *words, "--json"], timeout=_COMMAND_SECONDS, cwd=self.repo, env=self.env
+            [sys.executable, "-P", "-m", "fleet", *words, "--json"],
+            timeout=_COMMAND_SECONDS,
+            cwd=self.repo,
+            env=self.env,
         )
         try:
             answer = json.loads(done.text)
