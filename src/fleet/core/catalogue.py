@@ -113,6 +113,10 @@ _ROWS: dict[str, tuple[str, str]] = {
     "FLT-DMN-014": ("The journal was changed from outside.", "fleet audit verify names the entry; restore a backup."),
     "FLT-DMN-015": ("This needs the daemon, and none runs.", "Start it: fleet up."),
     "FLT-DMN-016": ("The daemon does not answer.", "fleet watcher status; fleet up."),
+    "FLT-DMN-017": (
+        "Something that is no socket lies where the daemon listens.",
+        "Look at the named path and move it away.",
+    ),
     "FLT-DSP-001": ("There is no such delivery.", "fleet why shows the deliveries of a ticket."),
     "FLT-DSP-002": ("The lease on a delivery ran out; somebody else decides.", "Nothing: it is decided once."),
     "FLT-FAB-001": ("The payload is not a plain JSON object.", 'Write it as {"key": "value"}.'),
