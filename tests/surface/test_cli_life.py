@@ -135,7 +135,7 @@ def test_people_read_without_a_daemon_and_agents_do_not(paths: FleetPaths) -> No
     secret.write_text("00" * 32)
     for words in ("ps", "log", "status --json"):
         assert shell.fleet(*words.split(), env={"FLEET_CAPABILITY_FILE": str(secret)}).code == 5, words
-        assert shell.fleet(*words.split(), env={"FLEET_RUN": "r1-e1"}).code == 5, words
+        assert shell.fleet(*words.split(), env={"FLEET_RUN": "rsurface-e1"}).code == 5, words
 
 
 def test_outside_any_fleet_nothing_is_found(home: Path) -> None:
