@@ -19,6 +19,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
         print(storage.report(Path(folder), count=200 if quick else 800, rounds=2 if quick else 5))
     with chain.running_fleet() as paths:
+        print(chain.publish_report(paths, count=160 if quick else 800, rounds=2 if quick else 5))
         print(chain.report(paths, count=5 if quick else 40))
         print(startup.report(paths.checkout, dict(os.environ), rounds=10 if quick else 60))
     return 0

@@ -1,14 +1,16 @@
-"""From an event to an agent's running process, through the real daemon, git and tmux."""
+"""Through the real daemon: durable publish over its socket, and from an event to an agent's running process."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.measure import percentile
+from bench.measure import Result, interleaved, percentile, spread, summary, table, timed
 from fleet.config.paths import FleetPaths
+from fleet.daemon.rpc import Rpc
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
@@ -26,6 +28,7 @@ rules:
     do:
       - publish: {event: note, summary: here I am}
 """
+PAYLOAD = json.dumps({"text": "x" * 280})
 PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
 STAGES = ("event.routed", "delivery.dispatched", "run.starting", "run.started", "note", "run.succeeded")
 
@@ -57,6 +60,35 @@ def one_start(paths: FleetPaths) -> dict[str, float]:
     began = entries[0]["at"]
     first = {entry["type"]: entry["at"] for entry in reversed(entries)}
     return {stage: (first[stage] - began) / 1000 for stage in STAGES if stage in first}
+
+
+def publish_loop(paths: FleetPaths, count: int) -> list[float]:
+    """Milliseconds of each of ``count`` publishes on one connection."""
+    args = {"event": "note", "summary": "a note", "payload": PAYLOAD}
+    with Rpc(paths.socket) as line:
+        return timed(lambda: line.call("fabric.publish", args), count)
+
+
+def socket_publish(paths: FleetPaths, count: int, clients: int) -> Result:
+    """``count`` publishes by ``clients`` threads of this process, each with its own connection."""
+    seconds, spent = spread(clients, lambda: publish_loop(paths, count // clients))
+    return summary("socket", seconds, spent)
+
+
+def publish_report(paths: FleetPaths, *, count: int, rounds: int) -> str:
+    """The table of publishing through the socket."""
+    rows = interleaved(
+        rounds,
+        {
+            "fleet publish by socket, 1 client": lambda: socket_publish(paths, count, 1),
+            "fleet publish by socket, 8 clients": lambda: socket_publish(paths, count, 8),
+        },
+    )
+    note = (
+        "The whole way: identity, policy of the verb, transaction, disk, answer; every event is then routed as well."
+        " The clients' own time counts too: they share one Python process."
+    )
+    return table("Durable publish through the daemon", note, rows)
 
 
 def report(paths: FleetPaths, *, count: int) -> str:

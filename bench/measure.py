@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,25 @@ def summary(name: str, seconds: float, latencies: Sequence[float], units: int | 
     return Result(
         name, number / seconds, percentile(latencies, 0.5), percentile(latencies, 0.99), max(latencies, default=0.0)
     )
+
+
+def spread(workers: int, work: Callable[[], list[float]]) -> tuple[float, list[float]]:
+    """Seconds of ``workers`` threads that each do ``work``, and all the latencies they measured."""
+    spent: list[float] = []
+    lock = threading.Lock()
+
+    def one() -> None:
+        mine = work()
+        with lock:
+            spent.extend(mine)
+
+    threads = [threading.Thread(target=one) for _ in range(workers)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - start, spent
 
 
 def interleaved(rounds: int, contestants: dict[str, Callable[[], Result]]) -> list[Result]:

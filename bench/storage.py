@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 from huey import SqliteHuey
 
-from bench.measure import Result, interleaved, summary, table, timed
+from bench.measure import Result, interleaved, spread, summary, table, timed
 from fleet.core.journal import Draft, Stream
 from fleet.store import deliveries, journal
 from fleet.store.db import Database
@@ -54,29 +53,12 @@ def direct_sqlite(folder: Path, count: int) -> Result:
     return summary("sqlite", seconds, spent)
 
 
-def spread(count: int, writers: int, step: Callable[[], object]) -> tuple[float, list[float]]:
-    """Seconds and latencies of ``count`` calls shared by ``writers`` threads."""
-    spent: list[float] = []
-    lock = threading.Lock()
-
-    def work() -> None:
-        mine = timed(step, count // writers)
-        with lock:
-            spent.extend(mine)
-
-    threads = [threading.Thread(target=work) for _ in range(writers)]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - start, spent
-
-
 def fleet_publish(db: Database, count: int, writers: int) -> Result:
     """The store as the daemon uses it: sealed entry, payload apart, group commit."""
     draft = Draft(Stream.EVENT, "note", "human:bench", summary="a note", payload=PAYLOAD)
-    seconds, spent = spread(count, writers, lambda: db.write(lambda tx: journal.append(tx, draft)))
+    seconds, spent = spread(
+        writers, lambda: timed(lambda: db.write(lambda tx: journal.append(tx, draft)), count // writers)
+    )
     return summary("fleet", seconds, spent)
 
 
@@ -109,7 +91,7 @@ def fleet_claims(db: Database, count: int, writers: int, turn: list[int]) -> Res
         won = db.write(lambda tx: deliveries.claim(tx, delivery_id, token="t", until=tx.now + 10**9))
         assert won
 
-    seconds, spent = spread(count, writers, claim)
+    seconds, spent = spread(writers, lambda: timed(claim, count // writers))
     return summary("claims", seconds, spent)
 
 

@@ -1,8 +1,13 @@
-"""Wake-ups from the store's writer thread to whoever waits on the event loop."""
+"""News from the store's writer thread for whoever waits on the event loop: one wake-up for many."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Under a flood of commits a follower looks this often, not at each one.
 _GAP_SECONDS = 0.05
@@ -39,3 +44,38 @@ class CommitFollower:
                 await news.wait()
         except TimeoutError:
             return
+
+
+class Completions:
+    """Futures of the writer, awaited on the loop. A group commit that answers eight callers wakes the loop once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the loop on which callers wait."""
+        self._loop = loop
+        self._done: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+        self._told = False
+
+    def awaitable(self, future: Future[T]) -> asyncio.Future[T]:
+        """A future of the loop that gets what ``future`` gets."""
+        waiting: asyncio.Future[T] = self._loop.create_future()
+        future.add_done_callback(lambda done: self._completed(waiting, done))
+        return waiting
+
+    def _completed(self, waiting: asyncio.Future[Any], done: Future[Any]) -> None:
+        """Called on the writer's thread (or at once, if it was done already)."""
+        self._done.append((waiting, done))
+        if not self._told and not self._loop.is_closed():
+            self._told = True
+            self._loop.call_soon_threadsafe(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._told = False  # before looking: what is added from now on tells again
+        while self._done:
+            waiting, done = self._done.popleft()
+            if waiting.done():  # its caller hung up
+                continue
+            error = done.exception()
+            if error is not None:
+                waiting.set_exception(error)
+            else:
+                waiting.set_result(done.result())

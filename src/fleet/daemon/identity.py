@@ -43,6 +43,8 @@ class Peer:
         self.pid = pid
         self.uid = uid
         self._pidfd = pidfd
+        self._ended = select.poll()
+        self._ended.register(pidfd, select.POLLIN)
         self.chain: Chain | None = None  # read once: the ancestors of a process only ever end
         self.member_of: frozenset[tuple[str, int]] = frozenset()  # run and epoch in whose tree it was seen
         self.owner = False  # it was seen to be the owner's own
@@ -50,11 +52,7 @@ class Peer:
     @property
     def alive(self) -> bool:
         """False once the process has ended."""
-        if self._pidfd < 0:
-            return False
-        waiting = select.poll()
-        waiting.register(self._pidfd, select.POLLIN)
-        return not waiting.poll(0)
+        return self._pidfd >= 0 and not self._ended.poll(0)
 
     def close(self) -> None:
         """Let the descriptor go; harmless twice."""

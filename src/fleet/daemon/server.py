@@ -20,6 +20,7 @@ from fleet.core import wire
 from fleet.core.errors import FleetError, TemporaryError, UsageError
 from fleet.core.principal import Principal
 from fleet.daemon.argv import ArgvCall, ArgvParser, explain_plainly
+from fleet.daemon.follow import Completions
 from fleet.daemon.identity import Identity, Peer, peer_of
 
 T = TypeVar("T")
@@ -69,13 +70,17 @@ class Server:
         parse_argv: ArgvParser | None,
         report: Callable[[str, BaseException], None],
     ) -> None:
-        """``parse_argv`` is the command line's parser, if there is one; ``report`` hears of our own faults."""
+        """Made on the event loop. ``parse_argv`` is the command line's parser, if there is one.
+
+        ``report`` hears of our own faults.
+        """
         self._desk = desk
         self._identity = identity
         self._follower = follower
         self._parse_argv = parse_argv
         self._report = report
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fleet-call")
+        self._completions = Completions(asyncio.get_running_loop())
         self._waiting = 0
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -211,7 +216,7 @@ class Server:
             return await self._follow(principal, args)
         row = VERBS.get(verb)
         if row is not None and row.quick:
-            return await asyncio.wrap_future(self._desk.start(principal, verb, args))
+            return await self._completions.awaitable(self._desk.start(principal, verb, args))
         return await self._in_pool(lambda: self._desk.handle(principal, verb, args))
 
     async def _who(self, peer: Peer, secret: str, verb: str) -> Principal:
@@ -275,5 +280,7 @@ def _failed(error: FleetError) -> bytes:
 
 async def _send(writer: asyncio.StreamWriter, message: bytes) -> None:
     writer.write(message)
+    if not writer.transport.get_write_buffer_size():
+        return  # the kernel took all of it
     async with asyncio.timeout(BODY_SECONDS):
         await writer.drain()
