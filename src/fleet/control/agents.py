@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.config.model import AgentConfig
-from fleet.control.context import Context, generation_of, still_alive, work_item_of
+from fleet.control.context import Context, Handlers, generation_of, still_alive, work_item_of
 from fleet.core.agent import AgentState
 from fleet.core.errors import NotFound, Refused
 from fleet.core.event import subject_kind, subject_number
@@ -162,3 +162,12 @@ def _newest_run(ctx: Context, name: str) -> Run:
     if run is None or not run.epoch:
         raise NotFound("FLT-CTL-010", f"{name} has not run yet", where=name)
     return run
+
+
+HANDLERS: Handlers = {
+    "agent.stop": stop,
+    "agent.start": start,
+    "agent.output": output,
+    "agent.attach": attach,
+    "fleet.drain": drain,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.audit.verify import verify_journal
-from fleet.control.context import Context
+from fleet.control.context import Context, Handlers
 from fleet.core.principal import Principal
 from fleet.store import journal
 
@@ -26,3 +26,9 @@ def erase(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
     """Erase one entry's payload for good; the entry and its proof stay. Raises NotFound FLT-JRN-001."""
     made = ctx.db.write(lambda tx: journal.erase_payload(tx, args["entry"], str(principal), args["reason"]))
     return {"id": made.id, "seq": made.seq, "entry": args["entry"]}
+
+
+HANDLERS: Handlers = {
+    "audit.verify": verify,
+    "audit.erase": erase,
+}

@@ -9,7 +9,7 @@ from typing import Any
 from fleet.control import agents, audits, merges, publish, pulls, queries, reviews, status, tickets, why
 from fleet.control.arguments import checked, verb_named
 from fleet.control.authority import allow
-from fleet.control.context import Context
+from fleet.control.context import Context, Handlers
 from fleet.control.refusals import Refusals
 from fleet.control.verbs import VERBS, Access
 from fleet.core.decision import Verdict
@@ -18,43 +18,8 @@ from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.store.db import Tx
 
-Handler = Callable[[Context, Principal, dict[str, Any]], dict[str, Any]]
-
-
-def _publish_and_wait(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    return ctx.db.write(publish.plan(ctx, principal, args))
-
-
-HANDLERS: dict[str, Handler] = {
-    "ping": status.ping,
-    "status": status.status,
-    "ps": queries.ps,
-    "agents": queries.agents,
-    "agent.stop": agents.stop,
-    "agent.start": agents.start,
-    "agent.output": agents.output,
-    "agent.attach": agents.attach,
-    "tickets": queries.tickets,
-    "ticket.show": queries.ticket_show,
-    "ticket.create": tickets.create,
-    "ticket.label": tickets.label,
-    "prs": queries.prs,
-    "pr.show": queries.pr_show,
-    "pr.diff": queries.pr_diff,
-    "pr.push": pulls.push,
-    "pr.review": reviews.review,
-    "pr.merge": merges.merge,
-    "pr.waive": reviews.waive,
-    "release.check": merges.release_check,
-    "fabric.publish": _publish_and_wait,
-    "fabric.history": queries.history,
-    "log": queries.log,
-    "why": why.why,
-    "audit.verify": audits.verify,
-    "audit.erase": audits.erase,
-    "watcher.status": status.watcher_status,
-    "fleet.drain": agents.drain,
-}
+_DONE_BY = (status, queries, why, agents, tickets, pulls, reviews, merges, publish, audits)
+HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 
 
 class Control:

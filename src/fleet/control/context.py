@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
@@ -97,6 +97,10 @@ class Context:
     def session_ref(self, run: Run) -> SessionRef:
         """How the runtime finds the session of a run."""
         return SessionRef(run.session, run.id, run.epoch, self.paths.runs / run.session)
+
+
+# What each control module offers the verb table: the verb and the function that does it.
+Handlers = Mapping[str, Callable[[Context, Principal, dict[str, Any]], dict[str, Any]]]
 
 
 def still_alive(tx: Tx, principal: Principal) -> Run | None:

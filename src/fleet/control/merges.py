@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.control.context import Context, live_pull, still_alive
+from fleet.control.context import Context, Handlers, live_pull, still_alive
 from fleet.core.decision import Decision, Verdict
 from fleet.core.errors import Conflict, FleetError, Refused, TemporaryError
 from fleet.core.journal import Draft, Entry, Stream
@@ -245,3 +245,9 @@ def _draft(principal: Principal, kind: str, pull: LivePull, summary: str, payloa
         work_item=pull.work_item,
         run_id=principal.run_id,
     )
+
+
+HANDLERS: Handlers = {
+    "pr.merge": merge,
+    "release.check": release_check,
+}

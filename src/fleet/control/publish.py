@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fleet.control.context import Context, generation_of, still_alive, work_item_of
+from fleet.control.context import Context, Handlers, generation_of, still_alive, work_item_of
 from fleet.core.errors import Refused, UsageError
 from fleet.core.event import BUILTIN, FABRIC_KINDS
 from fleet.core.journal import Draft, Stream, encode_payload
@@ -110,3 +110,13 @@ def _may_publish(ctx: Context, principal: Principal, event: str) -> None:
             where=event,
             hint=f"Declare it under an agent's `publishes:`. Declared so far: {known}.",
         )
+
+
+def publish(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Publish and wait until it is durable."""
+    return ctx.db.write(plan(ctx, principal, args))
+
+
+HANDLERS: Handlers = {
+    "fabric.publish": publish,
+}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.control.context import Context, own_ticket, still_alive
+from fleet.control.context import Context, Handlers, own_ticket, still_alive
 from fleet.core.errors import Conflict, NotFound, UsageError
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Draft, Stream
@@ -182,3 +182,8 @@ def _announce(tx: Tx, principal: Principal, plan: _Push, pull: Pull) -> bool:
     if principal.is_agent:
         capabilities.extend_subjects(tx, principal.run_id, frozenset({subject}))
     return first and made.fresh
+
+
+HANDLERS: Handlers = {
+    "pr.push": push,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.control import shapes
-from fleet.control.context import Context, live_pull
+from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.core.errors import UsageError
 from fleet.core.journal import Entry, Stream
@@ -178,3 +178,16 @@ def entry_dicts(entries: list[Entry], *, newest: bool) -> list[dict[str, Any]]:
             break
         found.append(entry.as_dict())
     return found[::-1] if newest else found
+
+
+HANDLERS: Handlers = {
+    "ps": ps,
+    "agents": agents,
+    "tickets": tickets,
+    "ticket.show": ticket_show,
+    "prs": prs,
+    "pr.show": pr_show,
+    "pr.diff": pr_diff,
+    "fabric.history": history,
+    "log": log,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.control.context import Context, live_pull, still_alive
+from fleet.control.context import Context, Handlers, live_pull, still_alive
 from fleet.control.merges import gate
 from fleet.core.decision import Decision, Verdict
 from fleet.core.errors import NotFound, Refused
@@ -164,3 +164,9 @@ def waive(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
     ctx.db.write(lambda tx: journal.append(tx, draft))
     label_if_passed(ctx, principal, pull)
     return {"pr": pull.number, "head": pull.head_sha, "agent": args["agent"]}
+
+
+HANDLERS: Handlers = {
+    "pr.review": review,
+    "pr.waive": waive,
+}

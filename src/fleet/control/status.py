@@ -7,7 +7,7 @@ from typing import Any
 from fleet import __version__
 from fleet.config.paths import FleetPaths
 from fleet.control import shapes
-from fleet.control.context import Context
+from fleet.control.context import Context, Handlers
 from fleet.control.queries import agent_dicts
 from fleet.core.principal import Principal
 from fleet.core.work import DeliveryState
@@ -87,3 +87,10 @@ def _places(paths: FleetPaths) -> dict[str, str]:
         "socket": str(paths.socket),
         "log": str(paths.log),
     }
+
+
+HANDLERS: Handlers = {
+    "ping": ping,
+    "status": status,
+    "watcher.status": watcher_status,
+}

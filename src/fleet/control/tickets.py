@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.control.context import Context, still_alive
+from fleet.control.context import Context, Handlers, still_alive
 from fleet.control.shapes import label_names, ticket_dict
 from fleet.core.errors import NotFound, UsageError
 from fleet.core.journal import Draft, Stream
@@ -79,3 +79,9 @@ def record_labels(
         )
 
     ctx.db.write(append)
+
+
+HANDLERS: Handlers = {
+    "ticket.create": create,
+    "ticket.label": label,
+}

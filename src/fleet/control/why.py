@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.control import sentences
-from fleet.control.context import Context, live_pull
+from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.control.queries import reviews_of
 from fleet.core.agent import AgentState
@@ -272,3 +272,8 @@ def _of_agent(ctx: Context, name: str) -> _Story:
     if not waiting and not any(run.state in LIVE_RUNS for run in its_runs):
         lines.append("Nothing waits for it and it is not at work.")
     return _Story(f"agent {name}", lines, entries)
+
+
+HANDLERS: Handlers = {
+    "why": why,
+}

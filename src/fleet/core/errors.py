@@ -1,6 +1,6 @@
 """Every error a person or a caller can meet, sorted by who has to act.
 
-A raise names a stable code from ``core/catalogue.py``; the class says who acts and fixes the exit status.
+A raise names a stable code from ``core/catalogue``; the class says who acts and fixes the exit status.
 The text says what happened; ``where`` names the object, ``hint`` is what to type or change.
 """
 

@@ -1,0 +1,16 @@
+"""The verb table: every call a door can make, who may make it, its arguments and what comes back. Pure data.
+
+One file a noun; a verb's function stands in the ``HANDLERS`` of the control module that does it.
+"""
+
+from __future__ import annotations
+
+from fleet.control.verbs import agents, audits, fabric, pulls, tickets
+from fleet.control.verbs import fleet as whole
+from fleet.control.verbs.words import Access, Arg, Verb
+
+__all__ = ["VERBS", "Access", "Arg", "Verb"]
+
+_TABLES = (whole.VERBS, agents.VERBS, tickets.VERBS, pulls.VERBS, fabric.VERBS, audits.VERBS)
+
+VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}

@@ -1,0 +1,29 @@
+"""Calls about the fleet as a whole: its state, its record, its end."""
+
+from __future__ import annotations
+
+from fleet.control.verbs.words import Access, Arg, Verb, need
+
+VERBS = (
+    Verb("ping", Access.READ, (), "version, pid, fleet", quick=True),
+    Verb("status", Access.READ, (), "agents[], runs[], deliveries{}, dead_letters[], held[], mode, journal{}"),
+    Verb("ps", Access.READ, (Arg("all", "flag", False),), "runs[]"),
+    Verb(
+        "log",
+        Access.READ,
+        (
+            Arg("since", "instant", 0),
+            Arg("agent", "name", ""),
+            Arg("type", "type", ""),
+            Arg("ticket", "ticket", 0),
+            Arg("pr", "ticket", 0),
+            Arg("after", "count0", 0),
+            Arg("limit", "count", 200),
+            Arg("wait_seconds", "wait", 0.0),
+        ),
+        "entries[], head",
+    ),
+    Verb("why", Access.READ, (need("ref", "line"),), "title, lines[], entries[]"),
+    Verb("watcher.status", Access.READ, (), "running, pid, supervised, services[]"),
+    Verb("fleet.drain", Access.HUMAN, (Arg("reason", "line", ""),), "stopping[], live"),
+)

@@ -1,0 +1,31 @@
+"""Calls about pull requests, reviews and merges."""
+
+from __future__ import annotations
+
+from fleet.control.verbs.words import NUMBER, Access, Arg, Verb, need
+
+VERBS = (
+    Verb("prs", Access.READ, (), "pulls[]"),
+    Verb("pr.show", Access.READ, (NUMBER,), "pr, reviews[], gate"),
+    Verb("pr.diff", Access.READ, (NUMBER,), "diff"),
+    Verb(
+        "pr.push",
+        Access.ROLE,
+        (Arg("title", "short", ""), Arg("body", "body", ""), Arg("ref", "ref", ""), Arg("ticket", "ticket", 0)),
+        "pr, head, created, branch",
+    ),
+    Verb(
+        "pr.review",
+        Access.ROLE,
+        (NUMBER, need("verdict", "verdict"), Arg("body", "body", ""), Arg("head", "sha", "")),
+        "pr, head, verdict",
+    ),
+    Verb("pr.merge", Access.ROLE, (NUMBER,), "pr, merge_commit, head"),
+    Verb("pr.waive", Access.HUMAN, (NUMBER, need("agent", "name"), need("reason", "line")), "pr, head, agent"),
+    Verb(
+        "release.check",
+        Access.READ,
+        (NUMBER,),
+        "schema_version, pr_number, mergeable, reason, detail, approved_by[], head, events_considered, reasons[]",
+    ),
+)

@@ -1,0 +1,14 @@
+"""Every error and reason code with what it means and what a person does about it.
+
+Apart from ``core/errors.py`` because most commands never need the texts, and a start-up is a feature.
+``docs/reference/errors.md`` is generated from these tables; a test compares them with every code in the source.
+"""
+
+from __future__ import annotations
+
+from fleet.core.catalogue import configuring, doors, forges, machine, work
+from fleet.core.errors import Explanation
+
+_TABLES = (doors.ROWS, work.ROWS, forges.ROWS, machine.ROWS, configuring.ROWS)
+
+CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}

@@ -1,0 +1,41 @@
+"""Codes of the forge: tickets, branches, pull requests, merges."""
+
+from __future__ import annotations
+
+ROWS: dict[str, tuple[str, str]] = {
+    "FLT-FRG-001": ("There is no such ticket.", "fleet ticket list shows them."),
+    "FLT-FRG-002": ("There is no such pull request.", "fleet pr list shows them."),
+    "FLT-FRG-003": ("The branch is elsewhere than expected.", "Fetch it, put your commits on top, push again."),
+    "FLT-FRG-004": ("The fleet moves only its own branches.", "Push to fleet/<ticket number>."),
+    "FLT-FRG-005": ("The pull request is not open, or its head moved.", "Review the new head."),
+    "FLT-FRG-006": ("The pull request conflicts with the base branch.", "Merge the base into it, resolve, push again."),
+    "FLT-FRG-007": ("Neither a ticket nor a pull request has this number.", "fleet ticket list, fleet pr list."),
+    "FLT-FRG-008": ("No such branch was pushed.", "Push it first."),
+    "FLT-FRG-009": ("There is no commit that the base branch lacks.", "Commit a change first."),
+    "FLT-FRG-010": (
+        "The forge cannot be used for this now, or the histories have nothing in common.",
+        "Follow the message.",
+    ),
+    "FLT-FRG-011": (
+        "This is not a usable branch name or commit id.",
+        "Use letters, digits and . _ / -, or all digits of an id.",
+    ),
+    "FLT-FRG-012": ("A title, body or remark has a wrong form.", "Correct it as the message says."),
+    "FLT-FRG-013": (
+        "This is not a label name, or it is added and removed at once.",
+        "Use up to 50 plain ASCII characters.",
+    ),
+    "FLT-FRG-014": ("git cannot work at the moment.", "Nothing: it is tried again."),
+    "FLT-FRG-015": ("git failed.", "Read its message; look at the repository."),
+    "FLT-FRG-016": ("git refuses this repository or checkout.", "Run the fleet as its owner, on an ordinary checkout."),
+    "FLT-FRG-017": (
+        "The base branch does not exist or has no commit.",
+        "Commit on it, or change base in the configuration.",
+    ),
+    "FLT-FRG-018": (
+        "The repository a commit comes from could run something or borrows objects.",
+        "Push from an ordinary clone.",
+    ),
+    "FLT-FRG-019": ("The repository has no such commit.", "Commit it there first."),
+    "FLT-FRG-020": ("The base branch kept moving during a merge.", "Try again."),
+}
