@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,10 +77,29 @@ def door_of(ctx: click.Context) -> Door:
 class Local(click.Command):
     """A command that works in this process; its function returns an exit code or None."""
 
-    def __init__(self, *args: Any, **attrs: Any) -> None:
-        """As click's, with the options that every command has."""
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), exits: Mapping[int, str] | None = None, **attrs: Any
+    ) -> None:
+        """As click's, with the options that every command has.
+
+        ``examples`` are command lines for the help text, each perhaps with ``  # what it does`` behind it.
+        ``exits`` explains exit codes that mean something special here.
+        """
         super().__init__(*args, **attrs)
+        self.examples = tuple(examples)
+        self.exits = dict(exits or {})
         self.params.extend(_common())
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The special exit codes and the examples, below the options."""
+        if self.exits:
+            with formatter.section("Exit codes"):
+                formatter.write_dl([(str(code), means) for code, means in self.exits.items()])
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:  # as it is: a wrapped command cannot be copied
+                    formatter.write(f"{' ' * formatter.current_indent}{line}\n")
+        super().format_epilog(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> int:
         """Run, print what went wrong as this command was asked to, and return the exit code."""

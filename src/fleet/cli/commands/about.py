@@ -28,14 +28,28 @@ EXIT_CODES: dict[int, str] = {
 }
 
 
-@click.command(cls=Local)
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet version",
+        "fleet version --json",
+    ),
+)
 @click.pass_context
 def version(ctx: click.Context) -> None:
     """Print the version."""
     sys.stdout.write(json_line({"ok": True, "version": __version__}) if wants_json(ctx) else f"fleet {__version__}\n")
 
 
-@click.command("help", cls=Local)
+@click.command(
+    "help",
+    cls=Local,
+    examples=(
+        "fleet help ticket create",
+        "fleet help exit-codes",
+        "fleet help FLT-CLI-001",
+    ),
+)
 @click.argument("topic", nargs=-1)
 @click.pass_context
 def help_(ctx: click.Context, topic: tuple[str, ...]) -> None:

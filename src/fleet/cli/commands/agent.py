@@ -42,7 +42,7 @@ def _list(result: Result, style: Style) -> str:
     return agents_text(result["agents"], style)
 
 
-@agent.command("list", cls=Remote, show=_list)
+@agent.command("list", cls=Remote, show=_list, examples=("fleet agent list",))
 def list_() -> Call:
     """List the agents with their state, runs and budget."""
     return Call("agents", {})
@@ -53,7 +53,7 @@ def _started(result: Result, style: Style) -> str:
     return f"{asked}; policy decides, see: fleet why {visible(result['subject'])}\n"
 
 
-@agent.command(cls=Remote, show=_started)
+@agent.command(cls=Remote, show=_started, examples=("fleet agent start developer --subject ticket/7",))
 @click.argument("name")
 @click.option("--subject", metavar="SUBJECT", required=True, help="What to work on, such as ticket/7 or pr/8.")
 def start(name: str, subject: str) -> Call:
@@ -66,7 +66,7 @@ def _stopped(result: Result, style: Style) -> str:
     return f"stopping {found}\n" if found else f"{visible(result['agent'])} has no live run\n"
 
 
-@agent.command(cls=Remote, show=_stopped)
+@agent.command(cls=Remote, show=_stopped, examples=('fleet agent stop developer --reason "the ticket was wrong"',))
 @click.argument("name")
 @click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
 def stop(name: str, reason: str) -> Call:
@@ -78,7 +78,14 @@ def _output(result: Result, style: Style) -> str:
     return visible(result["output"], lines=True).rstrip("\n") + "\n"
 
 
-@agent.command(cls=Remote, show=_output)
+@agent.command(
+    cls=Remote,
+    show=_output,
+    examples=(
+        "fleet agent output developer",
+        "fleet agent output developer --lines 20",
+    ),
+)
 @click.argument("name")
 @click.option("--lines", type=click.IntRange(1, 10000), default=200, show_default=True, help="The last so many.")
 def output(name: str, lines: int) -> Call:
@@ -86,7 +93,7 @@ def output(name: str, lines: int) -> Call:
     return Call("agent.output", {"name": name, "lines": lines})
 
 
-@agent.command(cls=Local)
+@agent.command(cls=Local, examples=("fleet agent attach developer",))
 @click.argument("name")
 @click.pass_context
 @pass_door

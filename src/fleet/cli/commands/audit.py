@@ -26,7 +26,16 @@ def _verified(result: Result, style: Style) -> str:
     return f"{style.paint('the journal is NOT whole', 'red')}: {bad}\n"
 
 
-@audit.command(cls=Remote, show=_verified, code=lambda result: 0 if result["ok"] else 1)
+@audit.command(
+    cls=Remote,
+    show=_verified,
+    code=lambda result: 0 if result["ok"] else 1,
+    examples=(
+        "fleet audit verify",
+        "fleet audit verify --json",
+    ),
+    exits={0: "the journal is whole", 1: "it is not; the first bad entry is named"},
+)
 def verify() -> Call:
     """Walk the hash chain of the whole journal; exit 1 and name the first bad entry if it is broken."""
     return Call("audit.verify", {})
@@ -36,7 +45,7 @@ def _erased(result: Result, style: Style) -> str:
     return f"erased; recorded as entry {result['seq']}\n"
 
 
-@audit.command(cls=Remote, show=_erased)
+@audit.command(cls=Remote, show=_erased, examples=('fleet audit erase 01JD8 --reason "a password was pasted"',))
 @click.argument("entry")
 @click.option("--reason", metavar="TEXT", required=True, help="Why; stays on record.")
 def erase(entry: str, reason: str) -> Call:

@@ -22,7 +22,13 @@ from fleet.cli.words import pass_door
 from fleet.core.errors import FleetError, PermanentError
 
 
-@click.command(cls=Local)
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet demo",
+        "fleet demo --keep  # the folder stays, with a fleet to look around in",
+    ),
+)
 @click.option("--keep", is_flag=True, help="Keep the folder and say how to look around in it.")
 @click.pass_context
 @pass_door

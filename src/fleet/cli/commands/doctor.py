@@ -22,7 +22,13 @@ MODE_MEANS = "all agents run as you: protects against mistakes and self-declared
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "wrong": ("✗", "red")}
 
 
-@click.command(cls=Local)
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet doctor",
+        "fleet doctor --json",
+    ),
+)
 @click.pass_context
 @pass_door
 def doctor(door: Door, ctx: click.Context) -> int:

@@ -33,7 +33,14 @@ def _published(result: Result, style: Style) -> str:
     return f"published as entry {result['seq']} ({result['id']})\n"
 
 
-@fabric.command(cls=Remote, show=_published)
+@fabric.command(
+    cls=Remote,
+    show=_published,
+    examples=(
+        'fleet fabric publish --event qa_passed --subject pr/8 --summary "all tests pass"',
+        'fleet fabric publish --kind note --summary "the deploy window is closed"',
+    ),
+)
 @click.option("--event", metavar="NAME", default="", help="Event to publish, such as qa_passed.")
 @click.option("--kind", type=click.Choice(FABRIC_KINDS), help="Kind of a free-form entry, instead of --event.")
 @click.option("--summary", metavar="TEXT", default="", help="What happened, in one line.")
@@ -57,7 +64,14 @@ def _history(result: Result, style: Style) -> str:
     return entries_text(result["entries"], style)
 
 
-@fabric.command(cls=Remote, show=_history)
+@fabric.command(
+    cls=Remote,
+    show=_history,
+    examples=(
+        "fleet fabric history --since 1h",
+        "fleet fabric history --subject pr/8 --json",
+    ),
+)
 @click.option("--event", metavar="NAME", default="", help="Only this event.")
 @click.option("--subject", metavar="SUBJECT", default="", help="Only about this, such as pr/8.")
 @click.option("--since", "since_", metavar="WHEN", default="", help="Only after this: 30m, 1h, 7d or an ISO time.")

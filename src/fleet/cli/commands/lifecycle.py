@@ -15,7 +15,13 @@ from fleet.cli.starting import Started, Stopped
 from fleet.cli.words import pass_door
 
 
-@click.command(cls=Local)
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet up",
+        "fleet up --json",
+    ),
+)
 @click.pass_context
 @pass_door
 def up(door: Door, ctx: click.Context) -> None:
@@ -73,7 +79,13 @@ def _welcome(started: Started, style: Style) -> str:
     return head + "".join(f"  {name:<7} {text}\n" for name, text in rows)
 
 
-@click.command(cls=Local)
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet down",
+        "fleet down --keep-runs  # the agents go on alone; the next fleet up takes them over",
+    ),
+)
 @click.option("--keep-runs", is_flag=True, help="Leave the agents working; the next fleet up takes them over.")
 @click.pass_context
 @pass_door
@@ -111,7 +123,14 @@ def watcher() -> None:
     """Start, stop or look at the daemon."""
 
 
-@watcher.command("start", cls=Local)
+@watcher.command(
+    "start",
+    cls=Local,
+    examples=(
+        "fleet watcher start --supervised",
+        "fleet watcher start --foreground  # for a service manager that wants no background",
+    ),
+)
 @click.option("--supervised", is_flag=True, help="Under a supervisor that restarts the daemon (never agents).")
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for systemd and the like.")
 @click.pass_context
@@ -129,7 +148,7 @@ def start(door: Door, ctx: click.Context, supervised: bool, foreground: bool) ->
     return 0
 
 
-@watcher.command("stop", cls=Local)
+@watcher.command("stop", cls=Local, examples=("fleet watcher stop",))
 @click.pass_context
 @pass_door
 def stop(door: Door, ctx: click.Context) -> None:
@@ -138,7 +157,14 @@ def stop(door: Door, ctx: click.Context) -> None:
     _stop(door, ctx, keep_runs=True)
 
 
-@watcher.command("status", cls=Local)
+@watcher.command(
+    "status",
+    cls=Local,
+    examples=(
+        "fleet watcher status",
+        "fleet watcher status --json",
+    ),
+)
 @click.pass_context
 @pass_door
 def status(door: Door, ctx: click.Context) -> None:

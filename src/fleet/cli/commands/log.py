@@ -18,7 +18,14 @@ from fleet.core.errors import Unreachable
 _WAIT_SECONDS = 20.0
 
 
-@click.command(cls=Local)
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet log --since 1h --agent developer",
+        "fleet log --pr 8 --json",
+        "fleet log -f",
+    ),
+)
 @click.option("--since", "since_", metavar="WHEN", default="", help="Only after this: 30m, 1h, 7d or an ISO time.")
 @click.option("--agent", metavar="NAME", default="", help="Only about this agent.")
 @click.option("--type", "type_", metavar="TYPE", default="", help="Only this type, such as pr_approved or run.started.")

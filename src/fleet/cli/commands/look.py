@@ -14,7 +14,14 @@ def _ps(result: Result, style: Style) -> str:
     return runs_text(result["runs"], style)
 
 
-@click.command(cls=Remote, show=_ps)
+@click.command(
+    cls=Remote,
+    show=_ps,
+    examples=(
+        "fleet ps",
+        "fleet ps --all --json",
+    ),
+)
 @click.option("--all", "all_", is_flag=True, help="Ended runs too.")
 def ps(all_: bool) -> Call:
     """List runs."""
@@ -26,7 +33,15 @@ def _why(result: Result, style: Style) -> str:
     return f"{style.paint(visible(result['title']), 'bold')}\n{lines}"
 
 
-@click.command(cls=Remote, show=_why)
+@click.command(
+    cls=Remote,
+    show=_why,
+    examples=(
+        "fleet why ticket/7",
+        "fleet why pr/8",
+        "fleet why developer",
+    ),
+)
 @click.argument("ref")
 def why(ref: str) -> Call:
     """Tell why something started, waited or was refused.
@@ -60,7 +75,14 @@ def _status(result: Result, style: Style) -> str:
     return text + f"\njournal: {result['journal']['entries']} entries; {waiting} deliveries to look at\n"
 
 
-@click.command(cls=Remote, show=_status)
+@click.command(
+    cls=Remote,
+    show=_status,
+    examples=(
+        "fleet status",
+        "fleet status --json",
+    ),
+)
 def status() -> Call:
     """Say how the fleet is doing: who works, what waits, what needs a person."""
     return Call("status", {})

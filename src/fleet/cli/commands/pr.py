@@ -29,7 +29,14 @@ def _created(result: Result, style: Style) -> str:
     return f"{verb} pr/{result['pr']} from {visible(result['branch'])} at {visible(result['head'])[:10]}\n"
 
 
-@pr.command(cls=Remote, show=_created)
+@pr.command(
+    cls=Remote,
+    show=_created,
+    examples=(
+        "fleet pr create --ticket 7",
+        'fleet pr create --title "Greet the user by name" --ref my-branch',
+    ),
+)
 @click.option("--title", metavar="TEXT", default="", help="Its title; the last commit's by default.")
 @body_options
 @click.option("--ticket", type=TICKET, help="The ticket it belongs to (people only; a run has its own).")
@@ -45,7 +52,7 @@ def _list(result: Result, style: Style) -> str:
     return pulls_text(result["pulls"], style)
 
 
-@pr.command("list", cls=Remote, show=_list)
+@pr.command("list", cls=Remote, show=_list, examples=("fleet pr list",))
 def list_() -> Call:
     """List pull requests."""
     return Call("prs", {})
@@ -70,7 +77,7 @@ def _show(result: Result, style: Style) -> str:
     return text + (f"\n{gate_text(result['gate'], style)}" if found["state"] == "open" else "")
 
 
-@pr.command(cls=Remote, show=_show)
+@pr.command(cls=Remote, show=_show, examples=("fleet pr show 8",))
 @click.argument("number", type=PR)
 def show(number: int) -> Call:
     """Show a pull request, what was said about it, and the merge gate's answer."""
@@ -81,7 +88,7 @@ def _diff(result: Result, style: Style) -> str:
     return visible(result["diff"], lines=True)
 
 
-@pr.command(cls=Remote, show=_diff)
+@pr.command(cls=Remote, show=_diff, examples=("fleet pr diff 8",))
 @click.argument("number", type=PR)
 def diff(number: int) -> Call:
     """Print the changes of a pull request."""
@@ -93,7 +100,14 @@ def _reviewed(result: Result, style: Style) -> str:
     return f"{word} pr/{result['pr']} at {visible(result['head'])[:10]}\n"
 
 
-@pr.command(cls=Remote, show=_reviewed)
+@pr.command(
+    cls=Remote,
+    show=_reviewed,
+    examples=(
+        "fleet pr review 8 --approve",
+        'fleet pr review 8 --request-changes --body "The empty name is not handled."',
+    ),
+)
 @click.argument("number", type=PR)
 @click.option("--approve", is_flag=True, help="Approve exactly this head.")
 @click.option("--request-changes", is_flag=True, help="Ask for changes; the author is started again.")
@@ -123,7 +137,7 @@ def _merged(result: Result, style: Style) -> str:
     return text + "".join(f"  {visible(note)}\n" for note in result.get("notes", ()))
 
 
-@pr.command(cls=Remote, show=_merged)
+@pr.command(cls=Remote, show=_merged, examples=("fleet pr merge 8",))
 @click.argument("number", type=PR)
 def merge(number: int) -> Call:
     """Merge exactly the approved head, if the merge gate allows it."""
@@ -134,7 +148,7 @@ def _waived(result: Result, style: Style) -> str:
     return f"waived the answer of {visible(result['agent'])} on pr/{result['pr']} at {visible(result['head'])[:10]}\n"
 
 
-@pr.command(cls=Remote, show=_waived)
+@pr.command(cls=Remote, show=_waived, examples=('fleet pr waive 8 qa-engineer --reason "no behaviour changes"',))
 @click.argument("number", type=PR)
 @click.argument("agent")
 @click.option("--reason", metavar="TEXT", required=True, help="Why; stays on record.")
@@ -156,7 +170,16 @@ def _exit_code(result: Result) -> int:
     return 0 if result["mergeable"] else 1
 
 
-@release.command(cls=_Check, show=gate_text, code=_exit_code)
+@release.command(
+    cls=_Check,
+    show=gate_text,
+    code=_exit_code,
+    examples=(
+        "fleet release check 8",
+        "fleet release check 8 --json",
+    ),
+    exits={0: "it may be merged", 1: "it may not; the gate's answers are printed"},
+)
 @click.argument("number", type=PR)
 def check(number: int) -> Call:
     """Ask the merge gate about a pull request: exit 0 when it may be merged now, 1 when not.

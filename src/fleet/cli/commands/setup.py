@@ -19,7 +19,13 @@ hostile process of yours. May agents merge approved pull requests in this reposi
 """
 
 
-@click.command(cls=Local)
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet init --vendor scripted",
+        'fleet init --vendor scripted --allow-shared-uid-merge --reason "trying it out"',
+    ),
+)
 @click.option("--vendor", type=click.Choice(["scripted"]), default="scripted", show_default=True, help="Who plays.")
 @click.option("--force", is_flag=True, help="Replace what is there; the old files go to .fleet/.backup/.")
 @click.option(

@@ -21,7 +21,14 @@ def _created(result: Result, style: Style) -> str:
     return f"ticket/{found['number']} {labels_text(found)}{visible(found['title'])}\n"
 
 
-@ticket.command(cls=Remote, show=_created)
+@ticket.command(
+    cls=Remote,
+    show=_created,
+    examples=(
+        'fleet ticket create "Greet the user by name" --label ready',
+        'fleet ticket create "Leave punctuation out" --body-file notes.md',
+    ),
+)
 @click.argument("title")
 @body_options
 @click.option("--label", "labels", metavar="NAME", multiple=True, help="Put this label on it; may be repeated.")
@@ -39,7 +46,15 @@ def _list(result: Result, style: Style) -> str:
     return table(("NUMBER", "STATE", "LABELS", "AUTHOR", "TITLE"), rows, style) if rows else "no tickets\n"
 
 
-@ticket.command("list", cls=Remote, show=_list)
+@ticket.command(
+    "list",
+    cls=Remote,
+    show=_list,
+    examples=(
+        "fleet ticket list",
+        "fleet ticket list --json",
+    ),
+)
 def list_() -> Call:
     """List tickets."""
     return Call("tickets", {})
@@ -60,7 +75,7 @@ def _show(result: Result, style: Style) -> str:
     return text + comments_text(result["comments"], style)
 
 
-@ticket.command(cls=Remote, show=_show)
+@ticket.command(cls=Remote, show=_show, examples=("fleet ticket show 7",))
 @click.argument("number", type=TICKET)
 def show(number: int) -> Call:
     """Show a ticket with its comments and pull requests."""
@@ -71,7 +86,14 @@ def _labelled(result: Result, style: Style) -> str:
     return f"labels: {', '.join(map(visible, result['labels'])) or 'none'}\n"
 
 
-@ticket.command(cls=Remote, show=_labelled)
+@ticket.command(
+    cls=Remote,
+    show=_labelled,
+    examples=(
+        "fleet ticket label 7 --add ready",
+        "fleet ticket label 7 --remove ready --add later",
+    ),
+)
 @click.argument("number", type=TICKET)
 @click.option("--add", metavar="NAME", multiple=True, help="Put this label on; may be repeated.")
 @click.option("--remove", metavar="NAME", multiple=True, help="Take this label off; may be repeated.")

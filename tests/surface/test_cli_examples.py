@@ -1,0 +1,41 @@
+"""Every example of a help text is a command line that the real parser takes."""
+
+from __future__ import annotations
+
+import pytest
+from tests.docs.consoles import fault, fleet_calls
+from tests.surface.test_cli_help import COMMANDS
+
+from fleet.cli.remote import Local
+
+EXAMPLES = [
+    (words, line)
+    for words, (found, _) in sorted(COMMANDS.items())
+    if isinstance(found, Local)
+    for line in found.examples
+]
+
+
+@pytest.mark.parametrize(("words", "line"), EXAMPLES)
+def test_an_example_parses_and_is_of_its_command(words: str, line: str) -> None:
+    calls = list(fleet_calls(line))
+    assert calls
+    assert [fault(call) for call in calls] == [""] * len(calls)
+    own = words.split()[1:]
+    assert any(call[: len(own)] == own for call in calls), f"{line} is no example of {words}"
+
+
+def test_a_wrong_example_would_be_found() -> None:
+    assert "No such option" in fault(["ps", "--al"])
+    assert "No such command" in fault(["pss"])
+    assert [fault(call) for call in fleet_calls("fleet ps --json | fleet pr merge x")] == [
+        "",
+        "Invalid value for 'NUMBER': 'x' is not a number such as 8 or pr/8",
+    ]
+
+
+def test_the_examples_stand_in_the_help_text_as_they_are() -> None:
+    command, ctx = COMMANDS["fleet release check"]
+    text = command.get_help(ctx)
+    assert "Examples:\n  fleet release check 8\n  fleet release check 8 --json" in text
+    assert "Exit codes:\n  0  it may be merged\n  1  it may not" in text
