@@ -111,6 +111,11 @@ def test_the_chain_survives_a_kill_at(place: str) -> None:
         assert types.count("daemon.started") == 2
         merges = git(ring.paths.bare, "log", "--merges", "--format=%H", "main").split()
         assert len(merges) == 1
+        wait_until(
+            lambda: git(ring.paths.checkout, "rev-parse", "main") == git(ring.paths.bare, "rev-parse", "main"),
+            timeout=20,
+            what="the person's clean checkout to follow the merge",
+        )
         sessions = ring.starts.read_text().split()
         assert len(sessions) == len(set(sessions)), "a session's agent was started twice"
         runs = [session.partition("-e")[0] for session in sessions]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.control.checkout import update_checkout
 from fleet.control.context import Context, Handlers, live_pull, still_alive
 from fleet.core.decision import Decision, Verdict
 from fleet.core.errors import Conflict, FleetError, Refused, TemporaryError
@@ -200,25 +201,7 @@ def _finish(ctx: Context, principal: Principal, pull: LivePull) -> list[str]:
         finish_merge(ctx.db, ctx.live, ctx.effects, pull, actor=str(principal))
     except TemporaryError as error:
         notes.append(f"labels follow later: {error.message}")
-    try:
-        report = ctx.forge.publish_base()
-    except FleetError as error:
-        return [*notes, f"the checkout was not updated: {error.message}"]
-    if report.kind not in ("updated", "left_alone"):
-        return notes
-    kind = "checkout.updated" if report.kind == "updated" else "checkout.left_alone"
-    draft = Draft(
-        Stream.ACTIVITY,
-        kind,
-        str(system("control")),
-        subject=pull.subject,
-        work_item=pull.work_item,
-        summary=report.detail,
-        payload={"old": report.old, "new": report.new, "base": pull.base_ref},
-        run_id=principal.run_id,
-    )
-    ctx.db.write(lambda tx: journal.append(tx, draft))
-    return [*notes, report.detail] if report.kind == "left_alone" else notes
+    return [*notes, *update_checkout(ctx.db, ctx.forge, pull, run_id=principal.run_id)]
 
 
 def _payload(pull: LivePull) -> dict[str, object]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fleet.control.context import Context, Handlers, generation_of, still_alive, work_item_of
-from fleet.core.errors import Refused, UsageError
+from fleet.core.errors import Conflict, Refused, UsageError
 from fleet.core.event import BUILTIN, FABRIC_KINDS
-from fleet.core.journal import Draft, Stream, encode_payload
+from fleet.core.journal import Draft, Entry, Stream, encode_payload
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.store import journal
@@ -38,7 +38,7 @@ def plan(ctx: Context, principal: Principal, args: dict[str, Any]) -> Callable[[
 
     Raises UsageError FLT-CTL-004 without event and kind, FLT-CTL-006 for an event nobody declares, FLT-CTL-007
     for a kind that is not the event's; Refused FLT-CTL-005 for an event with another source, FLT-AUT-015 for
-    one that this run may not emit.
+    one that this run may not emit. The transaction raises Conflict FLT-FAB-003 for a key used otherwise before.
     """
     event, kind = _named(args["event"], args["kind"])
     _may_publish(ctx, principal, event)
@@ -47,6 +47,8 @@ def plan(ctx: Context, principal: Principal, args: dict[str, Any]) -> Callable[[
     actor = str(principal)
     summary = args["summary"] or event
     subject: str = args["subject"]
+    # A sender's keys are its own: a run's, so that work done anew says its things anew, or a person's.
+    dedup_key = f"published:{principal.run_id or actor}:{args['key']}" if args["key"] else None
 
     def transaction(tx: Tx) -> dict[str, Any]:
         run = still_alive(tx, principal)
@@ -64,12 +66,27 @@ def plan(ctx: Context, principal: Principal, args: dict[str, Any]) -> Callable[[
                 generation=generation_of(tx, run, about),
                 work_item=work_item_of(tx, run, about),
                 run_id=principal.run_id,
+                dedup_key=dedup_key,
             ),
         )
+        if not made.fresh:
+            _same(journal.get(tx, made.id), event, summary, payload)
         probe("publish.before_commit")
-        return {"id": made.id, "seq": made.seq}
+        return {"id": made.id, "seq": made.seq, "repeated": not made.fresh}
 
     return transaction
+
+
+def _same(entry: Entry, event: str, summary: str, payload: dict[str, object]) -> None:
+    """A repeated call says what the first one said; payloads that were erased since cannot be compared."""
+    if (entry.type, entry.summary) == (event, journal.one_line(summary)) and entry.payload in (payload, None):
+        return
+    raise Conflict(
+        "FLT-FAB-003",
+        "this key was used for another event",
+        where=entry.id,
+        hint="A key repeats one call; take another key for another event.",
+    )
 
 
 def _named(event: str, kind: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from shutil import which
 
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
+from fleet.control.checkout import update_checkout
 from fleet.control.commands import Control
 from fleet.control.context import Context, Host, Switch
 from fleet.core.principal import human
@@ -114,7 +115,7 @@ def build(
         Watcher(db, forge, required_label=loaded.config.required_label or "", poll_seconds=WATCH_EVERY),
         Router(db, loaded),
         WhenOpen(Dispatcher(db, live, loaded), switch),
-        Reconciler(db, live, live, loaded),
+        Reconciler(db, live, live, loaded, after_merge=lambda pull: update_checkout(db, forge, pull)),
         runner,
         Janitor(db),
     )

@@ -46,7 +46,7 @@ class Reconciler:
         effects: LiveEffects,
         loaded: LoadedConfig,
         *,
-        after_merge: Callable[[LivePull], None] | None = None,
+        after_merge: Callable[[LivePull], object] | None = None,
         look_every: float = LOOK_EVERY,
     ) -> None:
         """Take the store, the forge in two halves and the configuration.
@@ -132,6 +132,7 @@ class Reconciler:
             summary=f"the work of {run.agent} on {run.subject or run.event_type} {word}: {outcome.reason}",
             payload=payload | ({"not_before": not_before} if outcome.kind == "returned" else {}),
         )
+        runs.follow_up(tx, run.id)
         return journal.append(tx, draft).fresh
 
     # -- the forge against the records ---------------------------------------------------------

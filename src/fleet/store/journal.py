@@ -84,7 +84,7 @@ def append(tx: Tx, draft: Draft) -> Appended:
         run_id=draft.run_id,
         cause_id=draft.cause_id,
         dedup_key=draft.dedup_key,
-        summary=_one_line(draft.summary),
+        summary=one_line(draft.summary),
         at=tx.now,
         payload_hash=payload_seal(salt, body),
         prev_hash=prev_hash,
@@ -108,7 +108,7 @@ def append(tx: Tx, draft: Draft) -> Appended:
     return Appended(seq, entry.id, fresh=True)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A summary is one printable line: control characters become spaces, the rest is cut at the limit."""
     return "".join(char if char.isprintable() else " " for char in text)[:SUMMARY_LIMIT]
 

@@ -60,7 +60,7 @@ def migrate(
         for item in wanted:
             if item.number in done:
                 continue
-            if done or applied:
+            if done:  # a file that is just being made holds nothing to lose
                 _backup(connection, backups, item, stamp)
             _apply(connection, item, stamp)
             applied.append(f"{item.number:04d}_{item.name}")

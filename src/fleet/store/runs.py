@@ -99,14 +99,19 @@ def recent(tx: Tx, *, agent: str = "", limit: int = 100) -> list[Run]:
 
 
 def finished_without_result(tx: Tx, *, limit: int = 200) -> list[Run]:
-    """Unsuccessful runs nobody has dealt with yet: no ``work_returned`` and no dead letter names them."""
+    """Unsuccessful runs nobody has dealt with yet, oldest first."""
     rows = tx.all(
-        f"SELECT {_COLUMNS} FROM runs r WHERE state IN ('failed', 'timed_out', 'over_budget', 'cancelled', 'lost')"
-        " AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.dedup_key = 'returned:' || r.id)"
+        f"SELECT {_COLUMNS} FROM runs WHERE followed_up = 0"
+        " AND state IN ('failed', 'timed_out', 'over_budget', 'cancelled', 'lost')"
         " ORDER BY finished_at LIMIT :limit",
         limit=limit,
     )
     return [_run(row) for row in rows]
+
+
+def follow_up(tx: Tx, run_id: str) -> None:
+    """What becomes of an unsuccessful run's work is on record, in this very transaction."""
+    tx.run("UPDATE runs SET followed_up = 1 WHERE id = :id", id=run_id)
 
 
 def take(tx: Tx, run_id: str, *, epoch: int, host: str) -> int | None:

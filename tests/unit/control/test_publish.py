@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.control.publish import SOURCES
-from fleet.core.errors import FleetError, Refused, UsageError
+from fleet.core.errors import Conflict, FleetError, Refused, UsageError
 from fleet.core.event import BUILTIN, FABRIC_KINDS
 from fleet.core.journal import Stream
 from fleet.testing.desk import ANN, Desk
@@ -112,3 +112,30 @@ def test_a_statement_about_a_pull_request_speaks_of_the_head_its_author_saw(desk
     by_run, by_ann = (entry for entry in desk.entries("note") if entry.actor != "forge:local")
     assert (by_run.generation, by_run.work_item) == (head, f"ticket/{number}")
     assert (by_ann.generation, by_ann.work_item) == (second, f"ticket/{number}")
+
+
+def test_a_publish_repeated_with_its_key_is_recorded_once(desk: Desk) -> None:
+    who = desk.run("developer", "ticket/1")
+    first = desk.ask("fabric.publish", who, kind="note", summary="half done", key="k1")
+    again = desk.ask("fabric.publish", who, kind="note", summary="half done", key="k1")
+    assert (first["repeated"], again) == (False, {**first, "repeated": True})
+    assert len(desk.entries("note", run_id=who.run_id)) == 1
+
+
+def test_a_key_belongs_to_its_sender(desk: Desk) -> None:
+    first, second = desk.run("developer", "ticket/1"), desk.run("developer", "ticket/2")
+    made = [desk.ask("fabric.publish", who, kind="note", summary="x", key="k1") for who in (first, second, ANN)]
+    assert len({row["seq"] for row in made}) == 3
+
+
+@pytest.mark.parametrize("other", [{"summary": "y"}, {"summary": "x", "payload": '{"a": 1}'}])
+def test_a_key_cannot_carry_another_event(desk: Desk, other: dict[str, object]) -> None:
+    desk.ask("fabric.publish", kind="note", summary="x", key="k1")
+    assert code_of(desk, kind="note", key="k1", **other) == (Conflict, "FLT-FAB-003")
+    assert code_of(desk, kind="blocker", key="k1", summary="x") == (Conflict, "FLT-FAB-003")
+
+
+def test_a_repeated_publish_is_fine_after_its_payload_was_erased(desk: Desk) -> None:
+    made = desk.ask("fabric.publish", kind="note", summary="x", payload='{"a": 1}', key="k1")
+    desk.ask("audit.erase", entry=made["id"], reason="a secret")
+    assert desk.ask("fabric.publish", kind="note", summary="x", payload='{"a": 1}', key="k1")["repeated"]

@@ -9,9 +9,11 @@ import pytest
 
 from fleet.core.errors import IntegrityError, PermanentError
 from fleet.store import migrate as migrations
-from fleet.store import sqlite
+from fleet.store import runs, sqlite
+from fleet.store.db import Tx
 from fleet.store.migrate import Migration, migrate, shipped
 from fleet.store.sqlite import SqliteEngine
+from fleet.testing.clock import ManualClock
 
 
 def schema_of(path: Path) -> list[tuple[object, ...]]:
@@ -112,5 +114,23 @@ def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
 
 def test_every_shipped_migration_has_its_own_number() -> None:
     numbers = [item.number for item in shipped()]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == sorted(set(numbers))
     assert migrations.shipped("sqlite") == shipped()
+
+
+def test_broken_runs_are_found_by_index_however_long_the_history(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "a.db")
+    migrate(engine, backups=tmp_path / "b")
+    connection = engine.connect(read_only=True)
+    asked: list[str] = []
+
+    def trace(_: object, sql: str, __: object) -> bool:
+        asked.append(sql)
+        return True
+
+    connection._raw.exec_trace = trace
+    assert runs.finished_without_result(Tx(connection, ManualClock())) == []
+    connection._raw.exec_trace = None
+    plan = connection.rows(f"EXPLAIN QUERY PLAN {asked[0]}", {"limit": 1})
+    connection.close()
+    assert [row[3] for row in plan] == ["SCAN runs USING INDEX runs_to_follow_up"]

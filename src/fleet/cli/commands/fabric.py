@@ -30,6 +30,8 @@ def _no_sender(_: click.Context, __: click.Parameter, value: str | None) -> None
 
 
 def _published(result: Result, style: Style) -> str:
+    if result["repeated"]:
+        return f"published before as entry {result['seq']} ({result['id']})\n"
     return f"published as entry {result['seq']} ({result['id']})\n"
 
 
@@ -46,18 +48,21 @@ def _published(result: Result, style: Style) -> str:
 @click.option("--summary", metavar="TEXT", default="", help="What happened, in one line.")
 @click.option("--payload", metavar="JSON", default="", help="A JSON object, @file, or - for standard input.")
 @click.option("--subject", metavar="SUBJECT", default="", help="What it is about, such as pr/8 or ticket/7.")
+@click.option("--key", metavar="KEY", default="", help="Names this call: repeated with the same key it counts once.")
 @click.option("--sender", hidden=True, is_eager=True, expose_value=False, callback=_no_sender)
 @pass_door
-def publish(door: Door, event: str, kind: str | None, summary: str, payload: str, subject: str) -> Call:
+def publish(door: Door, event: str, kind: str | None, summary: str, payload: str, subject: str, key: str) -> Call:
     """Publish an event, or a free-form entry of a kind.
 
-    The sender is derived from the calling process.
+    The sender is derived from the calling process. With --key the call may be repeated after a broken
+    connection: a sender's key is recorded once.
     """
     if bool(event) == bool(kind):
         raise UsageError("FLT-CLI-016", "exactly one of --event and --kind is needed")
     if payload == "-" or payload.startswith("@"):
         payload = door.read(payload.removeprefix("@"), PAYLOAD_LIMIT, "the payload")
-    return Call("fabric.publish", given(event=event, kind=kind, summary=summary, payload=payload, subject=subject))
+    args = given(event=event, kind=kind, summary=summary, payload=payload, subject=subject, key=key)
+    return Call("fabric.publish", args)
 
 
 def _history(result: Result, style: Style) -> str:

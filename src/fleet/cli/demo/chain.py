@@ -162,7 +162,7 @@ def told(entry: Entry) -> tuple[str, str] | None:
     if kind in _RUN_ENDS and kind != "run.succeeded":
         return agent, f"{_RUN_ENDS[kind]}: {entry['summary']}"
     if kind in _TROUBLE:
-        return agent or "policy", str(entry["summary"])
+        return agent or "policy", str(entry["summary"]).removeprefix(f"{agent} ")
     if kind not in _TOLD:
         return None
     head = str(entry["generation"])[:10]

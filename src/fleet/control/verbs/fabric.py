@@ -14,8 +14,9 @@ VERBS = (
             Arg("summary", "summary", ""),
             Arg("payload", "payload", ""),
             Arg("subject", "subject", ""),
+            Arg("key", "summary", ""),
         ),
-        "id, seq",
+        "id, seq, repeated",
         quick=True,
     ),
     Verb(

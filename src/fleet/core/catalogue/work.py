@@ -10,6 +10,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-DSP-002": ("The lease on a delivery ran out; somebody else decides.", "Nothing: it is decided once."),
     "FLT-FAB-001": ("The payload is not a plain JSON object.", 'Write it as {"key": "value"}.'),
     "FLT-FAB-002": ("The payload is too large.", "Put large content into the repository and send its path."),
+    "FLT-FAB-003": ("The key of a publish was used for another event before.", "Take another --key."),
     "FLT-FAB-010": (
         "Returned work can no longer say what it was, because its payload was erased.",
         "Start the agent by hand.",
