@@ -15,7 +15,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from fleet.config.paths import FleetPaths
+from fleet.core.errors import Unreachable
 from fleet.core.probe import POINTS
+from fleet.daemon.rpc import Rpc
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
@@ -72,10 +74,20 @@ def count_starts(paths: FleetPaths, starts: Path) -> None:
         yaml.dump(data, playbook)
 
 
+def leave_out(paths: FleetPaths, agent: str) -> None:
+    """Take one agent out of the fleet."""
+    yaml, file = YAML(), paths.checkout / ".fleet" / "config.yaml"
+    data = yaml.load(file)
+    data["agents"] = [member for member in data["agents"] if member["name"] != agent]
+    yaml.dump(data, file)
+
+
 @contextmanager
-def dying_fleet(place: str) -> Iterator[tuple[Ring, Path]]:
-    """A supervised fleet whose first daemon dies at ``place``."""
+def dying_fleet(place: str, *, without: str = "") -> Iterator[tuple[Ring, Path]]:
+    """A supervised fleet, one agent left out, whose first daemon dies at ``place``."""
     with fleet_in() as paths:
+        if without:
+            leave_out(paths, without)
         folder = paths.checkout.parent
         ring, note = Ring(paths, folder / "starts"), folder / "died"
         count_starts(paths, ring.starts)
@@ -87,6 +99,15 @@ def dying_fleet(place: str) -> Iterator[tuple[Ring, Path]]:
             yield ring, note
         finally:
             stop(paths, 20)
+
+
+def checkout_follows(paths: FleetPaths) -> None:
+    """The person's clean checkout comes to show the merge."""
+    wait_until(
+        lambda: git(paths.checkout, "rev-parse", "main") == git(paths.bare, "rev-parse", "main"),
+        timeout=20,
+        what="the person's clean checkout to follow the merge",
+    )
 
 
 @pytest.mark.crash
@@ -111,13 +132,30 @@ def test_the_chain_survives_a_kill_at(place: str) -> None:
         assert types.count("daemon.started") == 2
         merges = git(ring.paths.bare, "log", "--merges", "--format=%H", "main").split()
         assert len(merges) == 1
-        wait_until(
-            lambda: git(ring.paths.checkout, "rev-parse", "main") == git(ring.paths.bare, "rev-parse", "main"),
-            timeout=20,
-            what="the person's clean checkout to follow the merge",
-        )
+        checkout_follows(ring.paths)
         sessions = ring.starts.read_text().split()
         assert len(sessions) == len(set(sessions)), "a session's agent was started twice"
         runs = [session.partition("-e")[0] for session in sessions]
         assert len(runs) == len(set(runs)), "a run's agent was started twice"
         assert ask(ring.paths, "audit.verify")["ok"]
+
+
+@pytest.mark.crash
+def test_a_merge_by_a_person_that_died_half_way_is_completed_without_them() -> None:
+    with dying_fleet("merge.acted@1", without="release-manager") as (ring, note):
+        ask(ring.paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
+        wait_until(
+            lambda: len(ask(ring.paths, "log", {"type": "pr_approved"})["entries"]) == 2,
+            timeout=60,
+            what="both reviews",
+        )
+        with pytest.raises(Unreachable), Rpc(ring.paths.socket) as line:
+            line.call("pr.merge", {"number": 2})
+        assert note.exists()
+        wait_until(
+            lambda: ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=20)["entries"],
+            timeout=60,
+            what="the ticket to be shipped",
+        )
+        assert len(ask(ring.paths, "log", {"type": "pr_merged"})["entries"]) == 1
+        checkout_follows(ring.paths)
