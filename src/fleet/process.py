@@ -120,7 +120,16 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
     child.wait()
     for stream in (child.stdin, child.stdout, child.stderr):
         if stream is not None:
-            stream.close()
+            _let_go(stream)
+
+
+def _let_go(stream: IO[bytes]) -> None:
+    """Close our end of a pipe whose other end is gone; what was written and never read is dropped."""
+    try:
+        stream.close()
+    except BrokenPipeError:
+        # the buffer could not be flushed; the descriptor is closed all the same
+        return
 
 
 def _converse(

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "audit": ("Look", "audit", "audit", "Verify the journal, or erase a payload from it."),
     "config": ("Check", "config", "config", "Check the configuration, or print its schema."),
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
+    "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),
     "version": ("Check", "about", "version", "Print the version."),
     "help": ("Check", "about", "help_", "Explain a command, the exit codes or an error code."),
 }

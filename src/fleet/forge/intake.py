@@ -31,7 +31,7 @@ def take_in(bare: Repo, source: Path, sha: str) -> None:
     """Copy a commit and what it needs from ``source``; moves no ref.
 
     Raises NotFound FLT-FRG-019 when the commit is not there, Refused FLT-FRG-018 when the folder is not a
-    plain repository or an object is malformed.
+    plain repository, Refused FLT-FRG-030 when an object is missing or malformed.
     """
     with _stage(bare, source, sha) as stage:
         try:
@@ -40,7 +40,7 @@ def take_in(bare: Repo, source: Path, sha: str) -> None:
             if not is_commit(stage, sha):
                 raise no_commit(sha, source) from error
             raise Refused(
-                "FLT-FRG-018",
+                "FLT-FRG-030",
                 f"git does not take the objects of this commit: {error.message}",
                 where=f"{sha[:12]} {source}",
                 hint="Make the commit again with plain git commands, in an ordinary clone.",

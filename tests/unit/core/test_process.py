@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.errors import PermanentError, TimedOut
-from fleet.process import run
+from fleet.process import end_group, run, spawn
 from fleet.testing.waiting import wait_until
 
 PYTHON = sys.executable
@@ -75,3 +75,25 @@ def test_no_descriptor_of_ours_is_inherited(tmp_path: Path) -> None:
     finally:
         os.close(secret)
     assert not done.ok
+
+
+def test_ending_a_child_that_never_read_its_input_leaves_nothing_open_and_nothing_to_complain_about() -> None:
+    child = spawn([PYTHON, "-c", "import time; time.sleep(600)"])
+    assert child.stdin is not None
+    child.stdin.write(b"half a sentence")  # stays in our buffer: nobody flushed it
+    end_group(child)
+    assert child.stdin.closed
+    assert all(stream is not None and stream.closed for stream in (child.stdout, child.stderr))
+
+
+def test_closing_a_broken_pipe_gives_its_descriptor_back() -> None:
+    def open_ones() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = open_ones()
+    for _ in range(5):
+        child = spawn([PYTHON, "-c", "import time; time.sleep(600)"])
+        assert child.stdin is not None
+        child.stdin.write(b"x")
+        end_group(child)
+    assert open_ones() == before

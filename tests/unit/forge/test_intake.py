@@ -61,7 +61,7 @@ def test_a_clone_that_borrows_from_elsewhere_brings_nothing_of_it(home: ForgeHom
     clone = home.clone()
     (clone / ".git" / "objects" / "info" / "alternates").write_text(f"{home.bare}/objects\n{private}/.git/objects\n")
     sha = git(clone, "commit-tree", "-p", "HEAD", "-m", "work", tree)
-    assert push_code(home, clone, sha) == "FLT-FRG-018"
+    assert push_code(home, clone, sha) == "FLT-FRG-030"
     assert home.forge.branch_head("fleet/1") == ""
     secret = git(private, "rev-parse", "HEAD:secret.txt")
     assert git(home.bare, "cat-file", "-t", secret, must=False) == ""
@@ -111,7 +111,7 @@ def test_a_tree_that_would_write_into_git_s_own_folder_is_refused(home: ForgeHom
     for name in (".git", ".GIT", "git~1", ".."):
         tree = git(clone, "mktree", stdin=f"040000 tree {inner}\t{name}\n".encode())
         sha = git(clone, "commit-tree", "-p", "HEAD", "-m", "work", tree)
-        assert push_code(home, clone, sha) == "FLT-FRG-018", name
+        assert push_code(home, clone, sha) == "FLT-FRG-030", name
     assert home.forge.branch_head("fleet/1") == ""
 
 
@@ -124,7 +124,7 @@ def test_an_object_whose_content_does_not_fit_its_name_is_refused(home: ForgeHom
     target = objects / blob[:2] / blob[2:]
     target.chmod(0o644)
     shutil.copy(objects / other[:2] / other[2:], target)
-    assert push_code(home, clone, sha) == "FLT-FRG-018"
+    assert push_code(home, clone, sha) == "FLT-FRG-030"
 
 
 def test_what_is_not_a_commit_is_no_head(home: ForgeHome) -> None:

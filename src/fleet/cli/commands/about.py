@@ -7,9 +7,9 @@ import sys
 import click
 
 from fleet import __version__
-from fleet.cli import main
+from fleet.cli import explaining, main
 from fleet.cli.output import json_line
-from fleet.cli.remote import Local, wants_json
+from fleet.cli.remote import Local, style_of, wants_json
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.errors import NotFound
 
@@ -61,9 +61,8 @@ def help_(ctx: click.Context, topic: tuple[str, ...]) -> None:
         facts: dict[str, object] = {"exit_codes": {str(code): means for code, means in EXIT_CODES.items()}}
         text = "".join(f"{code:>4}  {means}\n" for code, means in EXIT_CODES.items())
     elif len(topic) == 1 and topic[0].upper() in CATALOGUE:
-        code = topic[0].upper()
-        facts = {"code": code, "meaning": CATALOGUE[code].meaning, "remedy": CATALOGUE[code].remedy}
-        text = f"{code}: {facts['meaning']}\n  {facts['remedy']}\n"
+        facts = explaining.facts_of(topic[0].upper())
+        text = explaining.text_of(topic[0].upper(), style_of(ctx))
     else:
         text = _command_help(ctx, topic)
         facts = {"help": text}

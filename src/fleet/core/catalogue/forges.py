@@ -11,11 +11,8 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-FRG-006": ("The pull request conflicts with the base branch.", "Merge the base into it, resolve, push again."),
     "FLT-FRG-007": ("Neither a ticket nor a pull request has this number.", "fleet ticket list, fleet pr list."),
     "FLT-FRG-008": ("No such branch was pushed.", "Push it first."),
-    "FLT-FRG-009": ("There is no commit that the base branch lacks.", "Commit a change first."),
-    "FLT-FRG-010": (
-        "The forge cannot be used for this now, or the histories have nothing in common.",
-        "Follow the message.",
-    ),
+    "FLT-FRG-009": ("The branch brings nothing that its base lacks.", "Commit a change first."),
+    "FLT-FRG-010": ("The branch and its base have no commit in common.", "Start the branch from the base branch."),
     "FLT-FRG-011": (
         "This is not a usable branch name or commit id.",
         "Use letters, digits and . _ / -, or all digits of an id.",
@@ -33,9 +30,13 @@ ROWS: dict[str, tuple[str, str]] = {
         "Commit on it, or change base in the configuration.",
     ),
     "FLT-FRG-018": (
-        "The repository a commit comes from could run something or borrows objects.",
+        "The place that a commit comes from is no plain git repository: a link or a strange file is in it.",
         "Push from an ordinary clone.",
     ),
     "FLT-FRG-019": ("The repository has no such commit.", "Commit it there first."),
     "FLT-FRG-020": ("The base branch kept moving during a merge.", "Try again."),
+    "FLT-FRG-030": (
+        "An object of the commit is missing or malformed; git does not take it.",
+        "Make the commit again with plain git commands.",
+    ),
 }
