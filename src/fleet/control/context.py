@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
 from fleet.core.errors import NotFound, Refused
@@ -86,13 +87,18 @@ class Context:
     live: LiveState
     effects: LiveEffects
     runtime: Runtime
-    loaded: LoadedConfig
+    config: InForce
     paths: FleetPaths
     mode: Mode
     owner: Principal  # the person this fleet belongs to
     switch: Switch = field(default_factory=Switch)
     locks: KeyLocks = field(default_factory=KeyLocks)
     host: Host | None = None
+
+    @property
+    def loaded(self) -> LoadedConfig:
+        """The configuration in force at this moment."""
+        return self.config()
 
     def session_ref(self, run: Run) -> SessionRef:
         """How the runtime finds the session of a run."""

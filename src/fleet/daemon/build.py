@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
+from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
 from fleet.control.checkout import update_checkout
@@ -80,7 +81,7 @@ class Fleet:
 
 def build(
     paths: FleetPaths,
-    loaded: LoadedConfig,
+    config: InForce,
     db: Database,
     *,
     supervised: bool,
@@ -88,7 +89,8 @@ def build(
     on_failure: Report,
 ) -> Fleet:
     """Put a fleet together over an open store. Raises what the forge raises when the checkout cannot be used."""
-    forge = LocalForge(db, paths.bare, paths.checkout, loaded.config.base)
+    base = config().config.base
+    forge = LocalForge(db, paths.bare, paths.checkout, base)
     live = ForgeLive(forge)
     loops: dict[str, Loop] = {}
     wake_runner = _later(loops, "runner")
@@ -96,15 +98,16 @@ def build(
     switch = Switch()
     effects = ThreadPoolExecutor(START_WORKERS, thread_name_prefix="fleet-effect")
     host = Host(os.getpid(), supervised, lambda: _states(loops))
-    context = _context(db, forge, live, runtime, loaded, paths, switch=switch, host=host)
+    context = _context(db, forge, live, runtime, config, paths, switch=switch, host=host)
     runner = Runner(
         db,
         runtime,
         db.clock,
         paths,
         host=HOST,
-        config=lambda: loaded,
-        work_facts=WorkGatherer(db, forge, loaded.config.base),
+        config=config,
+        config_at=config.at,
+        work_facts=WorkGatherer(db, forge, base),
         programs=program_folder(),
         executor=effects,
         wake=wake_runner,
@@ -112,10 +115,10 @@ def build(
         on_trouble=on_trouble,
     )
     services: tuple[Service, ...] = (
-        Watcher(db, forge, required_label=loaded.config.required_label or "", poll_seconds=WATCH_EVERY),
-        Router(db, loaded),
-        WhenOpen(Dispatcher(db, live, loaded), switch),
-        Reconciler(db, live, live, loaded, after_merge=lambda pull: update_checkout(db, forge, pull)),
+        Watcher(db, forge, required_label=lambda: config().config.required_label or "", poll_seconds=WATCH_EVERY),
+        Router(db, config),
+        WhenOpen(Dispatcher(db, live, config), switch),
+        Reconciler(db, live, live, config, after_merge=lambda pull: update_checkout(db, forge, pull)),
         runner,
         Janitor(db),
     )
@@ -146,7 +149,7 @@ def reading_context(db: Database, paths: FleetPaths, loaded: LoadedConfig) -> Co
     """What verbs need to read a store that no daemon has open."""
     forge = LocalForge(db, paths.bare, paths.checkout, loaded.config.base)
     runtime = TmuxRuntime(Tmux(paths.tmux_socket), wake=lambda: None)
-    return _context(db, forge, ForgeLive(forge), runtime, loaded, paths, switch=Switch(), host=None)
+    return _context(db, forge, ForgeLive(forge), runtime, InForce(loaded), paths, switch=Switch(), host=None)
 
 
 def program_folder() -> Path:
@@ -163,7 +166,7 @@ def _context(
     forge: Forge,
     live: ForgeLive,
     runtime: Runtime,
-    loaded: LoadedConfig,
+    config: InForce,
     paths: FleetPaths,
     *,
     switch: Switch,
@@ -175,7 +178,7 @@ def _context(
         live=live,
         effects=live,
         runtime=runtime,
-        loaded=loaded,
+        config=config,
         paths=paths,
         mode="shared-uid",
         owner=human(login_of(os.getuid())),

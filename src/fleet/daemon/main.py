@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleet import __version__
+from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
 from fleet.config.roles import load_roles
@@ -128,7 +129,7 @@ class _Life:
         loop = asyncio.get_running_loop()
         fleet = build(
             self._paths,
-            self._loaded,
+            InForce(self._loaded),
             self._db,
             supervised=self._supervised,
             on_trouble=lambda name, error: self._log.error("service.trouble", error, service=name),

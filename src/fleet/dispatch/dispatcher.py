@@ -6,6 +6,8 @@ again from the store inside the deciding transaction, and moved on together with
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fleet.config.loader import LoadedConfig
 from fleet.core.clock import SECOND
 from fleet.core.decision import Decision, Verdict
@@ -34,16 +36,18 @@ class Dispatcher:
 
     name = "dispatcher"
 
-    def __init__(self, db: Database, live: LiveState, loaded: LoadedConfig) -> None:
-        """Take the store, the live state and the configuration in force."""
+    def __init__(self, db: Database, live: LiveState, config: Callable[[], LoadedConfig]) -> None:
+        """Take the store, the live state, and who knows the configuration in force."""
         self._db = db
         self._live = live
-        self._loaded = loaded
+        self._config = config
+        self._loaded = config()  # of this tick
         self._known: Known = {}
         self._actor = str(system(self.name))
 
     def tick(self, now: int) -> Tick:
         """Judge what is due; ``did`` counts deliveries that moved."""
+        self._loaded = self._config()
         opened = self._db.read(deliveries.open_ones)
         todo = plan(opened, now)
         seen = Glance(self._live, self._known)

@@ -44,12 +44,12 @@ class Reconciler:
         db: Database,
         live: LiveState,
         effects: LiveEffects,
-        loaded: LoadedConfig,
+        config: Callable[[], LoadedConfig],
         *,
         after_merge: Callable[[LivePull], object] | None = None,
         look_every: float = LOOK_EVERY,
     ) -> None:
-        """Take the store, the forge in two halves and the configuration.
+        """Take the store, the forge in two halves, and who knows the configuration in force.
 
         ``after_merge`` is what else has to follow a merge that an interrupted caller left behind; it is
         repeatable. ``look_every`` is the seconds between two looks at the whole forge.
@@ -57,7 +57,8 @@ class Reconciler:
         self._db = db
         self._live = live
         self._effects = effects
-        self._loaded = loaded
+        self._config = config
+        self._loaded = config()  # of this tick
         self._after_merge = after_merge
         self._actor = str(system(self.name))
         self._period = round(look_every * SECOND)
@@ -66,6 +67,7 @@ class Reconciler:
 
     def tick(self, now: int) -> Tick:
         """Deal with every broken run; now and then compare the forge with the records."""
+        self._loaded = self._config()
         glance = Glance(self._live)
         did = sum(self._deal_with(run, glance) for run in self._db.read(runs.finished_without_result))
         if not now < self._next_look <= now + self._period:

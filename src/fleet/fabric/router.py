@@ -7,6 +7,7 @@ set back makes no second delivery.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleet.config.loader import LoadedConfig
@@ -29,10 +30,10 @@ class Router:
 
     name = "router"
 
-    def __init__(self, db: Database, loaded: LoadedConfig) -> None:
-        """Take the store and the configuration in force."""
+    def __init__(self, db: Database, config: Callable[[], LoadedConfig]) -> None:
+        """Take the store, and who knows the configuration in force."""
         self._db = db
-        self._subscriptions = subscriptions(loaded.config.agents)
+        self._config = config
         self._actor = str(system(self.name))
 
     def tick(self, now: int) -> Tick:
@@ -47,8 +48,9 @@ class Router:
         """The one transaction of a tick."""
         events = journal.events_after(tx, cursors.position(tx, CURSOR), BATCH)
         retired = frozenset(row.name for row in agents.every(tx) if row.state is AgentState.RETIRED)
+        wanted = subscriptions(self._config().config.agents)
         for event in events:
-            self._route(tx, event, match(event, self._subscriptions, retired))
+            self._route(tx, event, match(event, wanted, retired))
         if events:
             cursors.advance(tx, CURSOR, events[-1].seq)
         probe("route.before_commit")

@@ -7,6 +7,8 @@ next look, what was announced has its key in the journal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fleet.core.clock import SECOND
 from fleet.core.event import BUILTIN
 from fleet.core.journal import Draft, Stream
@@ -30,11 +32,12 @@ class Watcher:
         db: Database,
         forge: Forge,
         *,
-        required_label: str = "",
+        required_label: Callable[[], str] = lambda: "",
         poll_seconds: float = 5.0,
         merge_grace_seconds: float = MERGE_GRACE_SECONDS,
     ) -> None:
-        """Take the store, the forge and the label that a ticket needs besides ``ready`` ("" = none).
+        """Take the store, the forge and who knows the label that a ticket needs besides ``ready``
+        ("" = none).
 
         ``poll_seconds``: how long no news is believed. ``merge_grace_seconds``: for how long whoever merged
         a pull request may announce it before the watcher does, without knowing who it was.
@@ -50,7 +53,7 @@ class Watcher:
         """Look once; ``did`` is the number of events that were new."""
         old = self._seen if self._seen is not None else self._db.read(cursors.seen)
         snapshot = self._forge.snapshot()
-        facts, new = changes(old, snapshot, required_label=self._required_label, settled_before=now - self._grace + 1)
+        facts, new = changes(old, snapshot, required_label=self._required_label(), settled_before=now - self._grace + 1)
         changed = {subject: known for subject, known in new.items() if old.get(subject) != known}
         fresh = 0
         if facts or changed:

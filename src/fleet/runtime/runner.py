@@ -71,6 +71,7 @@ class Runner:
         *,
         host: str,
         config: Callable[[], LoadedConfig],
+        config_at: Callable[[str], LoadedConfig],
         work_facts: GatherFacts,
         programs: Path,
         executor: Executor,
@@ -80,7 +81,9 @@ class Runner:
     ) -> None:
         """``executor`` bounds the effects; ``wake`` asks for another tick and is called from its threads.
 
-        ``work_facts`` gathers the live state around a run; it may be slow and may raise TemporaryError.
+        ``config`` knows the configuration in force, ``config_at`` the one of a hash: a run keeps what it was
+        dispatched under, whatever is reloaded meanwhile. ``work_facts`` gathers the live state around a run; it may
+        be slow and may raise TemporaryError.
         ``programs`` is the folder of the fleet command. While ``may_start`` says False, queued runs wait.
         ``on_trouble`` hears, as ``runner``, of starts that are put off and clones that could not be removed.
         """
@@ -89,11 +92,14 @@ class Runner:
         self._clock = clock
         self._host = host
         self._config = config
+        self._config_at = config_at
         self._executor = executor
         self._wake = wake
         self._may_start = may_start
         self._on_trouble = on_trouble
-        self._starter = Starter(db, runtime, clock, paths, config=config, work_facts=work_facts, programs=programs)
+        self._starter = Starter(
+            db, runtime, clock, paths, config_at=config_at, work_facts=work_facts, programs=programs
+        )
         self._effects: dict[str, _Effect] = {}  # by run
         self._begun: dict[str, _Begun] = {}  # by session
         self._watched: set[str] = set()  # sessions
@@ -187,9 +193,9 @@ class Runner:
         if run.epoch >= MAX_EPOCH:
             self._runtime.stop(self._starter.ref(run), "its start was given up")
             return self._finish(run, outcome.not_started(run, f"{run.epoch} times its session did not come up"))
-        loaded = self._config()
+        loaded = self._config_at(run.config_hash)
         agent, role = loaded.config.agent(run.agent), loaded.roles.get(run.role)
-        if agent is None or role is None:
+        if agent is None or role is None or self._config().config.agent(run.agent) is None:
             return self._finish(run, outcome.not_started(run, "its agent or role is no longer in the configuration"))
         holder = Principal(
             PrincipalKind.AGENT,
@@ -219,7 +225,7 @@ class Runner:
 
     def _record_exit(self, run: Run, seen: Observation, record: ExitRecord) -> int:
         probe("finish.observed")
-        loaded = self._config()
+        loaded = self._config_at(run.config_hash)
         agent, role = loaded.config.agent(run.agent), loaded.roles.get(run.role)
         by_role = role.expected_after(run.event_type) if role is not None else ()
         expected = (*by_role, *(agent.publishes if agent is not None else ()))

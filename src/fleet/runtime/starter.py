@@ -49,16 +49,19 @@ class Starter:
         clock: Clock,
         paths: FleetPaths,
         *,
-        config: Callable[[], LoadedConfig],
+        config_at: Callable[[str], LoadedConfig],
         work_facts: GatherFacts,
         programs: Path,
     ) -> None:
-        """``programs`` is the folder of the ``fleet`` command that agents are to find first."""
+        """``config_at`` knows the configuration of a hash, which a run keeps to its end.
+
+        ``programs`` is the folder of the ``fleet`` command that agents are to find first.
+        """
         self._db = db
         self._runtime = runtime
         self._clock = clock
         self._paths = paths
-        self._config = config
+        self._config_at = config_at
         self._work_facts = work_facts
         self._programs = programs
         self._secrets: dict[str, str] = {}
@@ -93,7 +96,7 @@ class Starter:
 
         Raises TemporaryError when it should be tried again, any other FleetError when that cannot help.
         """
-        agent = self._config().config.agent(run.agent)
+        agent = self._config_at(run.config_hash).config.agent(run.agent)
         if agent is None:
             raise PermanentError("FLT-RUN-012", "the agent is no longer in the configuration", where=run.agent)
         facts = self._work_facts(run)
@@ -124,7 +127,7 @@ class Starter:
 
     def _checkout(self, run: Run, facts: WorkFacts) -> tuple[str, str]:
         """Branch and start of the clone: pushers continue the branch, others see exactly the commit they judge."""
-        role = self._config().roles.get(run.role)
+        role = self._config_at(run.config_hash).roles.get(run.role)
         if role is not None and "pr.push" in role.verbs:
             return facts.branch, facts.base
         return f"look/{run.id}", run.generation or facts.base

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fleet.config.inforce import InForce
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.config.roles import load_roles
@@ -54,7 +55,7 @@ class Desk:
             live=self.live,
             effects=self.live,
             runtime=self.runtime,
-            loaded=self.loaded,
+            config=InForce(self.loaded),
             paths=self.paths,
             mode="shared-uid",
             owner=ANN,

@@ -65,9 +65,9 @@ class Scene:
     def configure(self, agents: tuple[AgentConfig, ...], **config: object) -> None:
         """Restart the services with another configuration."""
         self.loaded = load(agents, self.roles, **config)
-        self.router = Router(self.db, self.loaded)
-        self.dispatcher = Dispatcher(self.db, self.forge, self.loaded)
-        self.reconciler = Reconciler(self.db, self.forge, self.forge, self.loaded)
+        self.router = Router(self.db, lambda: self.loaded)
+        self.dispatcher = Dispatcher(self.db, self.forge, lambda: self.loaded)
+        self.reconciler = Reconciler(self.db, self.forge, self.forge, lambda: self.loaded)
 
     def close(self) -> None:
         """Close the store."""

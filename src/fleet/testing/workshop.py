@@ -110,6 +110,7 @@ class Workshop:
             self.paths,
             host=host,
             config=lambda: self.loaded,
+            config_at=lambda _digest: self.loaded,
             work_facts=lambda run: self.facts(run),
             programs=Path("/opt/fleet/bin"),
             executor=self.executor,

@@ -204,7 +204,7 @@ def test_what_else_follows_a_merge_is_done_too(scene: Scene) -> None:
     """Before the merge counts as settled, so that a crash in it is made good as well."""
     followed: list[int] = []
     scene.reconciler = Reconciler(
-        scene.db, scene.forge, scene.forge, scene.loaded, after_merge=lambda pull: followed.append(pull.number)
+        scene.db, scene.forge, scene.forge, lambda: scene.loaded, after_merge=lambda pull: followed.append(pull.number)
     )
     scene.merge(reviewed(scene))
     for _ in range(4):

@@ -95,7 +95,7 @@ def test_events_and_facts_are_one_transaction(home: ForgeHome, monkeypatch: pyte
 
 def test_a_required_label_holds_a_ticket_back(home: ForgeHome) -> None:
     number = home.forge.create_ticket("T", "", author="human:ann", labels=("ready",)).number
-    watcher = Watcher(home.db, home.forge, required_label="fleet")
+    watcher = Watcher(home.db, home.forge, required_label=lambda: "fleet")
     watcher.tick(home.clock.now())
     assert types(home) == ["ticket_created"]
     home.forge.set_labels(number, add=("fleet",), actor="human:ann")
