@@ -1,16 +1,21 @@
-"""Write the reference pages that are generated from code: events, states, errors, configuration, crash points.
+"""Write the reference pages that are generated from code: commands, events, states, errors, configuration and so on.
 
 ``python scripts/reference.py`` rewrites ``docs/reference/``; a test compares the pages with the code.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 from pydantic import BaseModel
 
+from fleet.cli import main as command_line
+from fleet.cli.commands.about import EXIT_CODES
+from fleet.cli.remote import COMMON, Local
 from fleet.config.model import AgentConfig, FleetConfig, RetryConfig
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.event import BUILTIN
@@ -69,17 +74,7 @@ def errors_page() -> str:
         "",
         "| exit | means |",
         "|---|---|",
-        "| 0 | ok |",
-        "| 1 | failed (`release check`: not mergeable) |",
-        "| 2 | usage, bad payload |",
-        "| 3 | configuration invalid |",
-        "| 4 | not found |",
-        "| 5 | daemon unreachable |",
-        "| 6 | refused by policy, or approval pending |",
-        "| 7 | budget or quarantine |",
-        "| 8 | conflict, or lock held |",
-        "| 124 | timed out |",
-        "| 130 | interrupted |",
+        *(f"| {code} | {means} |" for code, means in EXIT_CODES.items()),
         "",
         "| code | meaning | what to do |",
         "|---|---|---|",
@@ -135,7 +130,60 @@ def points_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def commands_page() -> str:
+    """Every command with its options, exit codes and examples."""
+    lines = [
+        _NOTE,
+        "# Commands",
+        "",
+        "`fleet help COMMAND` prints the same. Every command also takes `--json` (one object with `schema_version`), "
+        "`--color auto|always|never` and `-h`. What the exit codes mean is on the [page of errors](errors.md).",
+    ]
+    for section in dict.fromkeys(row[0] for row in command_line.COMMANDS.values()):
+        lines += ["", f"## {section}"]
+        top = click.Context(command_line.root, info_name="fleet", **command_line.root.context_settings)
+        for name, row in command_line.COMMANDS.items():
+            if row[0] == section:
+                command = command_line.root.get_command(top, name)
+                assert command is not None
+                lines += _command(command, click.Context(command, info_name=name, parent=top))
+    return "\n".join(lines) + "\n"
+
+
+def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
+    """One command, or all those of a group."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            inner = command.get_command(ctx, name)
+            assert inner is not None
+            yield from _command(inner, click.Context(inner, info_name=name, parent=ctx))
+        return
+    assert isinstance(command, Local)
+    usage = " ".join(word for param in command.params for word in param.get_usage_pieces(ctx))
+    yield from (
+        "",
+        f"### {ctx.command_path}",
+        "",
+        f"`{ctx.command_path}{' [OPTIONS]' + ' ' + usage if usage else ' [OPTIONS]'}`",
+        "",
+    )
+    yield inspect.cleandoc(command.help or "").replace("\b\n", "")
+    options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
+    rows = [record for option in options if option.name not in COMMON and (record := option.get_help_record(ctx))]
+    if rows:
+        yield from ("", "| option | meaning |", "|---|---|")
+        yield from (
+            f"| `{names.replace('|', chr(92) + '|')}` | {means.replace('|', chr(92) + '|')} |" for names, means in rows
+        )
+    if command.exits:
+        yield from ("", "| exit | means |", "|---|---|")
+        yield from (f"| {code} | {means} |" for code, means in command.exits.items())
+    if command.examples:
+        yield from ("", "```console", *(f"$ {line}" for line in command.examples), "```")
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
     "events.md": events_page,
     "states.md": states_page,
     "errors.md": errors_page,

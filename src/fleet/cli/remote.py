@@ -18,6 +18,7 @@ from fleet.core.errors import FleetError, Unreachable
 Result = Mapping[str, Any]
 _JSON = "fleet.json"
 _COLOUR = "fleet.colour"
+COMMON = ("as_json", "colour")  # names of the options that every command has
 
 
 @dataclass(frozen=True, slots=True)
