@@ -16,6 +16,7 @@ from fleet import __version__, process
 from fleet.cli import entry
 from fleet.config.paths import FleetPaths
 from fleet.core.errors import FleetError
+from fleet.keeping.gauge import DiskGauge
 
 _OLDEST = {"python": (3, 11), "sqlite": (3, 51, 3), "git": (2, 38), "tmux": (3, 2)}
 _PROBE_SECONDS = 10.0
@@ -57,6 +58,19 @@ def place(paths: FleetPaths) -> Iterator[Finding]:
             yield Finding(name, "wrong", f"{folder} is open to others", f"chmod 700 {folder}")
         else:
             yield Finding(name, "ok", str(folder))
+
+
+def disk(gauge: DiskGauge) -> Iterator[Finding]:
+    """The finding about free space, if the state folder is there."""
+    found = gauge.look()
+    if found is None:
+        return
+    free, floor = (f"{size / 1_000_000:.0f} MB" for size in (found.free, found.floor))
+    if found.low:
+        advice = f"Free some space, or see what can go: fleet gc. Starts wait until more than {floor} are free."
+        yield Finding("disk", "wrong", f"only {free} are free for {found.path}: nothing new starts", advice)
+    else:
+        yield Finding("disk", "ok", f"{free} free for {found.path}; starts wait below {floor}")
 
 
 # How a process of the same user can leave its run's process tree, or go round the daemon. What stands in the first

@@ -71,6 +71,40 @@ class RetryConfig(_Model):
     )
 
 
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Megabytes = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class KeepingConfig(_Model):
+    """How long things stay, and how much disk has to be free. Ages in days; 1 MB is 1,000,000 bytes."""
+
+    automatic: bool = Field(default=True, description="False: only `fleet gc --yes` removes anything.")
+    clone_days: Days = Field(
+        default=7, description="Days after its run ended that a clone stays whose work could not be saved at once."
+    )
+    run_days: Days = Field(default=30, description="Days after its end that a run's folder (screen, records) stays.")
+    branch_days: Days = Field(
+        default=14,
+        description="Days that the branch of a merged or closed pull request stays in the fleet's repository.",
+    )
+    escrow_days: Days = Field(
+        default=90, description="Days after its run ended that saved work stays which was never merged."
+    )
+    escrow_max_mb: Megabytes = Field(
+        default=5000, description="MB of saved, never merged work above which the oldest goes first, before its days."
+    )
+    backup_days: Days = Field(
+        default=30,
+        description="Days that a copy of the store made before a schema change stays; the newest always does.",
+    )
+    low_disk_mb: Megabytes = Field(
+        default=500, description="Free MB on the state folder's disk below which nothing new is started."
+    )
+    low_disk_percent: Annotated[int, Field(ge=0, le=50)] = Field(
+        default=2, description="The same in percent of that disk; the larger of the two counts."
+    )
+
+
 class FleetConfig(_Model):
     """The whole of .fleet/config.yaml."""
 
@@ -95,6 +129,9 @@ class FleetConfig(_Model):
         description="Changes below these paths need a person's approval at that head.",
     )
     retry: RetryConfig = Field(default_factory=RetryConfig, description="Bounds on repeated attempts.")
+    keeping: KeepingConfig = Field(
+        default_factory=KeepingConfig, description="What is kept how long, and how much disk stays free."
+    )
     agents: tuple[AgentConfig, ...] = Field(min_length=1, max_length=1000, description="The members of the fleet.")
 
     def agent(self, name: str) -> AgentConfig | None:

@@ -17,6 +17,7 @@ from fleet.core.live import LiveEffects, LivePull, LiveState
 from fleet.core.principal import Principal
 from fleet.core.work import Run, RunState
 from fleet.forge.port import Forge
+from fleet.keeping.gauge import DiskGauge
 from fleet.runtime.port import Runtime, SessionRef
 from fleet.store import journal, runs
 from fleet.store.db import Database, Tx
@@ -91,6 +92,7 @@ class Context:
     paths: FleetPaths
     mode: Mode
     owner: Principal  # the person this fleet belongs to
+    disk: DiskGauge
     switch: Switch = field(default_factory=Switch)
     locks: KeyLocks = field(default_factory=KeyLocks)
     host: Host | None = None

@@ -43,8 +43,17 @@ def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
         "mode": ctx.mode,
         "config": {"hash": ctx.loaded.digest, "warnings": list(ctx.loaded.warnings)},
         "daemon": _daemon(ctx),
+        "disk": _disk(ctx),
         **ctx.db.read(read),
     }
+
+
+def _disk(ctx: Context) -> dict[str, Any]:
+    """The state folder's disk in bytes; ``low``: nothing new starts. All null when it cannot be asked."""
+    found = ctx.disk.look()
+    if found is None:
+        return {"path": str(ctx.paths.state), "free": None, "total": None, "floor": None, "low": None}
+    return {"path": found.path, "free": found.free, "total": found.total, "floor": found.floor, "low": found.low}
 
 
 def dead_letters(tx: Tx) -> list[dict[str, Any]]:

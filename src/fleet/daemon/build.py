@@ -28,6 +28,7 @@ from fleet.fabric.router import Router
 from fleet.forge.local import LocalForge
 from fleet.forge.port import Forge
 from fleet.forge.watcher import Watcher
+from fleet.keeping.gauge import DiskGauge
 from fleet.runtime import proctree
 from fleet.runtime.port import Runtime
 from fleet.runtime.runner import Runner
@@ -99,6 +100,7 @@ def build(
     effects = ThreadPoolExecutor(START_WORKERS, thread_name_prefix="fleet-effect")
     host = Host(os.getpid(), supervised, lambda: _states(loops))
     context = _context(db, forge, live, runtime, config, paths, switch=switch, host=host)
+    disk = context.disk
     runner = Runner(
         db,
         runtime,
@@ -111,13 +113,13 @@ def build(
         programs=program_folder(),
         executor=effects,
         wake=wake_runner,
-        may_start=lambda: not switch.paused,
+        may_start=lambda: not switch.paused and disk.allows_starts(),
         on_trouble=on_trouble,
     )
     services: tuple[Service, ...] = (
         Watcher(db, forge, required_label=lambda: config().config.required_label or "", poll_seconds=WATCH_EVERY),
         Router(db, config),
-        WhenOpen(Dispatcher(db, live, config), switch),
+        WhenOpen(Dispatcher(db, live, config, disk=disk.look), switch),
         Reconciler(db, live, live, config, after_merge=lambda pull: update_checkout(db, forge, pull)),
         runner,
         Janitor(db),
@@ -182,6 +184,7 @@ def _context(
         paths=paths,
         mode="shared-uid",
         owner=human(login_of(os.getuid())),
+        disk=DiskGauge(paths.state, lambda: config().config.keeping),
         switch=switch,
         host=host,
     )

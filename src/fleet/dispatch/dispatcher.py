@@ -22,7 +22,7 @@ from fleet.dispatch.facts import Glance, Known, Look, look, parent_run, root_eve
 from fleet.dispatch.plan import answered_together, plan
 from fleet.policy.budget import allowance
 from fleet.policy.decide import decide_start
-from fleet.policy.facts import StartFacts
+from fleet.policy.facts import DiskFacts, StartFacts
 from fleet.store import deliveries, journal, runs
 from fleet.store.db import Database, Tx
 
@@ -36,12 +36,23 @@ class Dispatcher:
 
     name = "dispatcher"
 
-    def __init__(self, db: Database, live: LiveState, config: Callable[[], LoadedConfig]) -> None:
-        """Take the store, the live state, and who knows the configuration in force."""
+    def __init__(
+        self,
+        db: Database,
+        live: LiveState,
+        config: Callable[[], LoadedConfig],
+        *,
+        disk: Callable[[], DiskFacts | None] = lambda: None,
+    ) -> None:
+        """Take the store, the live state, and who knows the configuration in force.
+
+        ``disk`` measures the disk that starts will write to; it is asked once for each look at a delivery.
+        """
         self._db = db
         self._live = live
         self._config = config
         self._loaded = config()  # of this tick
+        self._disk = disk
         self._known: Known = {}
         self._actor = str(system(self.name))
 
@@ -58,7 +69,8 @@ class Dispatcher:
     def _consider(self, delivery: Delivery, glance: LiveState) -> int:
         """One delivery, from looking to settling; 1 when it moved."""
         seen = look(glance, delivery.subject, self._loaded.role_of(delivery.agent))
-        decision, _ = self._db.read(lambda tx: self._judge(tx, delivery, seen))
+        disk = self._disk()
+        decision, _ = self._db.read(lambda tx: self._judge(tx, delivery, seen, disk))
         if _nothing_new(delivery, decision) and not self._used_up(delivery):
             return 0
         token = self._db.write(lambda tx: _claim(tx, delivery))
@@ -66,14 +78,14 @@ class Dispatcher:
             return 0
         probe("dispatch.claimed")
         try:
-            self._db.write(lambda tx: self._settle(tx, delivery, token, seen))
+            self._db.write(lambda tx: self._settle(tx, delivery, token, seen, disk))
         except Conflict:
             return 0  # the lease ran out under us: whoever holds the delivery now decides
         probe("dispatch.after_commit")
         return 1
 
-    def _judge(self, tx: Tx, delivery: Delivery, seen: Look) -> tuple[Decision, StartFacts]:
-        facts = start_facts(tx, delivery, seen, self._loaded)
+    def _judge(self, tx: Tx, delivery: Delivery, seen: Look, disk: DiskFacts | None) -> tuple[Decision, StartFacts]:
+        facts = start_facts(tx, delivery, seen, self._loaded, disk)
         return decide_start(facts), facts
 
     def _used_up(self, delivery: Delivery) -> bool:
@@ -81,12 +93,12 @@ class Dispatcher:
 
     # -- the deciding transaction --------------------------------------------------------------
 
-    def _settle(self, tx: Tx, delivery: Delivery, token: str, seen: Look) -> None:
+    def _settle(self, tx: Tx, delivery: Delivery, token: str, seen: Look, disk: DiskFacts | None) -> None:
         """Judge again on what the store says now, and write the outcome."""
         if self._used_up(delivery):
             self._bury(tx, delivery, token)
             return
-        decision, facts = self._judge(tx, delivery, seen)
+        decision, facts = self._judge(tx, delivery, seen, disk)
         if decision.verdict is Verdict.ALLOW:
             self._dispatch(tx, delivery, token, decision, facts)
             return

@@ -24,6 +24,7 @@ from fleet.dispatch.lineage import author_atoms, entry_atoms, lineage_atoms, pri
 from fleet.policy.facts import (
     AgentFacts,
     BudgetFacts,
+    DiskFacts,
     LoadFacts,
     MergeFacts,
     PullFacts,
@@ -137,8 +138,10 @@ def parent_run(root: Entry) -> str:
     return root.run_id if asked else ""
 
 
-def start_facts(tx: Tx, delivery: Delivery, seen: Look, loaded: LoadedConfig) -> StartFacts:
-    """Everything a start is judged by, from one snapshot of the store and one look at the forge."""
+def start_facts(
+    tx: Tx, delivery: Delivery, seen: Look, loaded: LoadedConfig, disk: DiskFacts | None = None
+) -> StartFacts:
+    """Everything a start is judged by, from one snapshot of the store and one look at the forge and the disk."""
     config, roles = loaded.config, loaded.roles
     root = root_event(tx, delivery.event_id)
     agent = agent_facts(tx, delivery.agent, config, roles)
@@ -160,6 +163,7 @@ def start_facts(tx: Tx, delivery: Delivery, seen: Look, loaded: LoadedConfig) ->
         lineage=lineage,
         authors=authors,
         merge=merge,
+        disk=disk,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleet.core.decision import Decision, Reason, strictest
-from fleet.policy import agent_state, budget, concurrency, freshness, gates, review, scope, separation
+from fleet.policy import agent_state, budget, concurrency, disk, freshness, gates, review, scope, separation
 from fleet.policy.facts import MergeFacts, ReviewFacts, StartFacts
 
 START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
@@ -22,6 +22,7 @@ START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
     concurrency.agent_limit,
     concurrency.fleet_limit,
     budget.check,
+    disk.check,
 )
 
 MERGE_CHECKS: tuple[Callable[[MergeFacts], Reason], ...] = (

@@ -145,6 +145,17 @@ class ReviewFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """The disk that the state folder is on, in bytes. ``low``: starts wait; it ends only some way above ``floor``."""
+
+    path: str
+    free: int
+    total: int
+    floor: int
+    low: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StartFacts:
     """Everything a start is judged by. ``merge`` is set when the agent would start in order to merge."""
 
@@ -157,3 +168,4 @@ class StartFacts:
     lineage: frozenset[str] = frozenset()
     authors: frozenset[str] = frozenset()
     merge: MergeFacts | None = None
+    disk: DiskFacts | None = None  # None: nobody measures

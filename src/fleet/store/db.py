@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fleet.core.clock import Clock, SystemClock
-from fleet.core.errors import FleetError, PermanentError, TimedOut
+from fleet.core.errors import FleetError, PermanentError, TemporaryError, TimedOut
 from fleet.core.ids import make_id
 from fleet.store.dialect import Connection, Engine, Row
 
@@ -58,9 +58,9 @@ class Tx:
 
 @dataclass(slots=True)
 class _Job:
-    """One function waiting for the writer."""
+    """One function waiting for the writer; without one it is the log that is to be emptied."""
 
-    fn: Callable[[Tx], Any]
+    fn: Callable[[Tx], Any] | None
     future: Future[Any]
 
 
@@ -138,6 +138,17 @@ class Database:
         self._jobs.put(_Job(fn, future))
         return future
 
+    def empty_log(self, *, timeout: float = WRITE_TIMEOUT_SECONDS) -> bool:
+        """Move what the write-ahead log holds into the database and empty the log, so that no old bytes stay in it.
+
+        False while a reader still needs the log: try again. Raises as ``write``.
+        """
+        if self._read_only or self._closed:
+            raise PermanentError("FLT-STO-005", "this store is open for reading only", where=str(self.path))
+        future: Future[bool] = Future()
+        self._jobs.put(_Job(None, future))
+        return future.result(timeout)
+
     def on_commit(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` on the writer's thread after each commit that changed rows. It must be quick."""
         self._listeners.append(listener)
@@ -176,11 +187,22 @@ class Database:
                     stop = True
                     break
                 group.append(job)
-            self._commit_group(connection, group)
+            self._commit_group(connection, [job for job in group if job.fn is not None])
+            self._empty_log(connection, [job for job in group if job.fn is None])
         connection.close()
+
+    def _empty_log(self, connection: Connection, asked: list[_Job]) -> None:
+        """Between two groups, when no transaction is open."""
+        for job in asked:
+            try:
+                job.future.set_result(connection.checkpoint())
+            except FleetError as error:
+                job.future.set_exception(error)
 
     def _commit_group(self, connection: Connection, group: list[_Job]) -> None:
         """Run every function of the group, commit once, then answer all of them."""
+        if not group:
+            return
         if self._broken is not None:
             for job in group:
                 job.future.set_exception(self._broken)
@@ -206,22 +228,36 @@ class Database:
 
     def _run_one(self, connection: Connection, job: _Job) -> tuple[_Job, Any, BaseException | None]:
         """One function inside its savepoint; its own failure rolls back only itself."""
+        assert job.fn is not None
         connection.savepoint()
         try:
             value = job.fn(Tx(connection, self._clock))
         except BaseException as error:
+            # A full disk can make the engine undo the whole group: then nobody's work of it is left to be kept.
             if self._engine.is_fatal(error):
                 raise
+            if not connection.in_transaction:
+                raise _undone(error) from error
             connection.rollback_savepoint()
             return job, None, error
         connection.release_savepoint()
         return job, value, None
 
     def _abandon(self, connection: Connection, group: list[_Job], error: FleetError) -> None:
-        """The group is not on disk: say so to everybody; a broken disk ends all further writing."""
-        connection.rollback()
+        """The group is not on disk: say so to everybody; a broken disk ends all writing, a full one does not."""
+        try:
+            connection.rollback()
+        except FleetError as worse:
+            self._broken = worse  # nobody knows what the connection holds now
         if self._engine.is_fatal(error):
             self._broken = error
         for job in group:
             if not job.future.done():
                 job.future.set_exception(error)
+
+
+def _undone(error: BaseException) -> FleetError:
+    """Why the engine undid a whole group while one function of it ran."""
+    if isinstance(error, FleetError):
+        return error
+    return TemporaryError("FLT-STO-008", "the disk is full; nothing was written", hint="Free space, then try again.")

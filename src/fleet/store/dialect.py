@@ -40,6 +40,13 @@ class Connection(Protocol):
     def rollback_savepoint(self) -> None:
         """Forget the nested unit only."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open; the engine may have ended it by itself after an error."""
+
+    def checkpoint(self) -> bool:
+        """Leave no old bytes in a log beside the data, outside any transaction; False when it has to be tried again."""
+
     def total_changes(self) -> int:
         """A counter that grows with every changed row."""
 

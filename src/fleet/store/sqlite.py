@@ -74,6 +74,20 @@ class SqliteConnection:
         self._plain("ROLLBACK TO unit")
         self._plain("RELEASE unit")
 
+    @property
+    def in_transaction(self) -> bool:
+        """False also when SQLite rolled everything back by itself, as it may on a full disk."""
+        return self._raw.in_transaction
+
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the database and empty its file; False while a reader still needs it."""
+        self._raw.set_busy_timeout(0)  # nobody waits for a reader here: other writes stand in the queue
+        try:
+            answer = _translated(lambda: list(self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")))
+        finally:
+            self._raw.set_busy_timeout(_BUSY_MILLISECONDS)
+        return bool(answer[0][0] == 0)
+
     def total_changes(self) -> int:
         """SQLite's own counter."""
         return self._raw.total_changes()
@@ -197,7 +211,8 @@ def _meaning(error: apsw.Error) -> FleetError:
     text = str(error)
     if isinstance(error, apsw.ConstraintError):
         return Conflict("FLT-STO-003", f"the store refuses the change: {text}")
-    if isinstance(error, apsw.FullError):
+    # The shared index cannot grow: also a full disk, and by itself no sign of a broken one.
+    if isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
         return TemporaryError(
             "FLT-STO-008", "the disk is full; nothing was written", hint="Free space; writing resumes by itself."
         )

@@ -22,6 +22,7 @@ from fleet.core.principal import Principal, PrincipalKind, human
 from fleet.core.work import RunState
 from fleet.daemon.live import ForgeLive
 from fleet.forge.local import LocalForge
+from fleet.keeping.gauge import DiskGauge
 from fleet.runtime.clone import make_clone
 from fleet.store import agents, capabilities, deliveries, journal, runs
 from fleet.store.db import Tx
@@ -59,6 +60,7 @@ class Desk:
             paths=self.paths,
             mode="shared-uid",
             owner=ANN,
+            disk=DiskGauge(self.paths.state, lambda: self.loaded.config.keeping),
         )
         self.control = Control(self.context)
         self.db.write(lambda tx: _enrol(tx, self.loaded.config))

@@ -12,7 +12,16 @@ from fleet.core.agent import AgentState
 from fleet.core.decision import Verdict, strictest
 from fleet.policy.budget import allowance
 from fleet.policy.decide import START_CHECKS, decide_start
-from fleet.policy.facts import AgentFacts, BudgetFacts, LoadFacts, PullFacts, StartFacts, TicketFacts, WorkFacts
+from fleet.policy.facts import (
+    AgentFacts,
+    BudgetFacts,
+    DiskFacts,
+    LoadFacts,
+    PullFacts,
+    StartFacts,
+    TicketFacts,
+    WorkFacts,
+)
 
 WORK = WorkFacts("ticket_ready", 10, "ticket/7", "", 1, False)
 AGENT = AgentFacts("dev", True, True, AgentState.ACTIVE, "developer", False, False, True)
@@ -45,6 +54,7 @@ HOLDS = [
     (replace(GOOD, load=LoadFacts(0, 1, 8, 8)), "FLT-POL-033"),
     (replace(GOOD, load=LoadFacts(1, 2, 1, 8, busy_run="r1")), "FLT-POL-035"),
     (replace(GOOD, load=LoadFacts(0, 1, 1, 8, other_author="dev2")), "FLT-POL-041"),
+    (replace(GOOD, disk=DiskFacts("/state", 10, 1000, 500, low=True)), "FLT-KEP-002"),
 ]
 DENIALS = [
     (replace(GOOD, agent=replace(AGENT, member=False)), "FLT-POL-002"),
@@ -106,7 +116,7 @@ def test_every_check_answers_with_the_facts_it_saw() -> None:
     """Nothing is decided without its record."""
     decision = decide_start(REVIEW)
     assert len(decision.reasons) == len(START_CHECKS)
-    assert all(reason.text and reason.code.startswith("FLT-POL-") for reason in decision.reasons)
+    assert all(reason.text and reason.code.startswith(("FLT-POL-", "FLT-KEP-")) for reason in decision.reasons)
     assert len({reason.check for reason in decision.reasons}) == len(START_CHECKS)
 
 

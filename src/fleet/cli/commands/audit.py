@@ -42,7 +42,10 @@ def verify() -> Call:
 
 
 def _erased(result: Result, style: Style) -> str:
-    return f"erased; recorded as entry {result['seq']}\n"
+    text = f"erased; recorded as entry {result['seq']}\n"
+    if not result["log_emptied"]:
+        text += "somebody was reading: the bytes leave the write-ahead log with the next erasure or fleet down\n"
+    return text + "Backups made before still hold it: delete those, or keep them as safe as the secret.\n"
 
 
 @audit.command(cls=Remote, show=_erased, examples=('fleet audit erase 01JD8 --reason "a password was pasted"',))

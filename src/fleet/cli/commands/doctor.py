@@ -15,6 +15,7 @@ from fleet.cli.words import pass_door
 from fleet.config.loader import load_config
 from fleet.config.roles import load_roles
 from fleet.core.errors import FleetError, NotFound
+from fleet.keeping.gauge import DiskGauge
 
 MODE = "shared-uid"
 MODE_MEANS = "all agents run as you: protects against mistakes and self-declared names, not against a hostile process"
@@ -70,6 +71,7 @@ def _fleet(door: Door) -> list[Finding]:
         loaded = load_config(paths.config, roles=load_roles())
         findings.append(Finding("config", "ok", f"{paths.config}, {len(loaded.config.agents)} agents"))
         findings += [Finding("config", "warning", warning) for warning in loaded.warnings]
+        findings += checkup.disk(DiskGauge(paths.state, lambda: loaded.config.keeping))
     except FleetError as error:
         findings.append(Finding("config", "wrong", error.message, "See: fleet config validate"))
     client = door.client()

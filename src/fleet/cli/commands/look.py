@@ -57,6 +57,11 @@ def _status(result: Result, style: Style) -> str:
     text = f"{style.paint(visible(result['fleet']), 'bold')}  {where}, {result['mode']}\n"
     if daemon["paused"]:
         text += style.paint("nothing new is started: the fleet is going down\n", "yellow")
+    disk = result["disk"]
+    if disk["low"]:
+        free, floor = (f"{disk[name] / 1_000_000:.0f} MB" for name in ("free", "floor"))
+        said = f"low disk: {free} free for {visible(disk['path'])}, below {floor} nothing new starts (fleet gc)"
+        text += style.paint(said, "red") + "\n"
     failing = [service for service in daemon["services"] if service["failures"] or not service["alive"]]
     text += "".join(f"service {visible(item['name'])}: {visible(item['last_error'])}\n" for item in failing)
     text += f"\n{agents_text(result['agents'], style)}\n{runs_text(result['runs'], style)}"

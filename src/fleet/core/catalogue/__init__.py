@@ -6,9 +6,9 @@ Apart from ``core/errors.py`` because most commands never need the texts, and a 
 
 from __future__ import annotations
 
-from fleet.core.catalogue import configuring, doors, forges, health, machine, work
+from fleet.core.catalogue import configuring, doors, forges, health, keeping, machine, work
 from fleet.core.errors import Explanation
 
-_TABLES = (doors.ROWS, work.ROWS, forges.ROWS, machine.ROWS, configuring.ROWS, health.ROWS)
+_TABLES = (doors.ROWS, work.ROWS, forges.ROWS, machine.ROWS, configuring.ROWS, health.ROWS, keeping.ROWS)
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}
