@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
-from fleet.config.model import AgentConfig, FleetConfig, KeepingConfig, RetryConfig
+from fleet.config.model import AgentConfig, FleetConfig, KeepingConfig, RetryConfig, ScheduleConfig
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.event import BUILTIN
 from fleet.core.journal import Stream
@@ -89,6 +89,7 @@ def config_page() -> str:
     models: list[tuple[str, type[BaseModel]]] = [
         ("Top level", FleetConfig),
         ("`agents[]`", AgentConfig),
+        ("`agents[].schedule`", ScheduleConfig),
         ("`retry`", RetryConfig),
         ("`keeping`", KeepingConfig),
     ]

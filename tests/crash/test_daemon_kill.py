@@ -6,8 +6,8 @@ After each kill: the ticket is shipped, no run's agent was started twice, one me
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from fleet.core.errors import Unreachable
 from fleet.core.probe import POINTS
 from fleet.daemon.rpc import Rpc
 from fleet.daemon.supervisor import start_detached, stop
-from fleet.testing.fleets import ask, fleet_in
+from fleet.testing.fleets import ask, fleet_in, make_due, schedule_agent
 from fleet.testing.repos import git
 from fleet.testing.waiting import wait_until
 
@@ -50,8 +50,12 @@ PLACES = [
 ]
 
 
+# The same for a schedule that is due when the daemon comes up.
+SCHEDULE_PLACES = ["schedule.before_commit@1", "schedule.after_commit@1"]
+
+
 def test_every_named_point_is_visited_by_this_ring() -> None:
-    assert {place.partition("@")[0] for place in PLACES} == set(POINTS)
+    assert {place.partition("@")[0] for place in (*PLACES, *SCHEDULE_PLACES)} == set(POINTS)
 
 
 @dataclass(frozen=True)
@@ -83,18 +87,18 @@ def leave_out(paths: FleetPaths, agent: str) -> None:
 
 
 @contextmanager
-def dying_fleet(place: str, *, without: str = "") -> Iterator[tuple[Ring, Path]]:
-    """A supervised fleet, one agent left out, whose first daemon dies at ``place``."""
+def dying_fleet(place: str, prepare: Callable[[FleetPaths], None] = lambda _: None) -> Iterator[tuple[Ring, Path]]:
+    """A supervised fleet whose first daemon dies at ``place``; ``prepare`` changes it before it comes up."""
     with fleet_in() as paths:
-        if without:
-            leave_out(paths, without)
+        prepare(paths)
         folder = paths.checkout.parent
         ring, note = Ring(paths, folder / "starts"), folder / "died"
         count_starts(paths, ring.starts)
         git(paths.checkout, "add", ".fleet")
         git(paths.checkout, "commit", "--quiet", "-m", "fleet")
         program = (sys.executable, "-m", "fleet.testing.crash", place, str(note))
-        start_detached(paths, supervised=True, program=program)
+        with suppress(Unreachable):  # it may die before it answers; its supervisor starts it again
+            start_detached(paths, supervised=True, program=program)
         try:
             yield ring, note
         finally:
@@ -142,7 +146,7 @@ def test_the_chain_survives_a_kill_at(place: str) -> None:
 
 @pytest.mark.crash
 def test_a_merge_by_a_person_that_died_half_way_is_completed_without_them() -> None:
-    with dying_fleet("merge.acted@1", without="release-manager") as (ring, note):
+    with dying_fleet("merge.acted@1", lambda paths: leave_out(paths, "release-manager")) as (ring, note):
         ask(ring.paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
         wait_until(
             lambda: len(ask(ring.paths, "log", {"type": "pr_approved"})["entries"]) == 2,
@@ -159,3 +163,28 @@ def test_a_merge_by_a_person_that_died_half_way_is_completed_without_them() -> N
         )
         assert len(ask(ring.paths, "log", {"type": "pr_merged"})["entries"]) == 1
         checkout_follows(ring.paths)
+
+
+def a_schedule_is_due(paths: FleetPaths) -> None:
+    """A docs-writer that starts on the first of January, and a store in which that is now."""
+    schedule_agent(paths, "scribe", "0 0 1 1 *")
+    make_due(paths, "scribe", "0 0 1 1 * UTC")
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("place", SCHEDULE_PLACES)
+def test_a_schedule_fires_once_over_a_kill_at(place: str) -> None:
+    with dying_fleet(place, a_schedule_is_due) as (ring, note):
+
+        def done() -> bool:
+            return bool(ask(ring.paths, "log", {"type": "run.succeeded"}, patience=20)["entries"])
+
+        wait_until(done, timeout=60, what=f"the scheduled run to end after a kill at {place}")
+        assert note.exists(), "the daemon never came to this point"
+        entries = ask(ring.paths, "log", {"limit": 1000})["entries"]
+        types = [entry["type"] for entry in entries]
+        assert (types.count("schedule_due"), types.count("delivery.dispatched")) == (1, 1)
+        assert types.count("daemon.started") == 2
+        assert len(ring.starts.read_text().split()) == 1
+        assert ask(ring.paths, "audit.verify")["ok"]

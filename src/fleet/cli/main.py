@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "pr": ("Work", "pr", "pr", "Open, list, show, review and merge pull requests."),
     "release": ("Work", "pr", "release", "Ask whether a pull request may be merged."),
     "agent": ("Work", "agent", "agent", "List, start, stop and watch agents."),
+    "schedules": ("Work", "schedules", "schedules", "List what starts by the clock, with the next times."),
     "fabric": ("Work", "fabric", "fabric", "Publish events and read their history."),
     "status": ("Look", "look", "status", "Say how the fleet is doing: who works, what waits, what needs a person."),
     "ps": ("Look", "look", "ps", "List runs."),

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from fleet.config.roles import Role
+from fleet.config.timetable import BadTimetable, timetable, zone_named
 from fleet.config.validate import nearest
 from fleet.config.yamlfile import Document, Path, Problem, shown
 from fleet.core.event import BUILTIN
@@ -18,7 +19,7 @@ Agents = dict[str, tuple[int, Mapping[str, Any]]]
 
 
 def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
-    """Every fault between keys: names, roles, reports_to, may_start, publishes, paths, the base branch."""
+    """Every fault between keys: names, roles, reports_to, may_start, publishes, schedules, paths, the base."""
     agents = _agents(document.data)
     if isinstance(document.data.get("version"), bool):
         yield Problem(document.value_spot(("version",)), "version is a truth value", "1")
@@ -27,6 +28,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _reporting(document, agents)
     yield from _may_start(document, agents)
     yield from _publishes(document, agents, roles)
+    yield from _schedules(document)
     yield from _playbooks(document)
     yield from _protected_paths(document)
     yield from _base(document)
@@ -162,6 +164,26 @@ def _publishes(document: Document, agents: Agents, roles: Mapping[str, Role]) ->
                 what = f"publishes holds the built-in event {shown(event)}"
                 hint = f"A {role.name} may not emit it; choose another name."
                 yield Problem(document.value_spot(path), what, "a name of your own", hint)
+
+
+def _schedules(document: Document) -> Iterator[Problem]:
+    """Cron text that no clock can follow, and zones that the system does not know."""
+    for index, row in _rows(document.data):
+        schedule, path = row.get("schedule"), ("agents", index, "schedule")
+        cron, zone = (
+            (schedule.get("cron"), schedule.get("timezone", "UTC")) if isinstance(schedule, dict) else (schedule, "UTC")
+        )
+        if isinstance(zone, str):
+            try:
+                zone_named(zone)
+            except BadTimetable as fault:
+                yield Problem(document.value_spot((*path, "timezone")), f"timezone is {shown(zone)}", str(fault))
+                continue
+        if isinstance(cron, str):
+            try:
+                timetable(cron, "UTC")
+            except BadTimetable as fault:
+                yield Problem(document.value_spot((*path, "cron")), f"cron is {shown(cron)}", str(fault))
 
 
 def _playbooks(document: Document) -> Iterator[Problem]:

@@ -18,6 +18,11 @@ def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _cron_alone(value: object) -> object:
+    """The cron text by itself means a schedule with defaults."""
+    return {"cron": value} if isinstance(value, str) else value
+
+
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 EventName = Annotated[str, Field(pattern=EVENT_PATTERN, max_length=64)]
 EventNames = Annotated[
@@ -31,6 +36,17 @@ Seconds = Annotated[int, Field(gt=0, le=_SECONDS_LIMIT)]
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ScheduleConfig(_Model):
+    """When an agent starts by the clock."""
+
+    cron: str = Field(max_length=100, description="Minute, hour, day of month, month, day of week: `0 9 * * 1`.")
+    timezone: str = Field(default="UTC", max_length=64, description="Zone of those times, such as Europe/Berlin.")
+    missed: Literal["skip", "catch_up_once"] = Field(
+        default="skip",
+        description="Times that passed while nothing could start: leave out, or make up for all with one start.",
+    )
 
 
 class AgentConfig(_Model):
@@ -47,6 +63,9 @@ class AgentConfig(_Model):
     publishes: EventNames = Field(
         default=(), description="Custom events this agent may publish, beside those of its role."
     )
+    schedule: Annotated[
+        ScheduleConfig | None, BeforeValidator(_cron_alone, json_schema_input_type=str | ScheduleConfig | None)
+    ] = Field(default=None, description="Starts this agent by the clock: cron text, or the mapping below.")
     may_start: tuple[Name, ...] = Field(default=(), description="Agents that this agent may start by hand.")
     budget_seconds: Seconds | None = Field(
         default=None, description="Cumulative run time of this agent in seconds, enforced; none = unlimited."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from fleet.control import agents, audits, merges, publish, pulls, queries, reviews, status, tickets, why
+from fleet.control import agents, audits, merges, publish, pulls, queries, reviews, schedules, status, tickets, why
 from fleet.control.arguments import checked, verb_named
 from fleet.control.authority import allow
 from fleet.control.context import Context, Handlers
@@ -18,7 +18,7 @@ from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.store.db import Tx
 
-_DONE_BY = (status, queries, why, agents, tickets, pulls, reviews, merges, publish, audits)
+_DONE_BY = (status, queries, why, agents, tickets, pulls, reviews, merges, publish, audits, schedules)
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 
 

@@ -30,6 +30,7 @@ SOURCES = {
     "review_waived": "fleet pr waive N AGENT",
     "work_returned": "the reconciler, when a run ended without its result",
     "agent_start_requested": "fleet agent start NAME",
+    "schedule_due": "the scheduler, when the time of an agent's `schedule:` has come",
 }
 
 

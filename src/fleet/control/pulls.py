@@ -62,7 +62,10 @@ def push(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, 
 
 
 def _of_run(ctx: Context, principal: Principal, args: dict[str, Any]) -> _Push:
-    """The head of the run's clone, to the branch of its ticket (or of its lone pull request)."""
+    """The head of the run's clone, to the branch of its ticket, of its lone pull request, or of its own.
+
+    A run that was started by the clock has neither ticket nor pull request; it opens one from its own branch.
+    """
     if args["ref"] or args["ticket"]:
         raise UsageError(
             "FLT-CTL-012", "a run pushes the head of its own clone for its own ticket", hint="Leave them out."
@@ -70,18 +73,26 @@ def _of_run(ctx: Context, principal: Principal, args: dict[str, Any]) -> _Push:
     run = ctx.db.read(lambda tx: runs.get(tx, principal.run_id))
     clone = ctx.paths.clones / run.session
     ticket = own_ticket(principal)
+    item = "" if subject_kind(run.work_item) == "agent" else run.work_item
     if ticket:
         _open_ticket(ctx, ticket)
         branch = f"{_BRANCHES}{ticket}"
+    elif run.event_type == "schedule_due" and not _own_pulls(principal):
+        branch = f"{_BRANCHES}{run.id}"
     else:
-        pulls = sorted(subject_number(name) for name in principal.subjects if subject_kind(name) == "pr")
+        pulls = _own_pulls(principal)
         if not pulls:
             raise UsageError("FLT-CTL-013", "this run works on neither a ticket nor a pull request", where=run.id)
         branch = ctx.forge.pull(pulls[0]).head_ref
     sha = head_of(Repo(clone))
     if not sha:
         raise UsageError("FLT-CTL-013", "the clone has no commit to push", where=run.session, hint="Commit first.")
-    return _Push(sha, clone, branch, ticket, run.work_item)
+    return _Push(sha, clone, branch, ticket, item)
+
+
+def _own_pulls(principal: Principal) -> list[int]:
+    """The pull requests that a run may touch."""
+    return sorted(subject_number(name) for name in principal.subjects if subject_kind(name) == "pr")
 
 
 def _of_person(ctx: Context, args: dict[str, Any]) -> _Push:

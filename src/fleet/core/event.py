@@ -56,6 +56,7 @@ _ALL = (
     _event("review_waived", "human", "pr", "A person waived one reviewer's answer at this head.", "decision"),
     _event("work_returned", "system", "any", "A run ended without its result; its work is offered again.", "task"),
     _event("agent_start_requested", "agent human", "any", "Somebody started an agent by hand.", "task"),
+    _event("schedule_due", "system", "agent", "An agent's schedule is due; the agent is to start.", "task"),
     # Free-form Fabric entries.
     _event("task", "agent human", "any", "Work offered on the Fabric.", "task"),
     _event("claim", "agent human", "any", "Work taken on.", "claim"),
@@ -70,6 +71,7 @@ _ALL = (
     _decision("delivery.held", "system", "any", "Policy said not yet, and why."),
     _decision("delivery.denied", "system", "any", "Policy said no, or the event went stale, and why."),
     _decision("delivery.dead_lettered", "system", "any", "Every attempt failed; a person has to look."),
+    _decision("schedule.skipped", "system", "agent", "Scheduled starts were missed and are not made up for."),
     _decision("merge.allowed", "agent human", "pr", "The merge gate passed at this head; the merge was intended."),
     _decision("merge.refused", "agent human", "pr", "The merge gate refused, and on which fact."),
     _decision("review.refused", "agent human", "pr", "A review was refused, and on which fact."),

@@ -18,6 +18,8 @@ POINTS: dict[str, str] = {
     "route.after_commit": "a routed event is not routed again",
     "dispatch.claimed": "a claimed delivery is dispatched once after its lease is reclaimed",
     "dispatch.after_commit": "a queued run is started once",
+    "schedule.before_commit": "a due time whose event is not on record is due again after the restart",
+    "schedule.after_commit": "a due time whose event is on record never comes again",
     "start.claimed": "a run taken over by the runner is started once",
     "start.prepared": "a clone made but not used is replaced, the run starts once",
     "start.launched": "a session that exists is adopted, not doubled",

@@ -24,6 +24,7 @@ from fleet.daemon.live import ForgeLive, WorkGatherer
 from fleet.daemon.service import Loop, Report
 from fleet.dispatch.dispatcher import Dispatcher
 from fleet.dispatch.reconciler import Reconciler
+from fleet.dispatch.scheduler import Scheduler
 from fleet.fabric.router import Router
 from fleet.forge.local import LocalForge
 from fleet.forge.port import Forge
@@ -41,7 +42,15 @@ START_WORKERS = 8  # clones, launches and clean-ups at once
 WATCH_EVERY = 2.0  # seconds; the local forge's changes wake the watcher anyway
 
 # The least time between two idle looks of each service, in seconds: what a look costs decides.
-_GAPS = {"watcher": 0.1, "router": 0.005, "dispatcher": 0.01, "reconciler": 0.1, "runner": 0.02, "janitor": 0.5}
+_GAPS = {
+    "watcher": 0.1,
+    "router": 0.005,
+    "dispatcher": 0.01,
+    "reconciler": 0.1,
+    "scheduler": 0.2,
+    "runner": 0.02,
+    "janitor": 0.5,
+}
 
 
 class WhenOpen:
@@ -121,6 +130,7 @@ def build(
         Router(db, config),
         WhenOpen(Dispatcher(db, live, config, disk=disk.look), switch),
         Reconciler(db, live, live, config, after_merge=lambda pull: update_checkout(db, forge, pull)),
+        WhenOpen(Scheduler(db, config), switch),
         runner,
         Janitor(db),
     )

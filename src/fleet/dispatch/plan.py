@@ -25,6 +25,7 @@ COALESCING = frozenset(
         "pr_merged",
         "pr_closed",
         "agent_start_requested",
+        "schedule_due",
     }
 )
 LONGEST_BACKOFF = 3600  # seconds

@@ -13,9 +13,11 @@ from typing import Any
 from fleet.cli.client import Client
 from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.config.scaffold import scaffold
-from fleet.core.clock import SystemClock
+from fleet.core.clock import SECOND, SystemClock
 from fleet.core.errors import Unreachable
 from fleet.daemon.terminals import end_terminals
+from fleet.store import schedules
+from fleet.store.open import open_for_daemon
 from fleet.testing.repos import make_checkout
 from fleet.testing.waiting import wait_until
 
@@ -54,6 +56,24 @@ def fleet_in(files: Mapping[str, str] | None = None, *, allow_merge: bool = True
             yield paths
         finally:
             end_terminals(paths)
+
+
+def schedule_agent(paths: FleetPaths, name: str, cron: str, *, more: str = "") -> None:
+    """Add an agent that starts by the clock and publishes a note; ``more`` is further keys of its schedule."""
+    agent = f"  - {{name: {name}, role: docs-writer, schedule: {{cron: '{cron}'{more}}}}}\n"
+    paths.config.write_text(paths.config.read_text(encoding="utf-8") + agent, encoding="utf-8")
+    note = "version: 1\nrules:\n  - on: schedule_due\n    do:\n      - publish: {event: note, summary: on time}\n"
+    (paths.checkout / ".fleet" / "playbooks" / f"{name}.yaml").write_text(note, encoding="utf-8")
+
+
+def make_due(paths: FleetPaths, name: str, spec: str, *, ago: float = 1.0) -> None:
+    """While no daemon runs: let the schedule with this ``spec`` (cron and zone) have been due ``ago`` seconds ago."""
+    db = open_for_daemon(paths.database)
+    try:
+        due = SystemClock().now() - round(ago * SECOND)
+        db.write(lambda tx: schedules.put(tx, name, spec, due))
+    finally:
+        db.close()
 
 
 def ask(

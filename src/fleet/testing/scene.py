@@ -19,6 +19,7 @@ from fleet.core.work import Delivery, Run, RunState
 from fleet.dispatch.dispatcher import Dispatcher
 from fleet.dispatch.lineage import agent_mail
 from fleet.dispatch.reconciler import Reconciler
+from fleet.dispatch.scheduler import Scheduler
 from fleet.fabric.router import Router
 from fleet.store import deliveries, journal, runs
 from fleet.store.db import Database, Tx
@@ -68,6 +69,7 @@ class Scene:
         self.router = Router(self.db, lambda: self.loaded)
         self.dispatcher = Dispatcher(self.db, self.forge, lambda: self.loaded)
         self.reconciler = Reconciler(self.db, self.forge, self.forge, lambda: self.loaded)
+        self.scheduler = Scheduler(self.db, lambda: self.loaded)
 
     def close(self) -> None:
         """Close the store."""

@@ -67,6 +67,16 @@ def test_a_good_file_becomes_a_model_with_its_digest() -> None:
     assert loaded.role_of("nobody") is None
 
 
+def test_a_schedule_is_cron_text_or_a_mapping() -> None:
+    short = parse(GOOD.replace("reports_to: lead", "schedule: 0 9 * * 1")).config.agents[0].schedule
+    assert short is not None
+    assert (short.cron, short.timezone, short.missed) == ("0 9 * * 1", "UTC", "skip")
+    text = "schedule: {cron: '*/5 * * * *', timezone: Europe/Berlin, missed: catch_up_once}"
+    long = parse(GOOD.replace("reports_to: lead", text)).config.agents[0].schedule
+    assert long is not None
+    assert (long.timezone, long.missed) == ("Europe/Berlin", "catch_up_once")
+
+
 def test_windows_line_ends_and_words_of_yaml_1_1_are_ordinary_text() -> None:
     text = GOOD.replace("name: dev", "name: on").replace("\n", "\r\n")
     assert parse(text).config.agents[0].name == "on"
@@ -102,6 +112,18 @@ def test_windows_line_ends_and_words_of_yaml_1_1_are_ordinary_text() -> None:
         ("reports_to: lead", "may_start: [led]", "8:17: may_start names 'led', expected an agent of this file"),
         ("reports_to: lead", "publishes: [Qa]", "8:17: agents[0].publishes[0] is 'Qa', expected an event name"),
         ("reports_to: lead", "publishes: pr_merged", "8:16: publishes holds the built-in event 'pr_merged', expected"),
+        ("reports_to: lead", "schedule: '* * * *'", "8:15: cron is '* * * *', expected five fields: minute, hour, day"),
+        ("reports_to: lead", "schedule: '0 0 30 2 *'", "8:15: cron is '0 0 30 2 *', expected cron fields that a day"),
+        ("reports_to: lead", "schedule: 5", "8:15: agents[0].schedule is 5, expected a mapping"),
+        ("reports_to: lead", "schedule: {timezone: UTC}", "8:15: agents[0].schedule.cron is missing, expected a value"),
+        ("reports_to: lead", "schedule: {cron: '61 * * * *'}", "8:22: cron is '61 * * * *', expected cron fields"),
+        ("reports_to: lead", "schedule: {cron: 0 9 * * 1, timezone: Mars/X}", "8:43: timezone is 'Mars/X', expected"),
+        ("reports_to: lead", "schedule: {cron: 0 9 * * 1, missed: all}", "8:41: agents[0].schedule.missed is 'all'"),
+        (
+            "reports_to: lead",
+            "schedule: {cron: 0 9 * * 1, zone: UTC}",
+            "8:33: unknown key 'zone' in agents[0].schedule",
+        ),
         ("reports_to: lead", "playbook: ../x.yaml", "8:15: playbook is '../x.yaml', expected a relative path"),
         ("reports_to: lead", "playbook: /x.yaml", "8:15: playbook is '/x.yaml', expected a relative path"),
         ("reports_to: lead", "playbook: .", "8:15: playbook is '.', expected a relative path"),

@@ -64,7 +64,7 @@ MEANING: dict[Access, dict[str, tuple[bool, bool]]] = {
 LEVELS = {
     Access.READ: {
         "ping", "status", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
-        "fabric.history", "log", "why", "watcher.status",
+        "fabric.history", "log", "why", "watcher.status", "schedules",
     },
     Access.ROLE: {"ticket.create", "ticket.label", "pr.push", "pr.review", "pr.merge", "fabric.publish"},
     Access.START: {"agent.start"},

@@ -106,6 +106,24 @@ def test_a_push_that_was_killed_before_its_pull_request_is_completed_by_the_next
     assert desk.entries("pr_created")[0].run_id == again.run_id
 
 
+def test_a_run_that_the_clock_started_opens_a_pull_request_from_its_own_branch(desk: Desk) -> None:
+    who = desk.run("developer", "agent/developer", event="schedule_due")
+    clone = desk.clone(who, f"fleet/{who.run_id}")
+    commit(clone, {"deps.txt": "newer\n"})
+    first = desk.ask("pr.push", who, title="Weekly update")
+    assert (first["branch"], first["ticket"], first["created"]) == (f"fleet/{who.run_id}", 0, True)
+    commit(clone, {"deps.txt": "newest\n"})
+    second = desk.ask("pr.push", desk.again(who))
+    assert (second["pr"], second["branch"], second["created"]) == (first["pr"], first["branch"], False)
+    assert {entry.work_item for entry in desk.entries("pr_created")} == {f"pr/{first['pr']}"}
+
+
+def test_another_run_without_ticket_or_pull_request_pushes_nothing(desk: Desk) -> None:
+    who = desk.run("developer", "agent/developer")
+    commit(desk.clone(who, "fleet/x"), {"a.py": "1\n"})
+    assert code_of(desk, who) == (UsageError, "FLT-CTL-013")
+
+
 def test_a_run_names_neither_ref_nor_ticket(desk: Desk) -> None:
     who = desk.run("developer", f"ticket/{desk.ticket()}")
     assert code_of(desk, who, ref="main") == (UsageError, "FLT-CTL-012")
