@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
-from fleet.config.model import AgentConfig, FleetConfig, KeepingConfig, RetryConfig, ScheduleConfig
+from fleet.config.model import AgentConfig, FleetConfig, KeepingConfig, RetryConfig, ScheduleConfig, TeamConfig
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.event import BUILTIN
 from fleet.core.journal import Stream
@@ -90,6 +90,7 @@ def config_page() -> str:
         ("Top level", FleetConfig),
         ("`agents[]`", AgentConfig),
         ("`agents[].schedule`", ScheduleConfig),
+        ("`teams[]`", TeamConfig),
         ("`retry`", RetryConfig),
         ("`keeping`", KeepingConfig),
     ]

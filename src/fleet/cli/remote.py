@@ -12,7 +12,7 @@ import click
 
 from fleet.cli.door import Door
 from fleet.cli.output import Style, report, result_line, wants_colour
-from fleet.control.verbs import VERBS, Access
+from fleet.control.verbs import OFFLINE, VERBS, Access
 from fleet.core.errors import FleetError, Unreachable
 
 Result = Mapping[str, Any]
@@ -163,7 +163,7 @@ def ask(door: Door, call: Call) -> dict[str, Any]:
 
 
 def _readable(verb: str) -> bool:
-    return verb == "audit.verify" or (VERBS[verb].access is Access.READ and verb not in ("ping", "watcher.status"))
+    return verb in OFFLINE or (VERBS[verb].access is Access.READ and verb not in ("ping", "watcher.status"))
 
 
 def _read_alone(door: Door, call: Call) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _roles(document, roles)
     yield from _reporting(document, agents)
     yield from _may_start(document, agents)
+    yield from _teams(document, agents)
     yield from _publishes(document, agents, roles)
     yield from _schedules(document)
     yield from _playbooks(document)
@@ -151,6 +152,30 @@ def _may_start(document: Document, agents: Agents) -> Iterator[Problem]:
                 yield Problem(
                     document.value_spot(path), f"may_start names {shown(name)}", "an agent of this file", hint
                 )
+
+
+def _teams(document: Document, agents: Agents) -> Iterator[Problem]:
+    """Every team once, every member an agent, and once in its team."""
+    teams = document.data.get("teams")
+    first: dict[str, int] = {}
+    for index, team in enumerate(teams if isinstance(teams, tuple) else ()):
+        if not isinstance(team, dict):
+            continue
+        name, members = team.get("name"), set[str]()
+        if isinstance(name, str):
+            spot = document.value_spot(("teams", index, "name"))
+            if name in first:
+                what = f"team name {shown(name)} stands here and on line {first[name]}"
+                yield Problem(spot, what, "every name once", "Make one team of the two, or rename one.")
+            first.setdefault(name, spot.line)
+        for path, member in _entries(document, ("teams", index, "agents")) if "agents" in team else ():
+            spot = document.value_spot(path)
+            if member not in agents:
+                hint = nearest(member, list(agents))
+                yield Problem(spot, f"a team names {shown(member)}", "an agent of this file", hint)
+            elif member in members:
+                yield Problem(spot, f"{shown(member)} is in this team twice", "every member once", "Remove one.")
+            members.add(member)
 
 
 def _publishes(document: Document, agents: Agents, roles: Mapping[str, Role]) -> Iterator[Problem]:

@@ -124,6 +124,13 @@ class KeepingConfig(_Model):
     )
 
 
+class TeamConfig(_Model):
+    """Agents that are spoken to together: fleet agent pause --team, fleet task assign --team."""
+
+    name: Name = Field(description="Unique name of the team.")
+    agents: tuple[Name, ...] = Field(max_length=1000, description="Names of its members; an agent may be in several.")
+
+
 class FleetConfig(_Model):
     """The whole of .fleet/config.yaml."""
 
@@ -152,6 +159,9 @@ class FleetConfig(_Model):
         default_factory=KeepingConfig, description="What is kept how long, and how much disk stays free."
     )
     agents: tuple[AgentConfig, ...] = Field(min_length=1, max_length=1000, description="The members of the fleet.")
+    teams: tuple[TeamConfig, ...] = Field(
+        default=(), max_length=200, description="Groups of agents, for commands that speak to several at once."
+    )
 
     def agent(self, name: str) -> AgentConfig | None:
         """The member of this name, or None."""

@@ -1,4 +1,4 @@
-"""Verbs about agents: start one by hand, stop its runs, look at its terminal, and drain the fleet."""
+"""Verbs that begin and end runs: start agents by hand, stop their runs, drain the fleet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from fleet.config.model import AgentConfig
 from fleet.control.context import Context, Handlers, generation_of, still_alive, work_item_of
+from fleet.control.members import chosen
 from fleet.core.agent import AgentState
 from fleet.core.errors import NotFound, Refused
 from fleet.core.event import subject_kind, subject_number
@@ -19,81 +20,96 @@ from fleet.store.db import Tx
 
 
 def stop(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Ask an agent's live runs to end; their work is saved and not offered again. Raises NotFound FLT-AGT-001."""
-    name, why = args["name"], args["reason"]
+    """Ask the live runs of agents to end; their work is saved and not offered again. Raises as ``chosen`` does."""
+    why = args["reason"]
+    reason = f"stopped by {principal}" + (f": {why}" if why else "")
 
-    def ask(tx: Tx) -> list[str]:
-        agent_rows.get(tx, name)
-        reason = f"stopped by {principal}" + (f": {why}" if why else "")
-        asked = [run.id for run in runs.live(tx) if run.agent == name and runs.ask_cancel(tx, run.id, reason)]
-        journal.append(
-            tx,
-            Draft(
-                Stream.DECISION,
-                "agent.stop_requested",
-                str(principal),
-                subject=f"agent/{name}",
-                agent=name,
-                summary=reason,
-                payload={"agent": name, "reason": why, "runs": asked},
-                run_id=principal.run_id,
-            ),
-        )
-        return asked
+    def ask(tx: Tx) -> tuple[list[str], list[str]]:
+        names, stopping = chosen(ctx, tx, args), []
+        for name in names:
+            asked = [run.id for run in runs.live(tx) if run.agent == name and runs.ask_cancel(tx, run.id, reason)]
+            stopping += asked
+            if asked or args["name"]:
+                _record_stop(tx, principal, name, reason, why, asked)
+        return names, stopping
 
-    return {"agent": name, "stopping": ctx.db.write(ask)}
+    names, stopping = ctx.db.write(ask)
+    return {"agent": args["name"], "agents": names, "stopping": stopping}
+
+
+def _record_stop(tx: Tx, principal: Principal, name: str, reason: str, why: str, asked: list[str]) -> None:
+    draft = Draft(
+        Stream.DECISION,
+        "agent.stop_requested",
+        str(principal),
+        subject=f"agent/{name}",
+        agent=name,
+        summary=reason,
+        payload={"agent": name, "reason": why, "runs": asked},
+        run_id=principal.run_id,
+    )
+    journal.append(tx, draft)
 
 
 def start(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Ask for a run of an agent on a ticket or pull request; policy decides as for any other event.
+    """Ask for a run of an agent, or of several, on a ticket or pull request; policy decides as for any event.
 
-    Raises NotFound FLT-AGT-001, FLT-FRG-001/002 for the subject, Refused FLT-CTL-009 for an agent that is
-    switched off or retired.
+    All are asked or none. Raises what ``chosen`` raises, NotFound FLT-FRG-001/002 for the subject, Refused
+    FLT-CTL-009 for an agent that is switched off or retired.
     """
-    name, subject = args["name"], args["subject"]
-    member = _member(ctx, name)
+    subject = args["subject"]
+    names = ctx.db.read(lambda tx: chosen(ctx, tx, args))
+    if args["all"]:
+        names = [member.name for member in ctx.loaded.config.agents if member.enabled]
     head, payload = _about(ctx, subject)
-    ticket = payload["ticket"]
 
-    def publish(tx: Tx) -> journal.Appended:
+    def publish(tx: Tx) -> list[dict[str, Any]]:
         run = still_alive(tx, principal)
-        state = agent_rows.get(tx, name).state
-        if not member.enabled or state is AgentState.RETIRED:
-            raise Refused(
-                "FLT-CTL-009", f"{name} is switched off", where=name, hint="Set `enabled: true` and fleet up."
-            )
-        return journal.append(
-            tx,
-            Draft(
-                Stream.EVENT,
-                "agent_start_requested",
-                str(principal),
-                subject=subject,
-                summary=f"{principal} asks {name} to work on {subject}",
-                payload={**payload, "agent": name},
-                kind="task",
-                generation=head or generation_of(tx, run, subject),
-                work_item=f"ticket/{ticket}" if ticket else work_item_of(tx, run, subject),
-                agent=name,
-                run_id=principal.run_id,
-            ),
-        )
+        return [_request(ctx, tx, principal, run, name, subject, head, payload) for name in names]
 
-    made = ctx.db.write(publish)
-    return {"agent": name, "subject": subject, "id": made.id, "seq": made.seq}
+    asked = ctx.db.write(publish)
+    return {"agent": args["name"], "subject": subject, "id": asked[0]["id"], "seq": asked[0]["seq"], "asked": asked}
 
 
-def output(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """What the terminal of an agent's newest run shows, or showed at its end. Raises NotFound FLT-CTL-010."""
-    run = _newest_run(ctx, args["name"])
-    text = ctx.runtime.output(ctx.session_ref(run), lines=args["lines"])
-    return {"agent": args["name"], "run": run.id, "state": str(run.state), "output": text}
+def _request(
+    ctx: Context,
+    tx: Tx,
+    principal: Principal,
+    run: Run | None,
+    name: str,
+    subject: str,
+    head: str,
+    payload: dict[str, object],
+) -> dict[str, Any]:
+    """The event that asks one agent to start."""
+    may_be_started(ctx, tx, name)
+    ticket = payload["ticket"]
+    made = journal.append(
+        tx,
+        Draft(
+            Stream.EVENT,
+            "agent_start_requested",
+            str(principal),
+            subject=subject,
+            summary=f"{principal} asks {name} to work on {subject}",
+            payload={**payload, "agent": name},
+            kind="task",
+            generation=head or generation_of(tx, run, subject),
+            work_item=f"ticket/{ticket}" if ticket else work_item_of(tx, run, subject),
+            agent=name,
+            run_id=principal.run_id,
+        ),
+    )
+    return {"agent": name, "id": made.id, "seq": made.seq}
 
 
-def attach(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """The command that attaches to an agent's session. Raises NotFound FLT-CTL-010 or FLT-RTM-002."""
-    run = _newest_run(ctx, args["name"])
-    return {"agent": args["name"], "run": run.id, "argv": list(ctx.runtime.attach_argv(ctx.session_ref(run)))}
+def may_be_started(ctx: Context, tx: Tx, name: str) -> AgentConfig:
+    """The member, if it can be started at all. Raises Refused FLT-CTL-009 for one switched off or retired."""
+    member = ctx.loaded.config.agent(name)
+    if member is None or not member.enabled or agent_rows.get(tx, name).state is AgentState.RETIRED:
+        word = "switched off" if member is not None else "no longer in the configuration"
+        raise Refused("FLT-CTL-009", f"{name} is {word}", where=name, hint="Set `enabled: true` and fleet up.")
+    return member
 
 
 def drain(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
@@ -123,13 +139,6 @@ def drain(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
     return {"stopping": asked, "live": live}
 
 
-def _member(ctx: Context, name: str) -> AgentConfig:
-    member = ctx.loaded.config.agent(name)
-    if member is None:
-        raise NotFound("FLT-AGT-001", "no such agent", where=name, hint="fleet agent list shows the names")
-    return member
-
-
 def _about(ctx: Context, subject: str) -> tuple[str, dict[str, object]]:
     """Head and event payload of a live subject; refuses one that does not exist."""
     number = subject_number(subject)
@@ -150,24 +159,8 @@ def _about(ctx: Context, subject: str) -> tuple[str, dict[str, object]]:
     raise NotFound("FLT-CTL-011", "an agent is started on a ticket or a pull request", where=subject)
 
 
-def _newest_run(ctx: Context, name: str) -> Run:
-    """The live run of an agent, else its last one."""
-
-    def find(tx: Tx) -> Run | None:
-        agent_rows.get(tx, name)
-        live = [run for run in runs.live(tx) if run.agent == name and run.epoch]
-        return live[-1] if live else next(iter(runs.recent(tx, agent=name, limit=1)), None)
-
-    run = ctx.db.read(find)
-    if run is None or not run.epoch:
-        raise NotFound("FLT-CTL-010", f"{name} has not run yet", where=name)
-    return run
-
-
 HANDLERS: Handlers = {
     "agent.stop": stop,
     "agent.start": start,
-    "agent.output": output,
-    "agent.attach": attach,
     "fleet.drain": drain,
 }

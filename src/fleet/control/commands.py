@@ -6,7 +6,22 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from fleet.control import agents, audits, merges, publish, pulls, queries, reviews, schedules, status, tickets, why
+from fleet.control import (
+    agents,
+    audits,
+    members,
+    merges,
+    publish,
+    pulls,
+    queries,
+    reviews,
+    schedules,
+    screens,
+    status,
+    teams,
+    tickets,
+    why,
+)
 from fleet.control.arguments import checked, verb_named
 from fleet.control.authority import allow
 from fleet.control.context import Context, Handlers
@@ -18,7 +33,22 @@ from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.store.db import Tx
 
-_DONE_BY = (status, queries, why, agents, tickets, pulls, reviews, merges, publish, audits, schedules)
+_DONE_BY = (
+    status,
+    queries,
+    why,
+    agents,
+    members,
+    screens,
+    teams,
+    tickets,
+    pulls,
+    reviews,
+    merges,
+    publish,
+    audits,
+    schedules,
+)
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 
 
@@ -103,7 +133,8 @@ def subjects_of(principal: Principal, verb: str, args: Mapping[str, Any]) -> fro
     if args.get("ticket"):
         found.add(f"ticket/{args['ticket']}")
     if verb == "agent.start":
-        found.add(f"agent/{args['name']}")
+        # "*": a whole team, or all; no agent may start so many
+        found.add(f"agent/{args['name'] or '*'}")
     return frozenset(found)
 
 

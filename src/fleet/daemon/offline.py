@@ -9,14 +9,12 @@ from fleet.config.loader import load_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
 from fleet.config.roles import load_roles
 from fleet.control.commands import Control
-from fleet.control.verbs import VERBS, Access
+from fleet.control.verbs import OFFLINE, VERBS, Access
 from fleet.core.errors import Unreachable
 from fleet.core.principal import Principal
 from fleet.daemon.build import reading_context
 from fleet.store.db import Database
 from fleet.store.open import open_read_only
-
-_ALSO = frozenset({"audit.verify"})  # reads, although runs may not call it
 
 
 class Offline:
@@ -31,7 +29,7 @@ class Offline:
     def handle(self, verb: str, args: Mapping[str, object]) -> dict[str, Any]:
         """Answer a reading verb. Raises Unreachable FLT-DMN-015 for one that changes something."""
         row = VERBS.get(verb)
-        if row is not None and row.access is not Access.READ and verb not in _ALSO:
+        if row is not None and row.access is not Access.READ and verb not in OFFLINE:
             raise Unreachable(
                 "FLT-DMN-015", f"{verb} needs the daemon, and none runs", hint="Start the fleet: fleet up"
             )

@@ -184,9 +184,10 @@ def agent_facts(tx: Tx, name: str, config: FleetConfig, roles: Mapping[str, Role
     member = config.agent(name)
     role = roles.get(member.role) if member is not None else None
     try:
-        state = agents.get(tx, name).state
+        row = agents.get(tx, name)
+        state, reason = row.state, row.reason
     except NotFound:
-        state = AgentState.ACTIVE
+        state, reason = AgentState.ACTIVE, ""
     return AgentFacts(
         name=name,
         member=member is not None,
@@ -196,6 +197,7 @@ def agent_facts(tx: Tx, name: str, config: FleetConfig, roles: Mapping[str, Role
         reviews=role is not None and role.is_reviewer,
         merges=role is not None and "pr.merge" in role.verbs,
         pushes=_pushes(role),
+        state_reason=reason,
     )
 
 

@@ -29,7 +29,10 @@ COALESCING = frozenset(
     }
 )
 LONGEST_BACKOFF = 3600  # seconds
-FLEET_DOWN = "fleet down"  # cancel reasons that begin so are nobody's verdict on the work
+# Cancel reasons that begin so are nobody's verdict on the work: it comes back as the same attempt.
+FLEET_DOWN = "fleet down"
+AGENT_PAUSED = "agent paused"
+_NO_VERDICT = {FLEET_DOWN: "the fleet went down", AGENT_PAUSED: "its agent was paused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,8 @@ def what_becomes_of(run: Run, *, overtaken: str, member: bool, attempts: int) ->
     ``overtaken`` says why the work is no longer wanted ("" = it is); ``member``: its agent is still in the
     configuration; ``attempts`` is how many are granted.
     """
-    went_down = run.cancel_reason.startswith(FLEET_DOWN)
-    if run.state is RunState.CANCELLED and not went_down:
+    interrupted = next((text for begin, text in _NO_VERDICT.items() if run.cancel_reason.startswith(begin)), "")
+    if run.state is RunState.CANCELLED and not interrupted:
         return Outcome("moot", run.attempt, f"stopped on request: {run.cancel_reason or 'no reason given'}")
     if overtaken:
         return Outcome("moot", run.attempt, overtaken)
@@ -98,7 +101,7 @@ def what_becomes_of(run: Run, *, overtaken: str, member: bool, attempts: int) ->
         return Outcome("dead", run.attempt, f"{run.agent} is no longer in the configuration; a person has to look")
     ending = f"run {run.id} ended as {run.state}" + (f" ({run.outcome})" if run.outcome else "")
     if run.state is RunState.CANCELLED:
-        return Outcome("returned", run.attempt, "the fleet went down")
+        return Outcome("returned", run.attempt, interrupted)
     if run.attempt >= attempts:
         text = f"all {attempts} attempts ended without a result, the last: {ending}; a person has to look"
         return Outcome("dead", run.attempt, text)

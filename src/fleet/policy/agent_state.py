@@ -8,8 +8,8 @@ from fleet.policy.facts import StartFacts
 
 _STATES: dict[AgentState, tuple[Verdict, str, str]] = {
     AgentState.ACTIVE: (Verdict.ALLOW, "FLT-POL-001", "{name} is active"),
-    AgentState.PAUSED: (Verdict.HOLD, "FLT-POL-004", "{name} is paused; a person has to resume it"),
-    AgentState.QUARANTINED: (Verdict.HOLD, "FLT-POL-005", "{name} is quarantined; a person has to release it"),
+    AgentState.PAUSED: (Verdict.HOLD, "FLT-POL-004", "{name} is paused; a person has to resume it{why}"),
+    AgentState.QUARANTINED: (Verdict.HOLD, "FLT-POL-005", "{name} is quarantined; a person has to release it{why}"),
     AgentState.RETIRED: (Verdict.DENY, "FLT-POL-006", "{name} is retired: it is no longer in the configuration"),
 }
 
@@ -29,4 +29,5 @@ def check(facts: StartFacts) -> Reason:
         "state": str(agent.state),
         "enabled": agent.enabled,
     }
-    return Reason("agent_state", verdict, code, text.format(name=agent.name), seen)
+    why = f" ({agent.state_reason})" if agent.state_reason else ""
+    return Reason("agent_state", verdict, code, text.format(name=agent.name, why=why), seen)

@@ -31,6 +31,7 @@ class AgentFacts:
     reviews: bool
     merges: bool
     pushes: bool
+    state_reason: str = ""  # who put it into this state, and why
 
 
 @dataclass(frozen=True, slots=True)

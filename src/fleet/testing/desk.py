@@ -24,6 +24,7 @@ from fleet.daemon.live import ForgeLive
 from fleet.forge.local import LocalForge
 from fleet.keeping.gauge import DiskGauge
 from fleet.runtime.clone import make_clone
+from fleet.runtime.port import Launch
 from fleet.store import agents, capabilities, deliveries, journal, runs
 from fleet.store.db import Tx
 from fleet.store.open import open_for_daemon
@@ -88,9 +89,20 @@ class Desk:
     # -- runs ----------------------------------------------------------------------------------
 
     def run(
-        self, agent: str, subject: str, *, event: str = "note", item: str = "", head: str = "", parent: str = ""
+        self,
+        agent: str,
+        subject: str,
+        *,
+        event: str = "note",
+        item: str = "",
+        head: str = "",
+        parent: str = "",
+        state: RunState = RunState.RUNNING,
     ) -> Principal:
-        """A live run of an agent on ``subject``, with its capability; ``item`` is its ticket's work item."""
+        """A live run of an agent on ``subject``, with its capability; ``item`` is its ticket's work item.
+
+        ``state`` may also be QUEUED: no runner has taken it, and it holds no capability.
+        """
         member = self.loaded.config.agent(agent)
         assert member is not None
         role = self.loaded.roles[member.role]
@@ -121,6 +133,8 @@ class Desk:
                 config_hash=self.loaded.digest,
                 **common,
             )
+            if state is RunState.QUEUED:
+                return Principal(PrincipalKind.AGENT, agent, run_id, 0, role.name)
             epoch = runs.take(tx, run_id, epoch=0, host="local")
             assert epoch is not None
             assert runs.mark_running(tx, run_id, epoch=epoch)
@@ -133,6 +147,14 @@ class Desk:
             return who
 
         return self.db.write(make)
+
+    def screen(self, who: Principal, text: str) -> None:
+        """Let the terminal of a run show this."""
+        session = f"{who.run_id}-e{who.epoch}"
+        folder, clone = self.paths.runs / session, self.paths.clones / session
+        launch = Launch(session, who.run_id, who.epoch, folder, clone, self.paths.bare, (), {}, _ALLOWANCE, "timeout")
+        self.runtime.launch(launch)
+        self.runtime.sessions[session].screen = text
 
     def again(self, who: Principal) -> Principal:
         """The principal as its capability reads now: verbs extend what it may touch."""

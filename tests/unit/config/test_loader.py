@@ -272,3 +272,29 @@ def test_five_hundred_agents_in_a_chain_are_checked_quickly() -> None:
     assert len(found) == 1
     assert "reports_to goes round: a0 -> a1" in found[0]
     assert time.monotonic() - started < 5  # with slack; it takes a third of a second
+
+
+TEAMS = GOOD + "teams:\n"
+
+
+def test_teams_are_names_of_agents() -> None:
+    loaded = parse(TEAMS + "  - {name: all, agents: [dev, lead]}\n  - {name: none, agents: []}\n")
+    assert [(team.name, team.agents) for team in loaded.config.teams] == [("all", ("dev", "lead")), ("none", ())]
+    assert parse(GOOD).config.teams == ()
+
+
+@pytest.mark.parametrize(
+    ("team", "fault"),
+    [
+        ("{name: a, agents: [devv]}", "14:24: a team names 'devv', expected an agent of this file."),
+        ("{name: a, agents: [dev, dev]}", "14:29: 'dev' is in this team twice, expected every member once."),
+        ("{name: A, agents: []}", "14:12: teams[0].name is 'A', expected a name"),
+        ("{name: a}", "14:5: teams[0].agents is missing"),
+        ("{name: a, members: [dev], agents: []}", "14:15: unknown key 'members' in teams[0]"),
+        ("{name: a, agents: dev}", "14:23: teams[0].agents is 'dev', expected a list"),
+        ("{name: a, agents: [dev]}\n  - {name: a, agents: [lead]}", "15:12: team name 'a' stands here and on line 14"),
+        ("dev", "14:5: teams[0] is 'dev', expected a mapping"),
+    ],
+)
+def test_a_fault_of_a_team_is_named_at_its_place(team: str, fault: str) -> None:
+    assert only(f"{TEAMS}  - {team}\n").startswith(fault)

@@ -65,11 +65,13 @@ LEVELS = {
     Access.READ: {
         "ping", "status", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
         "fabric.history", "log", "why", "watcher.status", "schedules",
+        "agent.show", "agent.budget", "teams", "team.show",
     },
     Access.ROLE: {"ticket.create", "ticket.label", "pr.push", "pr.review", "pr.merge", "fabric.publish"},
     Access.START: {"agent.start"},
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
+        "agent.pause", "agent.resume", "agent.logs",
     },
 }  # fmt: skip
 

@@ -1,22 +1,26 @@
-"""``fleet agent``: list, start, stop and watch agents."""
+"""``fleet agent``: list, start, stop, pause and watch agents."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import click
 
+from fleet.cli.commands import agentlogs
 from fleet.cli.door import Door
+from fleet.cli.members import agent_text, budgets_text
 from fleet.cli.output import Style, duration, result_line, table, visible
 from fleet.cli.remote import Call, Local, Remote, Result, ask, wants_json
-from fleet.cli.words import given, pass_door
+from fleet.cli.words import PR, TICKET, given, pass_door
 from fleet.core.errors import UsageError
 
 
 @click.group()
 def agent() -> None:
-    """List, start, stop and watch agents."""
+    """List, start, stop, pause and watch agents."""
 
 
 def agents_text(agents: list[Result], style: Style) -> str:
@@ -48,30 +52,134 @@ def list_() -> Call:
     return Call("agents", {})
 
 
+@agent.command(cls=Remote, show=agent_text, examples=("fleet agent show developer",))
+@click.argument("name")
+def show(name: str) -> Call:
+    """Show one agent: state, configuration, budget, last runs, what waits and why it is idle."""
+    return Call("agent.show", {"name": name})
+
+
+def who_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NAME, --team or --all: whom a command is about; ``who`` makes arguments of them."""
+    function = click.option("--all", "everybody", is_flag=True, help="All agents.")(function)
+    function = click.option("--team", metavar="TEAM", default="", help="The members of a team.")(function)
+    return click.argument("name", default="")(function)
+
+
+def who(name: str, team: str, everybody: bool) -> dict[str, object]:
+    """The arguments that say whom."""
+    return given(name=name, team=team, **({"all": True} if everybody else {}))
+
+
 def _started(result: Result, style: Style) -> str:
-    asked = f"asked for {visible(result['agent'])} on {visible(result['subject'])} (entry {result['seq']})"
+    names = ", ".join(visible(one["agent"]) for one in result["asked"])
+    asked = f"asked for {names} on {visible(result['subject'])} (entry {result['asked'][-1]['seq']})"
     return f"{asked}; policy decides, see: fleet why {visible(result['subject'])}\n"
 
 
-@agent.command(cls=Remote, show=_started, examples=("fleet agent start developer --subject ticket/7",))
-@click.argument("name")
-@click.option("--subject", metavar="SUBJECT", required=True, help="What to work on, such as ticket/7 or pr/8.")
-def start(name: str, subject: str) -> Call:
-    """Ask for a run of an agent; policy decides as for any other event."""
-    return Call("agent.start", {"name": name, "subject": subject})
+@agent.command(
+    cls=Remote,
+    show=_started,
+    examples=(
+        "fleet agent start developer --ticket 7",
+        "fleet agent start --team reviewers --pr 8",
+    ),
+)
+@who_options
+@click.option("--subject", metavar="SUBJECT", default="", help="What to work on, such as ticket/7 or pr/8.")
+@click.option("--ticket", type=TICKET, help="The same, as a ticket's number.")
+@click.option("--pr", type=PR, help="The same, as a pull request's number.")
+def start(name: str, team: str, everybody: bool, subject: str, ticket: int | None, pr: int | None) -> Call:
+    """Ask for a run of an agent; policy decides as for any other event.
+
+    With --all every enabled agent is asked. All of them are asked, or none.
+    """
+    named = [subject, f"ticket/{ticket}" if ticket else "", f"pr/{pr}" if pr else ""]
+    given_ones = [one for one in named if one]
+    if len(given_ones) != 1:
+        hint = "To hand over work that has no ticket yet: fleet task assign."
+        raise UsageError("FLT-CLI-016", "exactly one of --ticket, --pr and --subject is needed", hint=hint)
+    return Call("agent.start", {**who(name, team, everybody), "subject": given_ones[0]})
 
 
 def _stopped(result: Result, style: Style) -> str:
     found = ", ".join(map(visible, result["stopping"]))
-    return f"stopping {found}\n" if found else f"{visible(result['agent'])} has no live run\n"
+    names = ", ".join(map(visible, result["agents"]))
+    return f"stopping {found}\n" if found else f"no live run of {names or 'anybody'}\n"
 
 
-@agent.command(cls=Remote, show=_stopped, examples=('fleet agent stop developer --reason "the ticket was wrong"',))
-@click.argument("name")
+@agent.command(
+    cls=Remote,
+    show=_stopped,
+    examples=(
+        'fleet agent stop developer --reason "the ticket was wrong"',
+        "fleet agent stop --all",
+    ),
+)
+@who_options
 @click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
-def stop(name: str, reason: str) -> Call:
+def stop(name: str, team: str, everybody: bool, reason: str) -> Call:
     """Stop the runs of an agent. Their work is saved and not offered again."""
-    return Call("agent.stop", {"name": name, **given(reason=reason)})
+    return Call("agent.stop", {**who(name, team, everybody), **given(reason=reason)})
+
+
+def _state_changed(result: Result, style: Style) -> str:
+    words = {"paused": "paused", "active": "resumed"}
+    text = f"{words[result['state']]} {', '.join(map(visible, result['agents']))}\n"
+    for left in result["unchanged"]:
+        text += f"  {visible(left['agent'])} is {visible(left['state'])} and stays so\n"
+    if result["stopping"]:
+        text += f"  stopping {', '.join(map(visible, result['stopping']))}; that work waits as well\n"
+    return text
+
+
+@agent.command(
+    cls=Remote,
+    show=_state_changed,
+    examples=(
+        'fleet agent pause developer --reason "release week"',
+        'fleet agent pause --all --stop --reason "the machine is needed"',
+    ),
+)
+@who_options
+@click.option("--reason", metavar="TEXT", required=True, help="Why; stays on record and on what waits.")
+@click.option("--stop", is_flag=True, help="End its live runs as well; their work is saved and waits.")
+def pause(name: str, team: str, everybody: bool, reason: str, stop: bool) -> Call:
+    """Let an agent start nothing new. What comes for it waits until somebody resumes it."""
+    return Call("agent.pause", {**who(name, team, everybody), "reason": reason, **({"stop": True} if stop else {})})
+
+
+@agent.command(
+    cls=Remote,
+    show=_state_changed,
+    examples=(
+        "fleet agent resume developer",
+        'fleet agent resume --team reviewers --reason "the release is out"',
+    ),
+)
+@who_options
+@click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
+def resume(name: str, team: str, everybody: bool, reason: str) -> Call:
+    """Let a paused agent start again. What waited for it is judged at once."""
+    return Call("agent.resume", {**who(name, team, everybody), **given(reason=reason)})
+
+
+def _budget(result: Result, style: Style) -> str:
+    return budgets_text(result["agents"], style)
+
+
+@agent.command(
+    cls=Remote,
+    show=_budget,
+    examples=(
+        "fleet agent budget",
+        "fleet agent budget developer --json",
+    ),
+)
+@click.argument("name", default="")
+def budget(name: str) -> Call:
+    """Print what agents have used of their run time."""
+    return Call("agent.budget", given(name=name))
 
 
 def _output(result: Result, style: Style) -> str:
@@ -114,3 +222,6 @@ def attach(door: Door, ctx: click.Context, name: str) -> None:
     sys.stdout.flush()
     # tmux refuses to start inside tmux; this is another server, so that is harmless here.
     os.execvpe(argv[0], argv, {key: value for key, value in door.env.items() if key not in ("TMUX", "TMUX_PANE")})
+
+
+agent.add_command(agentlogs.logs)

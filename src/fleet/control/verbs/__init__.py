@@ -9,8 +9,11 @@ from fleet.control.verbs import agents, audits, fabric, pulls, schedules, ticket
 from fleet.control.verbs import fleet as whole
 from fleet.control.verbs.words import Access, Arg, Verb
 
-__all__ = ["VERBS", "Access", "Arg", "Verb"]
+__all__ = ["OFFLINE", "VERBS", "Access", "Arg", "Verb"]
 
 _TABLES = (whole.VERBS, agents.VERBS, tickets.VERBS, pulls.VERBS, fabric.VERBS, audits.VERBS, schedules.VERBS)
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}
+
+# Calls that runs may not make but that change nothing: a person may make them without a daemon.
+OFFLINE = frozenset({"audit.verify", "agent.logs", "agent.output"})

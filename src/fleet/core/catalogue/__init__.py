@@ -6,9 +6,18 @@ Apart from ``core/errors.py`` because most commands never need the texts, and a 
 
 from __future__ import annotations
 
-from fleet.core.catalogue import configuring, doors, forges, health, keeping, machine, work
+from fleet.core.catalogue import agents, configuring, doors, forges, health, keeping, machine, work
 from fleet.core.errors import Explanation
 
-_TABLES = (doors.ROWS, work.ROWS, forges.ROWS, machine.ROWS, configuring.ROWS, health.ROWS, keeping.ROWS)
+_TABLES = (
+    doors.ROWS,
+    work.ROWS,
+    agents.ROWS,
+    forges.ROWS,
+    machine.ROWS,
+    configuring.ROWS,
+    health.ROWS,
+    keeping.ROWS,
+)
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}

@@ -1,0 +1,100 @@
+"""How agents look in lines for people: one of them, what they may still use, what their terminals showed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fleet.cli.output import Style, duration, moment, table, visible
+from fleet.cli.rows import runs_text
+
+Row = Mapping[str, Any]
+
+
+def budgets_text(agents: Iterable[Row], style: Style) -> str:
+    """Run time as a table: what was used, and how much of the ceiling that is."""
+    rows = [
+        (
+            item["name"],
+            item["runs"],
+            duration(item["used_seconds"]),
+            duration(item["budget_seconds"]) if item["budget_seconds"] is not None else "none",
+            f"{item['used_percent']:.0f}%" if item["used_percent"] is not None else "-",
+        )
+        for item in agents
+    ]
+    return table(("NAME", "RUNS", "DURATION", "BUDGET", "USED"), rows, style) if rows else "no agents\n"
+
+
+def agent_text(result: Row, style: Style) -> str:
+    """One agent: state, configuration, budget, last runs, what waits, why it is idle."""
+    found, budget = result["agent"], result["budget"]
+    state = found["state"] if found["enabled"] or found["state"] != "active" else "disabled"
+    text = f"{style.paint(visible(found['name']), 'bold')} {style.state(state)}, {visible(found['role'])}\n"
+    if found["reason"]:
+        text += f"  {visible(found['reason'])}\n"
+    text += "".join(f"  {name.ljust(14)} {visible(value)}\n" for name, value in _facts(found) if value)
+    text += f"  {'run time'.ljust(14)} {_budget(budget)}\n"
+    text += "".join(f"  idle: {visible(reason)}\n" for reason in result["idle"])
+    if result["waiting"]:
+        text += "\n" + _waiting_text(result["waiting"], style)
+    return text + "\n" + runs_text(result["runs"], style)
+
+
+def _facts(found: Row) -> list[tuple[str, str]]:
+    """What the configuration says, in the order in which people ask."""
+    return [
+        ("vendor", " ".join(word for word in (found["vendor"], found.get("model", "")) if word)),
+        ("subscribes to", ", ".join(found["subscribes_to"])),
+        ("publishes", ", ".join(found.get("publishes", ()))),
+        ("may start", ", ".join(found.get("may_start", ()))),
+        ("department", found.get("department", "")),
+        ("reports to", found.get("reports_to", "")),
+        ("teams", ", ".join(found.get("teams", ()))),
+        ("at once", str(found["max_concurrent"] or "")),
+        ("one run", f"at most {duration(found['timeout_seconds'])}" if "timeout_seconds" in found else ""),
+    ]
+
+
+def _budget(budget: Row) -> str:
+    used = f"{duration(budget['used_seconds'])} in {budget['runs']} runs"
+    if budget["budget_seconds"] is None:
+        return f"{used}, no budget"
+    promised = f", {duration(budget['reserved_seconds'])} promised to live runs" if budget["reserved_seconds"] else ""
+    return (
+        f"{used}, {budget['used_percent']:.0f}% of {duration(budget['budget_seconds'])}{promised},"
+        f" {duration(budget['left_seconds'])} left"
+    )
+
+
+def _waiting_text(waiting: Iterable[Row], style: Style) -> str:
+    rows = [
+        (one["state"], one["subject"] or "-", one["event_type"], one["attempt"], one["reason"] or "-")
+        for one in waiting
+    ]
+    return table(("WAITS", "SUBJECT", "EVENT", "TRY", "REASON"), rows, style)
+
+
+def run_heading(run: Row, style: Style) -> str:
+    """The line above what a run's terminal showed."""
+    name = style.paint(f"== {visible(run['id'])}", "bold")
+    about = f"on {visible(run['subject'])}" if run["subject"] else "on nothing in particular"
+    return f"{name} {about} for {visible(run['event_type'])}, {moment(run['started_at'] or run['queued_at'])}\n"
+
+
+def run_ending(run: Row, style: Style) -> str:
+    """The line below: how the run ended; for a live one, that it goes on."""
+    if run["finished_at"] is None:
+        return f"-- {style.state(run['state'])}\n"
+    outcome = f": {visible(run['outcome'])}" if run["outcome"] else ""
+    return f"-- {style.state(run['state'])} after {duration(run['seconds'])}{outcome}\n"
+
+
+def logs_text(result: Row, style: Style) -> str:
+    """What the terminals of several runs showed, oldest first, every line made safe."""
+    text = "(earlier runs are left out; fleet ps --all lists them)\n" if result["more"] else ""
+    for run in result["runs"]:
+        text += run_heading(run, style)
+        text += "(earlier lines are left out; ask for more with --lines)\n" if run["more"] else ""
+        text += "".join(f"{visible(line)}\n" for line in run["lines"]) + run_ending(run, style)
+    return text or f"{visible(result['agent'])} has not run yet\n"
