@@ -13,6 +13,7 @@ import pytest
 
 from fleet.core.agent import AgentState
 from fleet.core.catalogue import CATALOGUE
+from fleet.core.catalogue.causes import AREAS, CAUSES
 from fleet.core.event import BUILTIN
 from fleet.core.probe import POINTS
 from fleet.core.work import DeliveryState, RunState
@@ -72,6 +73,13 @@ def test_every_error_code_in_the_source_is_explained_and_every_explained_code_is
             raised.setdefault(code, set()).add(str(path.relative_to(SOURCE)))
     assert set(raised) - set(CATALOGUE) == set(), "used without an explanation"
     assert set(CATALOGUE) - set(raised) == set(), "explained, but never used"
+
+
+def test_every_area_of_codes_is_described_and_every_cause_belongs_to_a_code() -> None:
+    used = {code.split("-")[1] for code in CATALOGUE}
+    assert used - set(AREAS) == set(), "add a row to core/catalogue/causes.py"
+    assert set(AREAS) - used == set(), "no code of this area is left in the catalogue"
+    assert set(CAUSES) - set(CATALOGUE) == set(), "a cause in core/catalogue/causes.py without a code"
 
 
 def test_every_crash_point_is_in_the_code_exactly_where_it_is_named() -> None:

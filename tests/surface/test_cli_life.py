@@ -298,7 +298,7 @@ def test_the_readers_end_is_not_an_error_worth_words(paths: FleetPaths) -> None:
 
 def test_a_script_without_git_is_told_what_is_missing(home: Path) -> None:
     found = object_of(Shell(home, {}).fleet("doctor", "--json", env={"PATH": "/nonexistent"}))
-    wrong = {item["name"] for item in found["findings"] if item["state"] == "wrong"}
+    wrong = {check["id"] for check in found["checks"] if check["state"] == "fail"}
     assert {"git", "tmux"} <= wrong
     assert found["ok"] is False
     assert Shell(home, {}).fleet("demo", env={"PATH": "/nonexistent"}).code == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from fleet.core.errors import NotFound, PermanentError
 
 CONFIG_RELATIVE = Path(".fleet") / "config.yaml"
-_SOCKET_LIMIT = 100  # bytes; the kernel's limit is 108 with the closing zero
+SOCKET_LIMIT = 100  # bytes; the kernel's limit is 108 with the closing zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def fleet_paths(checkout: Path, env: Mapping[str, str], uid: int) -> FleetPaths:
     state_home = Path(env.get("XDG_STATE_HOME") or home / ".local" / "state")
     runtime_home = Path(env["XDG_RUNTIME_DIR"]) if env.get("XDG_RUNTIME_DIR") else Path(f"/tmp/fleet-{uid}")
     paths = FleetPaths(checkout, fleet_id, state_home / "fleet" / fleet_id, runtime_home / "fleet" / fleet_id)
-    if len(str(paths.socket).encode()) > _SOCKET_LIMIT:
+    if len(str(paths.socket).encode()) > SOCKET_LIMIT:
         raise PermanentError(
             "FLT-CFG-002",
             "the socket's path is too long for a unix socket",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.core.clock import Clock, SystemClock
 from fleet.core.errors import FleetError, IntegrityError, PermanentError
+from fleet.store.db import Tx
 from fleet.store.sqlite import SqliteConnection, SqliteEngine
 
 
@@ -67,6 +68,12 @@ def migrate(
         return applied
     finally:
         connection.close()
+
+
+def schema_of(tx: Tx) -> int:
+    """The number of the newest migration that was applied to an open store; 0 for none."""
+    row = tx.one("SELECT coalesce(max(number), 0) FROM schema_version")
+    return int(row[0]) if row else 0
 
 
 def _applied(connection: SqliteConnection) -> dict[int, str]:

@@ -7,7 +7,7 @@ import pytest
 from fleet.cli import explaining
 from fleet.cli.output import Style, error_text
 from fleet.core.catalogue import CATALOGUE
-from fleet.core.catalogue.causes import AREAS, CAUSES
+from fleet.core.catalogue.causes import AREAS
 from fleet.core.catalogue.words import NOTHING
 from fleet.core.errors import FleetError
 
@@ -62,13 +62,6 @@ def test_an_area_lists_its_codes() -> None:
         assert all(code.startswith("FLT-STO-") for code in found)
     assert explaining.in_area("nope") == []
     assert explaining.in_area("") == []
-
-
-def test_every_area_is_described_and_every_cause_belongs_to_a_code() -> None:
-    used = {explaining.area_of(code) for code in CATALOGUE}
-    assert used - set(AREAS) == set(), "add a row to core/catalogue/causes.py"
-    assert set(AREAS) - used == set(), "no code of this area is left"
-    assert set(CAUSES) - set(CATALOGUE) == set(), "a cause without a code"
 
 
 def test_the_list_names_every_code_under_its_area() -> None:

@@ -11,7 +11,6 @@ from types import FrameType
 
 import click
 
-from fleet.cli import checkup
 from fleet.cli.demo import view
 from fleet.cli.demo.play import Outcome, Teller, play
 from fleet.cli.demo.stage import Stage, build
@@ -20,6 +19,8 @@ from fleet.cli.output import error_text, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.words import pass_door
 from fleet.core.errors import FleetError, PermanentError
+from fleet.health import gather
+from fleet.health.machine import machine_checks
 
 
 @click.command(
@@ -65,9 +66,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _fit(door: Door) -> None:
     """Refuse at once on a machine that lacks something. Raises PermanentError FLT-CLI-019."""
-    for finding in checkup.machine(door.env):
-        if finding.state == "wrong":
-            raise PermanentError("FLT-CLI-019", f"{finding.name}: {finding.found}", hint=finding.advice)
+    for check in machine_checks(gather.machine(door.env)):
+        if check.state == "fail":
+            raise PermanentError("FLT-CLI-019", f"{check.id}: {check.found}", hint=check.fix)
 
 
 @contextmanager

@@ -1,85 +1,107 @@
-"""``fleet doctor``: is this machine fit, and what protects you."""
+"""``fleet doctor``: is this machine fit, is this fleet well, and what protects you."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from fleet.cli import checkup
-from fleet.cli.checkup import Finding
 from fleet.cli.door import Door
 from fleet.cli.output import Style, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.words import pass_door
-from fleet.config.loader import load_config
-from fleet.config.roles import load_roles
+from fleet.config.paths import FleetPaths
 from fleet.core.errors import FleetError, NotFound
-from fleet.keeping.gauge import DiskGauge
+from fleet.health.doctor import Report, examine
+from fleet.health.isolation import MEANS
+from fleet.health.words import Check
 
-MODE = "shared-uid"
-MODE_MEANS = "all agents run as you: protects against mistakes and self-declared names, not against a hostile process"
+ASK_SECONDS = 10.0
 
-_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "wrong": ("✗", "red")}
+_MARKS = {"ok": ("✓", "ok", "green"), "warn": ("!", "warn", "yellow"), "fail": ("✗", "FAIL", "red")}
 
 
 @click.command(
     cls=Local,
     examples=(
         "fleet doctor",
+        "fleet doctor --fix   # rights, bytecode, dead sockets, missing folders; never work",
         "fleet doctor --json",
     ),
+    exits={0: "nothing failed (warnings do not count)", 1: "something failed"},
 )
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend, and say what was done.")
 @click.pass_context
 @pass_door
-def doctor(door: Door, ctx: click.Context) -> int:
+def doctor(door: Door, ctx: click.Context, fix: bool) -> int:
     """Check this machine, this fleet, and what does not protect you.
 
-    Lists the known ways round the isolation mode. Exit 1 when something is wrong.
+    Works without a repository, without a configuration and without a daemon. Lists the known ways round the
+    isolation mode that this machine offers. Nothing is asked over the network.
     """
-    findings = [*checkup.machine(door.env), *_fleet(door)]
-    ways = checkup.escapes(door.env)
-    well = all(finding.state != "wrong" for finding in findings)
+    if fix:
+        door.people_only("mend this machine")
+    report = report_of(door, fix=fix)
     if wants_json(ctx):
-        isolation = {"mode": MODE, "means": MODE_MEANS, "known_escapes": ways}
-        found = [finding.as_dict() for finding in findings]
-        sys.stdout.write(json_line({"ok": well, "findings": found, "isolation": isolation}))
+        sys.stdout.write(json_line(report.as_dict()))
     else:
-        style = style_of(ctx)
-        sys.stdout.write("".join(_line(finding, style) for finding in findings))
-        sys.stdout.write(f"\nisolation: {MODE}; {MODE_MEANS}.\nKnown ways round it here:\n")
-        sys.stdout.write("".join(f"  - {way}\n" for way in ways))
-    return 0 if well else 1
+        sys.stdout.write(_text(report, style_of(ctx), fix=fix))
+    return 0 if report.well else 1
 
 
-def _line(finding: Finding, style: Style) -> str:
-    mark, colour = _MARKS[finding.state]
-    advice = f"\n             {visible(finding.advice)}" if finding.advice else ""
-    return f"{style.paint(mark, colour)} {finding.name:<10} {visible(finding.found)}{advice}\n"
-
-
-def _fleet(door: Door) -> list[Finding]:
-    """Findings about the fleet of this folder, if there is one."""
+def report_of(door: Door, *, fix: bool = False) -> Report:
+    """Examine the surroundings of a door."""
+    paths: FleetPaths | None = None
+    trouble: FleetError | None = None
     try:
         paths = door.paths()
     except NotFound:
-        return [Finding("config", "ok", "no fleet in this folder")]
+        trouble = None
     except FleetError as error:
-        return [Finding("config", "wrong", f"{error.where}: {error.message}", error.hint)]
-    findings = list(checkup.place(paths))
-    try:
-        loaded = load_config(paths.config, roles=load_roles())
-        findings.append(Finding("config", "ok", f"{paths.config}, {len(loaded.config.agents)} agents"))
-        findings += [Finding("config", "warning", warning) for warning in loaded.warnings]
-        findings += checkup.disk(DiskGauge(paths.state, lambda: loaded.config.keeping))
-    except FleetError as error:
-        findings.append(Finding("config", "wrong", error.message, "See: fleet config validate"))
-    client = door.client()
-    try:
-        answer = client.call("ping", {}, seconds=10)
-        findings.append(Finding("daemon", "ok", f"{answer['version']}, pid {answer['pid']}"))
-    except FleetError as error:
-        findings.append(Finding("daemon", "ok" if error.exit_code == 5 else "wrong", error.message, error.hint))
-    finally:
-        client.close()
-    return findings
+        trouble = error
+
+    def ask(verb: str) -> Mapping[str, Any]:
+        client = door.client()
+        try:
+            return client.call(verb, {}, seconds=ASK_SECONDS)
+        finally:
+            client.close()
+
+    return examine(door.env, paths, ask, door.clock.now(), trouble=trouble, fix=fix)
+
+
+def _text(report: Report, style: Style, *, fix: bool) -> str:
+    text = "".join(_line(check, style) for check in report.checks)
+    text += f"\nisolation: {report.mode}; {MEANS[report.mode]}.\nKnown ways round it, as found here:\n"
+    text += "".join(
+        f"  {way.state:<9} {way.does} ({visible(way.seen)})\n" for way in report.ways if way.state != "closed"
+    )
+    closed = ", ".join(way.id for way in report.ways if way.state == "closed")
+    text += f"  not found: {closed}\n" if closed else ""
+    if fix:
+        text += (
+            f"\nmended:\n{''.join(f'  - {visible(line)}{chr(10)}' for line in report.did) or '  - nothing to mend'}\n"
+        )
+    return text + f"\n{_verdict(report, style, fix=fix)}\n"
+
+
+def _line(check: Check, style: Style) -> str:
+    mark, word, colour = _MARKS[check.state]
+    text = f"{style.paint(f'{mark} {word:<4}', colour)} {check.id:<17} {visible(check.found)}\n"
+    if check.state == "ok":
+        return text
+    pad = " " * 25
+    return text + "".join(
+        f"{pad}{visible(line)}\n" for line in (check.why, f"do: {check.fix}" if check.fix else "") if line
+    )
+
+
+def _verdict(report: Report, style: Style, *, fix: bool) -> str:
+    counts = {state: sum(check.state == state for check in report.checks) for state in ("ok", "warn", "fail")}
+    words = f"{counts['ok']} ok, {counts['warn']} warnings, {counts['fail']} failed"
+    mendable = any(check.mend for check in report.checks)
+    more = "; fleet doctor --fix mends what is safe to mend" if mendable and not fix else ""
+    colour = "red" if counts["fail"] else "yellow" if counts["warn"] else "green"
+    return style.paint(words, colour) + more

@@ -7,12 +7,12 @@ import sys
 import click
 
 from fleet.cli import starting
-from fleet.cli.commands.doctor import MODE_MEANS
 from fleet.cli.door import Door
 from fleet.cli.output import Style, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.starting import Started, Stopped
 from fleet.cli.words import pass_door
+from fleet.health.isolation import MEANS
 
 
 @click.command(
@@ -70,7 +70,7 @@ def _welcome(started: Started, style: Style) -> str:
     rows = (
         ("agents", agents),
         ("state", visible(started.paths.state)),
-        ("mode", f"{started.mode}: {MODE_MEANS} (fleet doctor)"),
+        ("mode", f"{started.mode}: {MEANS[started.mode]} (fleet doctor)"),
         ("merges", merges),
         ("next", 'fleet ticket create "…" --label ready, then fleet log -f'),
     )
