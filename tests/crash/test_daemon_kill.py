@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from tests.crash.test_config_kill import CONFIG_PLACES
 
 from fleet.config.paths import FleetPaths
 from fleet.core.errors import Unreachable
@@ -55,7 +56,7 @@ SCHEDULE_PLACES = ["schedule.before_commit@1", "schedule.after_commit@1"]
 
 
 def test_every_named_point_is_visited_by_this_ring() -> None:
-    assert {place.partition("@")[0] for place in (*PLACES, *SCHEDULE_PLACES)} == set(POINTS)
+    assert {place.partition("@")[0] for place in (*PLACES, *SCHEDULE_PLACES, *CONFIG_PLACES)} == set(POINTS)
 
 
 @dataclass(frozen=True)

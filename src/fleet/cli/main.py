@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "up": ("Start", "lifecycle", "up", "Start the fleet of this repository."),
     "down": ("Start", "lifecycle", "down", "Stop the fleet; work under way is saved and comes back."),
     "demo": ("Start", "demo", "demo", "Watch a ticket become a merged branch."),
+    "reload": ("Start", "config", "reload", "Take the changed configuration into force, whole or not at all."),
     "watcher": ("Start", "lifecycle", "watcher", "Start, stop or look at the daemon."),
     "ticket": ("Work", "ticket", "ticket", "Create, list, show and label tickets."),
     "pr": ("Work", "pr", "pr", "Open, list, show, review and merge pull requests."),

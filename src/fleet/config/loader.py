@@ -45,17 +45,14 @@ def load_config(path: Path, *, roles: Mapping[str, Role], name: str = "") -> Loa
     none, ConfigError FLT-CFG-010 with every fault, ConfigError FLT-CFG-011 when it cannot be read.
     """
     shown = name or str(path)
-    loaded = parse_config(_read(path, shown), name=shown, roles=roles)
-    missing = tuple(
-        f"{shown}:1:1: agent {agent.name} has no playbook {playbook_path(agent)}, expected that file in .fleet/"
-        for agent in loaded.config.agents
-        if not (path.parent / playbook_path(agent)).is_file()
-    )
-    return LoadedConfig(loaded.config, loaded.digest, loaded.warnings + missing, loaded.text, roles)
+    return parse_config(read_config(path, shown), name=shown, roles=roles, folder=path.parent)
 
 
-def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role]) -> LoadedConfig:
-    """Check the bytes of a configuration file. Raises ConfigError FLT-CFG-010 with every fault."""
+def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role], folder: Path | None = None) -> LoadedConfig:
+    """Check the bytes of a configuration file; with ``folder`` also warn of playbooks that are not in it.
+
+    Raises ConfigError FLT-CFG-010 with every fault.
+    """
     document = read_yaml(data, name)
     config = check(document, FleetConfig)
     document.problems.extend(islice(crosscheck.faults(document, roles), PROBLEM_LIMIT))
@@ -63,6 +60,8 @@ def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role]) -> Loaded
         invalid(name, document.problems)
     notes = sorted(islice(crosscheck.warnings(document, roles), PROBLEM_LIMIT), key=lambda problem: problem.spot)
     rendered = tuple(problem.render(name) for problem in notes)
+    if folder is not None:
+        rendered += _missing_playbooks(config, folder, name)
     return LoadedConfig(config, hashlib.sha256(data).hexdigest(), rendered, data, roles)
 
 
@@ -71,8 +70,19 @@ def playbook_path(agent: AgentConfig) -> str:
     return agent.playbook or f"playbooks/{agent.name}.yaml"
 
 
-def _read(path: Path, shown: str) -> bytes:
-    """The file's bytes, at most one more than the limit; never waits on a pipe or device."""
+def _missing_playbooks(config: FleetConfig, folder: Path, shown: str) -> tuple[str, ...]:
+    return tuple(
+        f"{shown}:1:1: agent {agent.name} has no playbook {playbook_path(agent)}, expected that file in .fleet/"
+        for agent in config.agents
+        if not (folder / playbook_path(agent)).is_file()
+    )
+
+
+def read_config(path: Path, shown: str) -> bytes:
+    """The file's bytes, at most one more than the limit; never waits on a pipe or device.
+
+    ``shown`` is how messages call it. Raises NotFound FLT-CFG-001, ConfigError FLT-CFG-011.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:

@@ -75,7 +75,7 @@ def _problem(document: Document, model: type[BaseModel], fault: Any) -> Problem 
     path: Path = tuple(fault["loc"])
     kind, facts = fault["type"], fault.get("ctx", {})
     if kind == "extra_forbidden":
-        known = sorted(_model_at(model, path[:-1]).model_fields)
+        known = sorted(model_at(model, path[:-1]).model_fields)
         where = f" in {dotted(path[:-1])}" if path[:-1] else ""
         hint = nearest(str(path[-1]), known) or "Remove it."
         return Problem(
@@ -102,12 +102,12 @@ def _holds_entries(data: Any, path: Path) -> bool:
 def _described(model: type[BaseModel], path: Path) -> str:
     """What the key means, from the model."""
     names = [part for part in path if isinstance(part, str)]
-    owner = _model_at(model, path[:-1]) if path else model
+    owner = model_at(model, path[:-1]) if path else model
     info = owner.model_fields.get(names[-1]) if names else None
     return info.description or "" if info is not None else ""
 
 
-def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
+def model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
     """The model that holds the keys at ``path``; the last known one when the path leaves the models."""
     for part in path:
         if isinstance(part, str) and part in model.model_fields:

@@ -146,6 +146,15 @@ def read_yaml(data: bytes, name: str) -> Document:
     return document
 
 
+def read_scalar(text: str) -> str | int | float | bool | None:
+    """What an unquoted word means by the YAML 1.2 core schema."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
 def shown(value: object) -> str:
     """A value as a fault message quotes it: short, printable, one line."""
     if isinstance(value, dict | tuple | list):
@@ -295,16 +304,10 @@ class _Builder:
 
     def _plain(self, text: str, event: Any) -> Any:
         """An unquoted scalar by the YAML 1.2 core schema."""
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INT.fullmatch(text):
-            if len(text) > _DIGIT_LIMIT:
-                self._fault(_spot(event), f"number {shown(text)}", f"at most {_DIGIT_LIMIT} digits")
-                return 0
-            return int(text, 0 if text[:2] in ("0o", "0x") else 10)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-        return text
+        if _INT.fullmatch(text) and len(text) > _DIGIT_LIMIT:
+            self._fault(_spot(event), f"number {shown(text)}", f"at most {_DIGIT_LIMIT} digits")
+            return 0
+        return read_scalar(text)
 
     def _fault(self, spot: Spot, what: str, expected: str, hint: str = "") -> None:
         problems = self._document.problems

@@ -108,7 +108,7 @@ def may_be_started(ctx: Context, tx: Tx, name: str) -> AgentConfig:
     member = ctx.loaded.config.agent(name)
     if member is None or not member.enabled or agent_rows.get(tx, name).state is AgentState.RETIRED:
         word = "switched off" if member is not None else "no longer in the configuration"
-        raise Refused("FLT-CTL-009", f"{name} is {word}", where=name, hint="Set `enabled: true` and fleet up.")
+        raise Refused("FLT-CTL-009", f"{name} is {word}", where=name, hint="Set `enabled: true`, then: fleet reload")
     return member
 
 

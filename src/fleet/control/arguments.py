@@ -17,6 +17,7 @@ TITLE_LIMIT = 256  # characters, as on GitHub
 BODY_LIMIT = 64 * 1024  # bytes of UTF-8
 LINE_LIMIT = 500  # characters
 MAX_LABELS = 20
+MAX_EDITS = 100
 MAX_COUNT = 10_000
 MAX_NUMBER = 2**53
 LONGEST_WAIT = 60.0  # seconds
@@ -225,6 +226,23 @@ def _labels(given: object) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _edits(given: object) -> tuple[tuple[str, str, object], ...]:
+    """Edits as (operation, key, value); what they mean is the configuration's business."""
+    if not isinstance(given, (list, tuple)) or not 1 <= len(given) <= MAX_EDITS:
+        raise _Wrong(f"must be a list of 1 to {MAX_EDITS} edits")
+    if len(json.dumps(given)) > PAYLOAD_LIMIT:
+        raise _Wrong(f"is larger than {PAYLOAD_LIMIT} bytes")
+    found = []
+    for edit in given:
+        if not isinstance(edit, dict) or not set(edit) <= {"op", "key", "value"}:
+            raise _Wrong("must hold objects of op, key and value")
+        op, key = edit.get("op"), edit.get("key")
+        if op not in ("set", "unset", "append", "remove") or not isinstance(key, str) or len(key) > LINE_LIMIT:
+            raise _Wrong("must name an operation (set, unset, append, remove) and a key in each edit")
+        found.append((op, key, edit.get("value")))
+    return tuple(found)
+
+
 def _payload(given: object) -> dict[str, object]:
     if not isinstance(given, str):
         raise _Wrong("must be the text of a JSON object")
@@ -255,4 +273,6 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "verdict": _choice("approve", "request_changes"),
     "labels": _labels,
     "payload": _payload,
+    "edits": _edits,
+    "digest": _matching(_SHA, "a configuration's hash in full"),
 }

@@ -9,6 +9,7 @@ from typing import Any
 from fleet.control import (
     agents,
     audits,
+    configs,
     members,
     merges,
     publish,
@@ -47,6 +48,7 @@ _DONE_BY = (
     merges,
     publish,
     audits,
+    configs,
     schedules,
 )
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}

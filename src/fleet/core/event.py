@@ -80,7 +80,10 @@ _ALL = (
     _decision(
         "agent.state_changed", "human system", "agent", "An agent was activated, paused, quarantined or retired."
     ),
+    _decision("config.change_intended", "human system", "fleet", "The configuration file is about to be replaced."),
+    _decision("config.change_abandoned", "human system", "fleet", "A meant change never reached the file."),
     _decision("config.accepted", "human system", "fleet", "A configuration came into force, by its hash."),
+    _decision("config.refused", "human system", "fleet", "A file was not taken into force, and for which faults."),
     _decision("budget.exhausted", "system", "agent", "An agent used up its seconds; the run was frozen and stopped."),
     _decision("payload.erased", "human", "any", "A payload was erased from an entry; its proof stays."),
     # Activity.

@@ -29,6 +29,9 @@ POINTS: dict[str, str] = {
     "merge.intended": "an intended merge is carried out once or not at all",
     "merge.acted": "a merge done but not recorded is recorded, never repeated",
     "merge.recorded": "a recorded merge is announced once",
+    "config.intended": "a change that did not reach the file is written off",
+    "config.written": "a change that reached the file comes into force, under the name of who made it",
+    "config.accepted": "what is in force on record is in force after the restart",
 }
 
 

@@ -13,10 +13,11 @@ from shutil import which
 from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
+from fleet.control import configs
 from fleet.control.checkout import update_checkout
 from fleet.control.commands import Control
 from fleet.control.context import Context, Host, Switch
-from fleet.core.principal import human
+from fleet.core.principal import human, system
 from fleet.core.service import Service, Tick
 from fleet.daemon.identity import Identity, ProcessTree, login_of
 from fleet.daemon.janitor import Janitor
@@ -77,6 +78,7 @@ class Fleet:
     runtime: Runtime
     effects: ThreadPoolExecutor
     let_go: Callable[[], None]  # of the runtime: its sessions go on
+    reload: Callable[[str], object]  # the configuration, for this reason; raises what is wrong with the file
 
     def start(self) -> None:
         """Let every service tick."""
@@ -140,7 +142,13 @@ def build(
         )
     db.on_commit(lambda: _wake(loops))
     return Fleet(
-        Control(context), make_identity(db, context), tuple(loops.values()), runtime, effects, runtime.shutdown
+        Control(context),
+        make_identity(db, context),
+        tuple(loops.values()),
+        runtime,
+        effects,
+        runtime.shutdown,
+        lambda reason: configs.reload(context, system("daemon"), {"reason": reason}),
     )
 
 

@@ -19,10 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleet import __version__
+from fleet.config.configfile import locked
 from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
 from fleet.config.roles import load_roles
+from fleet.control.acceptance import accept_config
 from fleet.core.clock import SystemClock
 from fleet.core.errors import FleetError
 from fleet.core.principal import human
@@ -36,7 +38,7 @@ from fleet.daemon.lease import holder, take
 from fleet.daemon.logfile import LogFile
 from fleet.daemon.readiness import tell
 from fleet.daemon.server import Server
-from fleet.daemon.startup import accept_config, check_tail, record_life
+from fleet.daemon.startup import check_tail, record_life
 from fleet.store.db import Database
 from fleet.store.open import open_for_daemon
 from fleet.store.sqlite import sqlite_version
@@ -63,6 +65,7 @@ def main(argv: Sequence[str], parse_argv: ArgvParser | None = None) -> int:
     if options.supervised and not _die_with_parent(paths):
         return 1
     log = LogFile(paths.log, SystemClock(), "daemon")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload; the file is read anyway
     try:
         return run_daemon(paths, log, listen_fd=options.listen_fd, parse_argv=parse_argv)
     except FleetError as error:
@@ -77,11 +80,13 @@ def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: A
     Raises ConfigError before anything exists, Conflict FLT-DMN-010 when a daemon runs already, and what
     store and forge raise.
     """
-    loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
+    load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
     make_folders(paths)
     with take(paths.daemon_lock, "a daemon", code="FLT-DMN-010"):
         if listen_fd < 0:
             guard_supervisor(paths)
+        with locked(paths.config):  # whoever changes the file without a daemon does so before or sees us
+            loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
         db = open_for_daemon(paths.database)
         listening: socket.socket | None = None
         try:
@@ -137,6 +142,7 @@ class _Life:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended, f"signal {signal.Signals(number).name}", 0)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload, fleet))
         accept_config(self._db, self._loaded, human(login_of(os.getuid())))
         record_life(self._db, "daemon.started", f"version {__version__} is up", self._facts())
         follower = CommitFollower(loop)
@@ -155,6 +161,13 @@ class _Life:
         await self._stop.wait()
         await self._end(fleet, server)
         return self._code
+
+    def _reload(self, fleet: Fleet) -> None:
+        """SIGHUP: take the file into force, or say what is wrong with it. On a thread of its own."""
+        try:
+            fleet.reload("signal SIGHUP")
+        except FleetError as error:
+            self._log.error("config.refused", error)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, name: str, error: BaseException) -> None:
         """A service ended with what it must not end with. Called on its thread."""

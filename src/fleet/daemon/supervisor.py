@@ -99,6 +99,7 @@ class _Keeper:
         self._paths = paths
         self._log = log
         self._told = threading.Event()
+        self._hung_up = threading.Event()
         self._woken, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
@@ -106,6 +107,7 @@ class _Keeper:
         signal.set_wakeup_fd(self._waker)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._pass_on)
         starts: list[float] = []
         while True:
             starts = [at for at in starts if time.monotonic() - at < WINDOW_SECONDS] + [time.monotonic()]
@@ -122,6 +124,9 @@ class _Keeper:
             select.select([self._woken], [], [], pause)
             if self._told.is_set():
                 return 0
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self._hung_up.set()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._told.set()
@@ -144,6 +149,9 @@ class _Keeper:
                     return child.wait()
                 if self._woken in ready:
                     os.read(self._woken, 512)
+                if self._hung_up.is_set():
+                    self._hung_up.clear()
+                    child.send_signal(signal.SIGHUP)  # reload
                 if self._told.is_set() and deadline is None:
                     deadline = time.monotonic() + _END_SECONDS
                     child.send_signal(signal.SIGTERM)

@@ -10,11 +10,12 @@ import apsw
 import pytest
 
 from fleet.config.roles import load_roles
+from fleet.control.acceptance import accept_config
 from fleet.core.agent import AgentState
 from fleet.core.errors import IntegrityError
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import human
-from fleet.daemon.startup import accept_config, check_tail
+from fleet.daemon.startup import check_tail
 from fleet.store import agents, journal
 from fleet.store.db import Database
 from fleet.store.open import open_for_daemon

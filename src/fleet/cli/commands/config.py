@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import json_line, visible
-from fleet.cli.remote import Local, wants_json
-from fleet.cli.words import pass_door
+from fleet.cli.output import Style, json_line, visible
+from fleet.cli.remote import Call, Local, Remote, Result, wants_json
+from fleet.cli.words import given, pass_door
 from fleet.config.loader import load_config
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
 from fleet.config.roles import load_roles
@@ -59,3 +59,32 @@ def schema(ctx: click.Context) -> None:
     sys.stdout.write(
         json_line({"ok": True, "schema": found}) if wants_json(ctx) else json.dumps(found, indent=2) + "\n"
     )
+
+
+def changed_text(result: Result, style: Style) -> str:
+    """What came into force, one change a line, and the warnings about it."""
+    if not result["changed"]:
+        return f"nothing has changed: {result['hash'][:12]} is in force\n"
+    head = style.paint(f"{result['hash'][:12]} is in force", "green")
+    lines = result["changes"]["lines"] or ["only comments or the order have changed"]
+    text = f"{head} (revision {result['revision']})\n" + "".join(f"  {visible(line)}\n" for line in lines)
+    return text + "".join(f"warning: {visible(warning)}\n" for warning in result["warnings"])
+
+
+@click.command(
+    cls=Remote,
+    show=changed_text,
+    examples=(
+        "fleet reload",
+        'fleet reload --reason "one more reviewer"',
+    ),
+    exits={3: "the file has faults; each is printed with line and column, and nothing has changed"},
+)
+@click.option("--reason", metavar="TEXT", help="Why, for the journal.")
+def reload(reason: str | None) -> Call:
+    """Take the changed configuration into force, whole or not at all.
+
+    Reads .fleet/config.yaml of the working tree. Runs that live go on under the configuration they started with;
+    an agent that left the file is not started again. SIGHUP to the daemon or its supervisor does the same.
+    """
+    return Call("config.reload", given(reason=reason))

@@ -5,13 +5,22 @@ One file a noun; a verb's function stands in the ``HANDLERS`` of the control mod
 
 from __future__ import annotations
 
-from fleet.control.verbs import agents, audits, fabric, pulls, schedules, tickets
+from fleet.control.verbs import agents, audits, config, fabric, pulls, schedules, tickets
 from fleet.control.verbs import fleet as whole
 from fleet.control.verbs.words import Access, Arg, Verb
 
 __all__ = ["OFFLINE", "VERBS", "Access", "Arg", "Verb"]
 
-_TABLES = (whole.VERBS, agents.VERBS, tickets.VERBS, pulls.VERBS, fabric.VERBS, audits.VERBS, schedules.VERBS)
+_TABLES = (
+    whole.VERBS,
+    agents.VERBS,
+    tickets.VERBS,
+    pulls.VERBS,
+    fabric.VERBS,
+    audits.VERBS,
+    config.VERBS,
+    schedules.VERBS,
+)
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}
 

@@ -16,4 +16,29 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-CFG-014": ("The arguments of init do not fit together.", "Follow the hint."),
     "FLT-CFG-015": ("Files would be overwritten.", "fleet init --force replaces them and keeps a backup."),
     "FLT-CFG-016": ("The files could not be written; nothing was changed.", "Check rights and free space."),
+    "FLT-CFG-101": (
+        "An edit does not fit the file: it names what is not there, or a value that cannot stand there.",
+        "fleet config show prints the file; fleet config schema what may stand in it.",
+    ),
+    "FLT-CFG-102": (
+        "The file is written in a way that this change cannot be put into without touching more than was asked.",
+        "Edit it by hand, then: fleet reload.",
+    ),
+    "FLT-CFG-103": (
+        "The file was changed by somebody else since you looked at it; nothing was written.",
+        "Look again, then decide anew.",
+    ),
+    "FLT-CFG-104": (
+        "Somebody else is changing the configuration at this moment.",
+        "Look at what they changed, then try again.",
+    ),
+    "FLT-CFG-105": ("The configuration file cannot be replaced; it is as it was.", "Check rights and free space."),
+    "FLT-CFG-108": (
+        "No revision of the configuration has this number, or it is no longer kept.",
+        "fleet config revisions lists what is kept; git knows the rest.",
+    ),
+    "FLT-CFG-109": (
+        "This key cannot change while the fleet is up; nothing has changed.",
+        "fleet down, change it, fleet up.",
+    ),
 }

@@ -60,7 +60,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-CTL-006": ("No agent declares this event.", "Declare it under an agent's publishes."),
     "FLT-CTL-007": ("The event belongs to another kind.", "Leave --kind out."),
     "FLT-CTL-008": ("The label change is empty or contradicts itself.", "Use --add NAME or --remove NAME."),
-    "FLT-CTL-009": ("The agent is switched off.", "Set enabled: true, then fleet down and fleet up."),
+    "FLT-CTL-009": ("The agent is switched off.", "Set enabled: true, then: fleet reload"),
     "FLT-CTL-010": ("The agent has not run yet.", "fleet ps --all shows what ran."),
     "FLT-CTL-011": ("An agent is started on a ticket or a pull request.", "Name one: ticket/7 or pr/8."),
     "FLT-CTL-012": ("A run pushes the head of its own clone for its own ticket.", "Leave ref and ticket out."),

@@ -1,0 +1,84 @@
+"""What is different between two configurations, in words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleet.config.model import AgentConfig, FleetConfig
+
+_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """``agents_changed`` names the keys of each changed agent; ``keys`` are those of the fleet itself.
+
+    ``lines`` says the same for people, one change a line.
+    """
+
+    agents_added: tuple[str, ...]
+    agents_removed: tuple[str, ...]
+    agents_changed: dict[str, tuple[str, ...]]
+    keys: tuple[str, ...]
+    lines: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """True when anything that counts is different (comments and order do not)."""
+        return bool(self.lines)
+
+    def bounded(self) -> list[str]:
+        """The lines for a record of limited size: at most a hundred, each cut at 200 characters."""
+        more = [f"and {len(self.lines) - _MOST} more"] if len(self.lines) > _MOST else []
+        return [line[:200] for line in self.lines[:_MOST]] + more
+
+    def as_dict(self) -> dict[str, object]:
+        """For answers."""
+        return {
+            "agents_added": list(self.agents_added),
+            "agents_removed": list(self.agents_removed),
+            "agents_changed": {name: list(keys) for name, keys in self.agents_changed.items()},
+            "keys": list(self.keys),
+            "lines": list(self.lines),
+        }
+
+
+def compare(old: FleetConfig, new: FleetConfig) -> Changes:
+    """Everything that differs; values that are not written count as their defaults."""
+    before, after = {agent.name: agent for agent in old.agents}, {agent.name: agent for agent in new.agents}
+    added = tuple(name for name in after if name not in before)
+    removed = tuple(name for name in before if name not in after)
+    changed: dict[str, tuple[str, ...]] = {}
+    lines = [f"agent {name} joins as {after[name].role}" for name in added]
+    lines += [f"agent {name} leaves" for name in removed]
+    for name in after:
+        if name in before and (keys := _differing(before[name], after[name])):
+            changed[name] = keys
+            lines += [_line(f"agents.{name}.{key}", before[name], after[name], key) for key in keys]
+    keys = tuple(key for key in _differing(old, new) if key != "agents")
+    lines += [_line(key, old, new, key) for key in keys]
+    return Changes(added, removed, changed, keys, tuple(lines))
+
+
+def said(value: object) -> str:
+    """A value as people read it in a sentence."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(said, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {said(inner)}" for key, inner in value.items()) + "}"
+    return str(value) if value != "" else '""'
+
+
+Member = AgentConfig | FleetConfig
+
+
+def _differing(old: Member, new: Member) -> tuple[str, ...]:
+    return tuple(key for key in type(new).model_fields if getattr(old, key) != getattr(new, key))
+
+
+def _line(label: str, old: Member, new: Member, key: str) -> str:
+    before, after = (said(one.model_dump()[key]) for one in (old, new))
+    return f"{label}: {before} -> {after}"

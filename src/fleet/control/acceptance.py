@@ -1,0 +1,153 @@
+"""A configuration comes into force: agents become members or retire, its text becomes a revision, the journal says so.
+
+One transaction, the same for a start, a reload and a change; whoever was interrupted between meaning a change
+and its coming into force is settled here too, by what lies in the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleet.config.changes import Changes, compare
+from fleet.config.loader import LoadedConfig, parse_config
+from fleet.core.agent import AgentState
+from fleet.core.errors import ConfigError
+from fleet.core.journal import Draft, Stream
+from fleet.core.principal import Principal, system
+from fleet.store import agents, config_revisions, cursors, journal
+from fleet.store.config_revisions import Revision
+from fleet.store.db import Database, Tx
+
+CONFIG_KEY = "config.digest"
+_ACTOR = str(system("daemon"))
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came into force; ``revision`` is 0 when nothing had changed."""
+
+    revision: int
+    before: str
+    changes: Changes | None
+
+
+def accept_config(db: Database, loaded: LoadedConfig, owner: Principal, *, reason: str = "") -> Accepted:
+    """Bring agents, revisions and journal in line with this configuration.
+
+    ``owner`` is who is taken to have changed the file; where somebody meant exactly this file before and was
+    interrupted, it is them.
+    """
+    return db.write(lambda tx: accept(tx, loaded, str(owner), reason))
+
+
+def accept(tx: Tx, loaded: LoadedConfig, actor: str, reason: str) -> Accepted:
+    """The transaction of ``accept_config``."""
+    before = cursors.value(tx, CONFIG_KEY)
+    meant = _settle_interrupted(tx, loaded.digest)
+    moved = _sync_agents(tx, loaded)
+    if before == loaded.digest and not moved and meant is None:
+        return Accepted(0, before, None)
+    changes = changes_since(tx, loaded)
+    if meant is not None:
+        actor, reason, number = meant.actor, meant.reason, meant.number
+    else:
+        number = config_revisions.intend(
+            tx,
+            digest=loaded.digest,
+            before=before,
+            actor=actor,
+            reason=reason,
+            changes=changes.bounded() if changes is not None else (),
+            body=loaded.text,
+        )
+    config_revisions.accept(tx, number)
+    cursors.set_value(tx, CONFIG_KEY, loaded.digest)
+    _record(tx, loaded, actor, reason, Accepted(number, before, changes))
+    return Accepted(number, before, changes)
+
+
+def changes_since(tx: Tx, loaded: LoadedConfig) -> Changes | None:
+    """What this configuration changes compared with the one accepted last; None where that one is not known."""
+    last = next(iter(config_revisions.accepted(tx, 1)), None)
+    if last is None:
+        return None
+    try:
+        old = parse_config(config_revisions.text_of(tx, last.number), name="", roles=loaded.roles)
+    except ConfigError:
+        return None  # a text of an older program, which took what this one refuses
+    return compare(old.config, loaded.config)
+
+
+def _settle_interrupted(tx: Tx, digest: str) -> Revision | None:
+    """The interrupted change that is in the file after all; the others are written off."""
+    found: Revision | None = None
+    for revision in config_revisions.intended(tx):
+        if revision.digest == digest:
+            found = revision
+            continue
+        config_revisions.abandon(tx, revision.number)
+        draft = Draft(
+            Stream.DECISION,
+            "config.change_abandoned",
+            _ACTOR,
+            summary=f"the change {revision.number} of {revision.actor} never reached the file",
+            payload={"revision": revision.number, "hash": revision.digest, "actor": revision.actor},
+        )
+        journal.append(tx, draft)
+    return found
+
+
+def _record(tx: Tx, loaded: LoadedConfig, actor: str, reason: str, accepted: Accepted) -> None:
+    config = loaded.config
+    draft = Draft(
+        Stream.DECISION,
+        "config.accepted",
+        actor,
+        summary=f"the configuration {loaded.digest[:12]} is in force" + (f": {reason}" if reason else ""),
+        payload={
+            "hash": loaded.digest,
+            "before": accepted.before,
+            "revision": accepted.revision,
+            "reason": reason,
+            "changes": accepted.changes.bounded() if accepted.changes is not None else None,
+            "agents": {agent.name: agent.role for agent in config.agents},
+            "allow_shared_uid_merge": config.allow_shared_uid_merge,
+            "shared_uid_merge_reason": config.shared_uid_merge_reason,
+            "warnings": list(loaded.warnings[:100]),
+        },
+    )
+    journal.append(tx, draft)
+
+
+def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
+    """Rows for members, retirement for who left; a state that a person gave stays. How many changed."""
+    known = {row.name: row for row in agents.every(tx)}
+    changed = 0
+    for member in loaded.config.agents:
+        row = known.pop(member.name, None)
+        back = row is None or row.state is AgentState.RETIRED
+        if row is not None and not back and row.role == member.role:
+            continue
+        state = AgentState.ACTIVE if row is None or back else row.state
+        agents.put(tx, member.name, member.role, state, "" if row is None or back else row.reason)
+        _say(tx, member.name, state, f"{member.name} is a member in the role {member.role}")
+        changed += 1
+    for row in known.values():
+        if row.state is not AgentState.RETIRED:
+            agents.put(tx, row.name, row.role, AgentState.RETIRED, "no longer in the configuration")
+            _say(tx, row.name, AgentState.RETIRED, f"{row.name} is no longer in the configuration")
+            changed += 1
+    return changed
+
+
+def _say(tx: Tx, name: str, state: AgentState, summary: str) -> None:
+    draft = Draft(
+        Stream.DECISION,
+        "agent.state_changed",
+        _ACTOR,
+        subject=f"agent/{name}",
+        agent=name,
+        summary=summary,
+        payload={"agent": name, "state": str(state)},
+    )
+    journal.append(tx, draft)

@@ -1,0 +1,298 @@
+"""A change and a reload: the whole file or nothing, one at a time, on record with who and what."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.config.configfile import digest_of, locked
+from fleet.config.edit import Append, DropAgent, PutAgent, Set
+from fleet.config.loader import load_config
+from fleet.control import configs
+from fleet.control.acceptance import accept_config
+from fleet.core import probe
+from fleet.core.agent import AgentState
+from fleet.core.errors import ConfigError, Conflict, FleetError, NotFound, PermanentError, Refused
+from fleet.core.principal import human
+from fleet.store import agents, config_revisions
+from fleet.testing.desk import ANN, Desk
+
+BOB = human("bob")
+FILE = """\
+# ours
+version: 1
+max_concurrent: 4  # for now
+
+agents:
+  - name: developer
+    role: developer
+    subscribes_to: [ticket_ready]
+
+  - name: tech-lead
+    role: tech-lead
+    subscribes_to: [pr_needs_review]
+"""
+
+
+class Stop(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A fleet with a configuration file that is in force."""
+    made = Desk(tmp_path)
+    made.paths.config.parent.mkdir()
+    write(made, FILE)
+    accept_config(made.db, reread(made), ANN)
+    made.context.config.replace(reread(made))
+    yield made
+    probe.install(None)
+    made.close()
+
+
+def write(desk: Desk, text: str) -> None:
+    """As an editor does."""
+    desk.paths.config.write_text(text)
+
+
+def reread(desk: Desk):  # type: ignore[no-untyped-def]
+    """The file as it lies."""
+    return load_config(desk.paths.config, roles=desk.loaded.roles, name=".fleet/config.yaml")
+
+
+def stop_at(point: str) -> None:
+    """End at a named point, as kill -9 would."""
+
+    def handler(name: str) -> None:
+        if name == point:
+            raise Stop
+
+    probe.install(handler)
+
+
+def in_force(desk: Desk) -> str:
+    """The hash by which the fleet works at this moment."""
+    return desk.context.loaded.digest
+
+
+def states(desk: Desk) -> dict[str, str]:
+    """Every agent's state."""
+    return {row.name: str(row.state) for row in desk.db.read(agents.every)}
+
+
+def test_a_change_edits_the_file_and_is_in_force_at_once(desk: Desk) -> None:
+    answer = configs.change(desk.context, ANN, [Set(("max_concurrent",), 2)], "less load")
+    assert desk.paths.config.read_text() == FILE.replace("4  # for now", "2  # for now")
+    assert answer["changed"]
+    assert answer["changes"]["lines"] == ["max_concurrent: 4 -> 2"]
+    assert desk.context.loaded.config.max_concurrent == 2
+    assert in_force(desk) == answer["hash"] == digest_of(desk.paths.config.read_bytes())
+
+
+def test_a_change_is_on_record_with_who_meant_it_why_and_what(desk: Desk) -> None:
+    configs.change(desk.context, BOB, [Set(("max_concurrent",), 2)], "less load")
+    meant, accepted = desk.entries("config.change_intended")[-1], desk.entries("config.accepted")[-1]
+    assert meant.actor == accepted.actor == "human:bob"
+    assert meant.seq < accepted.seq
+    assert accepted.payload is not None
+    assert accepted.payload["reason"] == "less load"
+    assert accepted.payload["changes"] == ["max_concurrent: 4 -> 2"]
+    newest = desk.db.read(config_revisions.accepted)[0]
+    assert (newest.actor, newest.reason, newest.digest) == ("human:bob", "less load", in_force(desk))
+    assert desk.db.read(lambda tx: config_revisions.text_of(tx, newest.number)) == desk.paths.config.read_bytes()
+
+
+def test_a_change_that_says_nothing_new_writes_nothing(desk: Desk) -> None:
+    before = len(desk.entries())
+    assert not configs.change(desk.context, ANN, [Set(("max_concurrent",), 4)])["changed"]
+    assert len(desk.entries()) == before
+
+
+def test_a_change_that_would_make_the_file_faulty_changes_nothing(desk: Desk) -> None:
+    before = in_force(desk)
+    with pytest.raises(ConfigError) as caught:
+        configs.change(desk.context, ANN, [Set(("max_concurrent",), 0), Set(("agents", "developer", "role"), "poet")])
+    assert len(caught.value.problems) == 2
+    assert desk.paths.config.read_text() == FILE
+    assert in_force(desk) == before
+    assert desk.db.read(config_revisions.intended) == []
+
+
+def test_agents_join_and_leave_by_a_change(desk: Desk) -> None:
+    configs.change(desk.context, ANN, [PutAgent("docs", {"role": "developer"}), DropAgent("tech-lead")])
+    assert states(desk)["docs"] == AgentState.ACTIVE
+    assert states(desk)["tech-lead"] == AgentState.RETIRED
+    configs.change(desk.context, ANN, [PutAgent("tech-lead", {"role": "tech-lead"})])
+    assert states(desk)["tech-lead"] == AgentState.ACTIVE
+
+
+def test_of_two_operators_one_wins_and_the_other_is_told_who_was_first(desk: Desk) -> None:
+    seen = in_force(desk)
+    configs.change(desk.context, BOB, [Set(("max_concurrent",), 2)], if_hash=seen)
+    with pytest.raises(Conflict, match="human:bob changed it") as caught:
+        configs.change(desk.context, ANN, [Set(("max_concurrent",), 3)], if_hash=seen)
+    assert caught.value.code == "FLT-CFG-103"
+    assert desk.context.loaded.config.max_concurrent == 2
+
+
+def test_an_edit_by_hand_in_between_is_told_as_such(desk: Desk) -> None:
+    seen = in_force(desk)
+    write(desk, FILE.replace("# ours", "# mine"))
+    with pytest.raises(Conflict, match="edited the file by hand"):
+        configs.change(desk.context, ANN, [Set(("max_concurrent",), 3)], if_hash=seen)
+
+
+def test_two_changes_at_once_follow_each_other(desk: Desk) -> None:
+    """Many threads, one file: none of the changes is lost."""
+    names = [f"path{number}/" for number in range(8)]
+    threads = [
+        threading.Thread(
+            target=configs.change, args=(desk.context, ANN, [Append(("protected_paths",), name)]), daemon=True
+        )
+        for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(desk.context.loaded.config.protected_paths) == names
+    assert sorted(reread(desk).config.protected_paths) == names
+
+
+def test_whoever_comes_while_somebody_is_at_it_is_told_so(desk: Desk) -> None:
+    with locked(desk.paths.config), pytest.raises(Conflict) as caught, locked(desk.paths.config, seconds=0):
+        pass
+    assert caught.value.code == "FLT-CFG-104"
+
+
+@pytest.mark.parametrize("edits", [[Set(("base",), "trunk")]])
+def test_what_the_running_daemon_is_built_on_needs_a_restart(desk: Desk, edits: list[Set]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configs.change(desk.context, ANN, edits)
+    assert caught.value.code == "FLT-CFG-109"
+    assert desk.paths.config.read_text() == FILE
+
+
+# -- the file ----------------------------------------------------------------------------------------
+
+
+def test_rights_and_a_symbolic_link_are_kept(desk: Desk) -> None:
+    real = desk.paths.checkout / "team.yaml"
+    desk.paths.config.rename(real)
+    real.chmod(0o640)
+    desk.paths.config.symlink_to("../team.yaml")
+    configs.change(desk.context, ANN, [Set(("max_concurrent",), 2)])
+    assert desk.paths.config.is_symlink()
+    assert "max_concurrent: 2" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(desk.paths.config.parent) == ["config.yaml"]
+
+
+def test_a_file_that_cannot_be_written_changes_nothing_and_the_change_is_written_off(desk: Desk) -> None:
+    folder = desk.paths.config.parent
+    if os.getuid() == 0:
+        os.chown(desk.paths.config, 65534, -1)  # rights do not hinder root; a file of somebody else does
+    else:
+        folder.chmod(0o500)
+    try:
+        with pytest.raises(PermanentError) as caught:
+            configs.change(desk.context, ANN, [Set(("max_concurrent",), 2)])
+    finally:
+        folder.chmod(0o700)
+    assert caught.value.code == "FLT-CFG-105"
+    assert desk.context.loaded.config.max_concurrent == 4
+    assert desk.entries("config.change_abandoned")
+    assert desk.db.read(config_revisions.intended) == []
+
+
+def test_an_editor_that_saves_in_the_middle_of_a_change_wins(desk: Desk) -> None:
+    mine = FILE.replace("# ours", "# mine")
+    probe.install(lambda name: write(desk, mine) if name == "config.intended" else None)
+    with pytest.raises(Conflict) as caught:
+        configs.change(desk.context, ANN, [Set(("max_concurrent",), 2)])
+    assert caught.value.code == "FLT-CFG-103"
+    assert desk.paths.config.read_text() == mine
+
+
+# -- reload ------------------------------------------------------------------------------------------
+
+
+def test_a_reload_takes_the_whole_file_and_says_what_changed(desk: Desk) -> None:
+    write(desk, FILE.replace("max_concurrent: 4", "max_concurrent: 5") + "  - name: qa\n    role: qa-engineer\n")
+    answer = desk.ask("config.reload", reason="one more")
+    assert answer["changes"]["agents_added"] == ["qa"]
+    assert answer["changes"]["lines"] == ["agent qa joins as qa-engineer", "max_concurrent: 4 -> 5"]
+    assert desk.context.loaded.config.agent("qa") is not None
+    accepted = desk.entries("config.accepted")[-1]
+    assert (accepted.actor, accepted.payload["reason"]) == ("human:ann", "one more")  # type: ignore[index]
+
+
+def test_a_reload_of_the_same_file_does_nothing(desk: Desk) -> None:
+    before = len(desk.entries())
+    assert not desk.ask("config.reload")["changed"]
+    assert len(desk.entries()) == before
+
+
+def test_a_faulty_file_is_refused_as_a_whole_and_that_is_on_record(desk: Desk) -> None:
+    before = in_force(desk)
+    write(desk, FILE.replace("max_concurrent: 4", "max_concurrent: 5").replace("role: tech-lead", "role: poet"))
+    with pytest.raises(ConfigError, match="unknown role") as caught:
+        desk.ask("config.reload")
+    assert caught.value.problems[0].startswith(".fleet/config.yaml:11:11:")
+    assert in_force(desk) == before
+    assert desk.context.loaded.config.max_concurrent == 4
+    refused = desk.entries("config.refused")[-1]
+    assert refused.payload is not None
+    assert refused.payload["problems"] == list(caught.value.problems)
+
+
+def test_a_file_that_is_gone_is_refused_too(desk: Desk) -> None:
+    desk.paths.config.unlink()
+    with pytest.raises(NotFound):
+        desk.ask("config.reload")
+    assert desk.context.loaded.config.max_concurrent == 4
+
+
+def test_an_agent_may_not_reload(desk: Desk) -> None:
+    who = desk.run("developer", "ticket/1")
+    with pytest.raises(Refused):
+        desk.ask("config.reload", who)
+
+
+# -- interrupted -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("point", "reached"), [("config.intended", False), ("config.written", True), ("config.accepted", True)]
+)
+def test_an_interrupted_change_is_the_old_file_or_the_new_one(desk: Desk, point: str, reached: bool) -> None:
+    """And the next start tells which: accepted in the name of who meant it, or written off."""
+    stop_at(point)
+    with pytest.raises(Stop):
+        configs.change(desk.context, BOB, [Set(("max_concurrent",), 2)], "less load")
+    probe.install(None)
+    new = FILE.replace("4  # for now", "2  # for now")
+    assert desk.paths.config.read_text() == (new if reached else FILE)
+    accept_config(desk.db, reread(desk), ANN)
+    assert desk.db.read(config_revisions.intended) == []
+    last = desk.db.read(config_revisions.accepted)[0]
+    assert last.digest == digest_of(desk.paths.config.read_bytes())
+    assert last.actor == ("human:bob" if reached else "human:ann")
+    assert len(desk.entries("config.change_abandoned")) == (0 if reached else 1)
+    assert [entry.actor for entry in desk.entries("config.accepted")] == ["human:ann"] + ["human:bob"] * reached
+
+
+def test_the_oldest_revisions_make_room_and_the_one_in_force_stays(desk: Desk) -> None:
+    for number in range(1, config_revisions.KEPT + 10):
+        configs.change(desk.context, ANN, [Set(("owner",), f"o{number}")])
+    kept = desk.db.read(config_revisions.newest)
+    assert len(kept) == config_revisions.KEPT
+    assert kept[0].digest == in_force(desk)
+    with pytest.raises(FleetError) as caught:
+        desk.db.read(lambda tx: config_revisions.text_of(tx, 1))
+    assert caught.value.code == "FLT-CFG-108"
