@@ -71,7 +71,7 @@ LEVELS = {
     Access.START: {"agent.start"},
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
-        "agent.pause", "agent.resume", "agent.logs",
+        "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
     },
 }  # fmt: skip
 
