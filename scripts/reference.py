@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import BaseModel
@@ -16,7 +17,16 @@ from pydantic import BaseModel
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
-from fleet.config.model import AgentConfig, FleetConfig, KeepingConfig, RetryConfig, ScheduleConfig, TeamConfig
+from fleet.config.model import (
+    AgentConfig,
+    FabricConfig,
+    FleetConfig,
+    KeepingConfig,
+    RetryConfig,
+    ScheduleConfig,
+    TeamConfig,
+)
+from fleet.core.board import MAIL_MOVES, TASK_MOVES
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.event import BUILTIN
 from fleet.core.journal import Stream
@@ -53,9 +63,15 @@ def events_page() -> str:
 
 
 def states_page() -> str:
-    """The two state machines, as tables and drawings."""
+    """The state machines, as tables and drawings."""
     lines = [_NOTE, "# States", "", "Who moves what is in ARCHITECTURE.md; these are the moves that exist."]
-    for title, moves in (("Deliveries", DELIVERY_MOVES), ("Runs", RUN_MOVES)):
+    machines: tuple[tuple[str, Mapping[Any, frozenset[Any]]], ...] = (
+        ("Deliveries", DELIVERY_MOVES),
+        ("Runs", RUN_MOVES),
+        ("Tasks", TASK_MOVES),
+        ("Messages", MAIL_MOVES),
+    )
+    for title, moves in machines:
         lines += ["", f"## {title}", "", "```mermaid", "stateDiagram-v2"]
         for state, targets in moves.items():
             lines += [f"    {state} --> {target}" for target in sorted(targets)] or [f"    {state} --> [*]"]
@@ -93,6 +109,7 @@ def config_page() -> str:
         ("`teams[]`", TeamConfig),
         ("`retry`", RetryConfig),
         ("`keeping`", KeepingConfig),
+        ("`fabric`", FabricConfig),
     ]
     for title, model in models:
         lines += ["", f"## {title}", "", "| key | default | meaning |", "|---|---|---|"]

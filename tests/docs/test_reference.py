@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from fleet.core.agent import AgentState
+from fleet.core.board import BlockerState, MailState, QuestionState, TaskState
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.catalogue.causes import AREAS, CAUSES
 from fleet.core.event import BUILTIN
@@ -108,3 +109,7 @@ def test_the_schema_repeats_the_states_of_the_code() -> None:
     assert listed("deliveries") == set(DeliveryState)
     assert listed("runs") == set(RunState)
     assert listed("agents") == set(AgentState)
+    assert listed("tasks") == set(TaskState)
+    assert listed("inbox") == set(MailState)
+    assert listed("questions") == set(QuestionState)
+    assert listed("blockers") == set(BlockerState)

@@ -23,6 +23,7 @@ _SECRET_LIMIT = 1024  # characters; a capability has 64
 # Reads that end with 0 whenever they are answered; quick with --json, because words for people may need a terminal.
 READS = (
     ("ps",),
+    ("questions",),
     ("status",),
     ("why",),
     ("agent", "list"),
@@ -31,6 +32,8 @@ READS = (
     ("pr", "list"),
     ("pr", "show"),
     ("fabric", "history"),
+    ("fabric", "tasks"),
+    ("fabric", "blockers"),
 )
 
 

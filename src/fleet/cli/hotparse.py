@@ -9,7 +9,7 @@ import click
 from fleet.cli import hot
 
 # Loaded now, not with the first call, which would have to wait for it.
-from fleet.cli.commands import agent, fabric, look, pr, ticket  # noqa: F401
+from fleet.cli.commands import agent, fabric, look, mail, pr, ticket  # noqa: F401
 from fleet.cli.door import Door
 from fleet.cli.main import root, usage
 from fleet.cli.output import Style, error_line, error_text

@@ -79,7 +79,7 @@ def pulls_text(pulls: Iterable[Row], style: Style) -> str:
 def comments_text(comments: Iterable[Row], style: Style) -> str:
     """Remarks, each under who wrote it and when."""
     return "".join(
-        f"\n{style.paint(visible(item['author']), 'bold')}, {moment(item['at'])}\n{_quoted(item['body'])}"
+        f"\n{style.paint(visible(item['author']), 'bold')}, {moment(item['at'])}\n{quoted(item['body'])}"
         for item in comments
     )
 
@@ -92,7 +92,7 @@ def reviews_text(reviews: Iterable[Row], style: Style) -> str:
         who = f" for {visible(item['waived_agent'])}" if item["waived_agent"] else ""
         age = "" if item["current"] else " (an older head: no longer counts)"
         text += f"{visible(item['by'])} {style.paint(words, colour)}{who} at {visible(item['head'])[:10]}{age}\n"
-        text += _quoted(item["body"]) if item["waived_agent"] else ""  # a verdict's words are among the remarks
+        text += quoted(item["body"]) if item["waived_agent"] else ""  # a verdict's words are among the remarks
     return text
 
 
@@ -106,6 +106,6 @@ def gate_text(gate: Row, style: Style) -> str:
     return text
 
 
-def _quoted(body: str) -> str:
+def quoted(body: str) -> str:
     """Somebody's words, marked off on every line, so that they cannot pass for ours."""
     return "".join(f"  | {line}\n" for line in visible(body, lines=True).rstrip().split("\n")) if body else ""

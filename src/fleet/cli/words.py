@@ -21,10 +21,10 @@ pass_door = click.make_pass_decorator(Door)
 
 
 class NumberType(click.ParamType[int]):
-    """A ticket's or pull request's number, written 8, #8, pr/8 or ticket/8."""
+    """A number of a ticket, pull request, task and so on, written 8, #8, pr/8 or ticket/8."""
 
     def __init__(self, name: str, prefix: str) -> None:
-        """``name`` stands in help, ``prefix`` is ``ticket`` or ``pr``."""
+        """``name`` stands in help, ``prefix`` is ``ticket``, ``pr`` and so on."""
         self.name = name
         self._form = re.compile(rf"(?:#|{prefix}/)?([1-9][0-9]{{0,14}})")
         self._prefix = prefix
@@ -41,6 +41,10 @@ class NumberType(click.ParamType[int]):
 
 TICKET = NumberType("ticket", "ticket")
 PR = NumberType("pr", "pr")
+TASK = NumberType("task", "task")
+QUESTION = NumberType("question", "question")
+BLOCKER = NumberType("blocker", "blocker")
+MESSAGE = NumberType("message", "message")
 
 
 def since(text: str, now: int) -> int:

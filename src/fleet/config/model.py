@@ -131,6 +131,23 @@ class TeamConfig(_Model):
     agents: tuple[Name, ...] = Field(max_length=1000, description="Names of its members; an agent may be in several.")
 
 
+class FabricConfig(_Model):
+    """Bounds of the Fabric: what it keeps, and for how long a claim holds."""
+
+    lease_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+        default=900, description="How long a claim on a task holds unless the claimant says otherwise, in seconds."
+    )
+    inbox_limit: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=200, description="How many unread messages an agent's inbox takes."
+    )
+    artifact_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = Field(
+        default=10 * 1024 * 1024, description="Largest artifact, in bytes."
+    )
+    artifacts_bytes: Annotated[int, Field(ge=1, le=1 << 40)] = Field(
+        default=1024 * 1024 * 1024, description="All artifacts of the fleet together, in bytes."
+    )
+
+
 class FleetConfig(_Model):
     """The whole of .fleet/config.yaml."""
 
@@ -158,6 +175,7 @@ class FleetConfig(_Model):
     keeping: KeepingConfig = Field(
         default_factory=KeepingConfig, description="What is kept how long, and how much disk stays free."
     )
+    fabric: FabricConfig = Field(default_factory=FabricConfig, description="Bounds of the Fabric.")
     agents: tuple[AgentConfig, ...] = Field(min_length=1, max_length=1000, description="The members of the fleet.")
     teams: tuple[TeamConfig, ...] = Field(
         default=(), max_length=200, description="Groups of agents, for commands that speak to several at once."

@@ -17,6 +17,21 @@ from fleet.core.event import BUILTIN
 
 VERBS = ("pr.push", "pr.review", "pr.merge", "fabric.publish")
 
+# What the runs of every role may call; which entries they may cause that way is said by what the role emits.
+EVERYBODYS = frozenset(
+    {
+        "ask",
+        "fabric.claim",
+        "fabric.complete",
+        "fabric.handoff",
+        "fabric.release",
+        "fabric.renew",
+        "fabric.resolve",
+        "fabric.withdraw",
+        "inbox.ack",
+    }
+)
+
 # Two of these in one role would let an agent pass its own work on.
 INCOMPATIBLE = (frozenset({"pr.push", "pr.review"}), frozenset({"pr.review", "pr.merge"}))
 
@@ -27,9 +42,9 @@ Line = Annotated[str, Field(min_length=1, max_length=300)]
 class Role:
     """A template for agents.
 
-    ``verbs`` are the calls its runs may make beside reading; ``emits`` the event types its runs may cause,
-    by those calls or by publishing. ``expects`` maps the event that started a run (``*`` = any other) to the
-    events of which one must be on record, emitted by that run, for the run to count as succeeded.
+    ``verbs`` are the calls its runs may make beside reading, those of every role included; ``emits`` the event
+    types its runs may cause, by those calls or by publishing. ``expects`` maps the event that started a run (``*`` =
+    any other) to the events of which one must be on record, emitted by that run, for the run to count as succeeded.
     """
 
     name: str
@@ -89,7 +104,7 @@ def parse_role(data: bytes, name: str) -> Role:
         mission=found.mission,
         duties=found.duties,
         must_never=found.must_never,
-        verbs=frozenset(found.verbs),
+        verbs=frozenset(found.verbs) | EVERYBODYS,
         emits=frozenset(found.emits),
         expects=MappingProxyType(dict(found.expects)),
         is_reviewer=found.reviewer,

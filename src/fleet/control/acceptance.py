@@ -14,6 +14,7 @@ from fleet.core.agent import AgentState
 from fleet.core.errors import ConfigError
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, system
+from fleet.fabric.mail import return_to_people
 from fleet.store import agents, config_revisions, cursors, journal
 from fleet.store.config_revisions import Revision
 from fleet.store.db import Database, Tx
@@ -136,6 +137,7 @@ def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
         if row.state is not AgentState.RETIRED:
             agents.put(tx, row.name, row.role, AgentState.RETIRED, "no longer in the configuration")
             _say(tx, row.name, AgentState.RETIRED, f"{row.name} is no longer in the configuration")
+            return_to_people(tx, row.name)  # what it did not read
             changed += 1
     return changed
 

@@ -9,15 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fleet.control.verbs import VERBS, Verb
+from fleet.core.board import TaskState
 from fleet.core.errors import UsageError
 from fleet.core.event import FABRIC_KINDS, is_event_name
 from fleet.core.journal import PAYLOAD_LIMIT, SUMMARY_LIMIT
 
 TITLE_LIMIT = 256  # characters, as on GitHub
 BODY_LIMIT = 64 * 1024  # bytes of UTF-8
+SAID_LIMIT = 8 * 1024  # bytes of UTF-8, of a message, a question or an answer
 LINE_LIMIT = 500  # characters
 MAX_LABELS = 20
 MAX_EDITS = 100
+MAX_MESSAGES = 100  # in one acknowledgement
+LONGEST_LEASE = 86_400  # seconds
 MAX_COUNT = 10_000
 MAX_NUMBER = 2**53
 LONGEST_WAIT = 60.0  # seconds
@@ -28,6 +32,7 @@ _SUBJECT = re.compile(r"(?:ticket|pr)/[1-9][0-9]{0,14}|agent/[a-z0-9][a-z0-9_-]{
 _LABEL = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_TOKEN = re.compile(r"[0-9a-f]{32}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z_]+)?")
 
 
@@ -162,6 +167,22 @@ def _body(given: object) -> str:
     return text
 
 
+def _said(given: object) -> str:
+    text = _text(given)
+    size = len(text.encode("utf-8"))
+    if size > SAID_LIMIT:
+        raise _Wrong(f"has {size} bytes, the limit is {SAID_LIMIT}; keep long content as an artifact")
+    if not text.strip():
+        raise _Wrong("is blank")
+    return text
+
+
+def _numbers(given: object) -> tuple[int, ...]:
+    if not isinstance(given, (list, tuple)) or not 1 <= len(given) <= MAX_MESSAGES:
+        raise _Wrong(f"must be a list of 1 to {MAX_MESSAGES} numbers")
+    return tuple(dict.fromkeys(_integer(1, MAX_NUMBER)(one) for one in given))
+
+
 def _integer(least: int, most: int) -> Callable[[object], int]:
     def check(given: object) -> int:
         if not isinstance(given, int) or isinstance(given, bool):
@@ -256,17 +277,22 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "short": _line(TITLE_LIMIT),
     "summary": _line(SUMMARY_LIMIT),
     "body": _body,
+    "said": _said,
     "number": _integer(1, MAX_NUMBER),
     "ticket": _integer(0, MAX_NUMBER),
     "count": _integer(1, MAX_COUNT),
     "count0": _integer(0, MAX_NUMBER),
     "instant": _integer(0, 2**62),
+    "numbers": _numbers,
+    "lease": _integer(0, LONGEST_LEASE),
     "flag": _flag,
     "wait": _wait,
     "name": _matching(_AGENT, "an agent's name"),
     "subject": _matching(_SUBJECT, "an object such as ticket/7, pr/8 or agent/developer"),
     "ref": _matching(_REF, "a branch, tag or commit"),
     "sha": _matching(_SHA, "a full commit hash"),
+    "token": _matching(_TOKEN, "the token that claiming the task gave"),
+    "task_state": _choice("", *(str(state) for state in TaskState)),
     "type": _matching(_TYPE, "a journal type such as run.started"),
     "event": _event,
     "kind": _choice("", *FABRIC_KINDS),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fleet.control.context import Context, Handlers, generation_of, still_alive, work_item_of
+from fleet.control.context import Context, Handlers
+from fleet.control.entries import Wanted, put
 from fleet.core.errors import Conflict, Refused, UsageError
 from fleet.core.event import BUILTIN, FABRIC_KINDS
-from fleet.core.journal import Draft, Entry, Stream, encode_payload
+from fleet.core.journal import Entry, encode_payload
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.store import journal
@@ -31,6 +32,10 @@ SOURCES = {
     "work_returned": "the reconciler, when a run ended without its result",
     "agent_start_requested": "fleet agent start NAME",
     "schedule_due": "the scheduler, when the time of an agent's `schedule:` has come",
+    "task_returned": "fleet fabric release N, or the janitor when a lease runs out",
+    "task_completed": "fleet fabric complete N",
+    "task_withdrawn": "fleet fabric withdraw N",
+    "blocker_resolved": "fleet fabric resolve N",
 }
 
 
@@ -39,41 +44,25 @@ def plan(ctx: Context, principal: Principal, args: dict[str, Any]) -> Callable[[
 
     Raises UsageError FLT-CTL-004 without event and kind, FLT-CTL-006 for an event nobody declares, FLT-CTL-007
     for a kind that is not the event's; Refused FLT-CTL-005 for an event with another source, FLT-AUT-015 for
-    one that this run may not emit. The transaction raises Conflict FLT-FAB-003 for a key used otherwise before.
+    one that this run may not emit. The transaction raises Conflict FLT-FAB-003 for a key used otherwise before,
+    and Refused FLT-FAB-101, FLT-FAB-112 or FLT-FAB-121 where a list is full.
     """
     event, kind = _named(args["event"], args["kind"])
-    _may_publish(ctx, principal, event)
+    may_publish(ctx, principal, event)
     payload: dict[str, object] = args["payload"]
     encode_payload(payload)  # refuses what is too large now, outside the writer's thread
-    actor = str(principal)
-    summary = args["summary"] or event
-    subject: str = args["subject"]
     # A sender's keys are its own: a run's, so that work done anew says its things anew, or a person's.
-    dedup_key = f"published:{principal.run_id or actor}:{args['key']}" if args["key"] else None
+    dedup_key = f"published:{principal.run_id or principal}:{args['key']}" if args["key"] else None
+    wanted = Wanted(
+        event, kind, args["summary"] or event, payload=payload, subject=args["subject"], dedup_key=dedup_key
+    )
 
     def transaction(tx: Tx) -> dict[str, Any]:
-        run = still_alive(tx, principal)
-        about = subject or (run.subject if run is not None else "")
-        made = journal.append(
-            tx,
-            Draft(
-                Stream.EVENT,
-                event,
-                actor,
-                subject=about,
-                summary=summary,
-                payload=payload,
-                kind=kind,
-                generation=generation_of(tx, run, about),
-                work_item=work_item_of(tx, run, about),
-                run_id=principal.run_id,
-                dedup_key=dedup_key,
-            ),
-        )
-        if not made.fresh:
-            _same(journal.get(tx, made.id), event, summary, payload)
+        made, kept = put(ctx, tx, principal, wanted)
+        if not made.fresh and not kept:
+            _same(journal.get(tx, made.id), event, wanted.summary, payload)
         probe("publish.before_commit")
-        return {"id": made.id, "seq": made.seq, "repeated": not made.fresh}
+        return {"id": made.id, "seq": made.seq, "repeated": not made.fresh, "object": kept}
 
     return transaction
 
@@ -103,7 +92,7 @@ def _named(event: str, kind: str) -> tuple[str, str]:
     return name, known.kind
 
 
-def _may_publish(ctx: Context, principal: Principal, event: str) -> None:
+def may_publish(ctx: Context, principal: Principal, event: str) -> None:
     """Free-form kinds and declared events are published; the chain's own events come from their verbs."""
     if event in BUILTIN and event not in FABRIC_KINDS:
         source = SOURCES.get(event, "the component that records it")

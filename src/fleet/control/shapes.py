@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fleet.core.board import Blocker, Question, Task
 from fleet.core.clock import SECOND
 from fleet.core.journal import Entry
 from fleet.core.work import LIVE_RUNS, Delivery, Run
@@ -119,4 +120,60 @@ def review_dict(entry: Entry, head: str) -> dict[str, Any]:
         "waived_agent": payload.get("agent", "") if entry.type == "review_waived" else "",
         "at": entry.at,
         "entry": entry.id,
+    }
+
+
+def task_dict(task: Task, now: int) -> dict[str, Any]:
+    """A task; ``lease_left`` is seconds, null without a claim. The token's hash stays in the store."""
+    return {
+        "number": task.number,
+        "title": task.title,
+        "body": task.body,
+        "state": str(task.state),
+        "subject": task.subject,
+        "work_item": task.work_item,
+        "offered_by": task.offered_by,
+        "holder": task.holder,
+        "holder_run": task.holder_run,
+        "claim": task.claims,
+        "lease_until": task.lease_until or None,
+        "lease_left": round(max(0, task.lease_until - now) / SECOND, 3) if task.lease_until else None,
+        "outcome": task.outcome,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+    }
+
+
+def question_dict(question: Question) -> dict[str, Any]:
+    """A question to people; ``answer`` is "" while it is open."""
+    return {
+        "number": question.number,
+        "text": question.body,
+        "state": str(question.state),
+        "asker": question.asker,
+        "run": question.run_id,
+        "subject": question.subject,
+        "work_item": question.work_item,
+        "answer": question.answer,
+        "answered_by": question.answered_by,
+        "asked_at": question.asked_at,
+        "answered_at": question.answered_at,
+    }
+
+
+def blocker_dict(blocker: Blocker) -> dict[str, Any]:
+    """What stands in the way; ``told`` is the inbox that heard of it."""
+    return {
+        "number": blocker.number,
+        "text": blocker.body,
+        "state": str(blocker.state),
+        "opened_by": blocker.opened_by,
+        "run": blocker.run_id,
+        "subject": blocker.subject,
+        "work_item": blocker.work_item,
+        "told": blocker.told,
+        "resolution": blocker.resolution,
+        "resolved_by": blocker.resolved_by,
+        "opened_at": blocker.opened_at,
+        "resolved_at": blocker.resolved_at,
     }

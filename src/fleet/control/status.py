@@ -9,9 +9,10 @@ from fleet.config.paths import FleetPaths
 from fleet.control import shapes
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import agent_dicts
+from fleet.core.board import PEOPLE
 from fleet.core.principal import Principal
 from fleet.core.work import DeliveryState
-from fleet.store import deliveries, journal, runs
+from fleet.store import blockers, deliveries, inbox, journal, questions, runs
 from fleet.store.db import Tx
 
 _SHOWN = 20  # held deliveries and dead letters
@@ -34,6 +35,9 @@ def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
             "deliveries": deliveries.counts(tx),
             "held": [shapes.delivery_dict(one) for one in deliveries.in_state(tx, DeliveryState.HELD, limit=_SHOWN)],
             "dead_letters": dead_letters(tx),
+            "blockers": [shapes.blocker_dict(one) for one in blockers.open_ones(tx, limit=_SHOWN)],
+            "questions": [shapes.question_dict(one) for one in questions.open_ones(tx, limit=_SHOWN)],
+            "inbox": _unread(tx),
             "journal": {"entries": seq, "head": digest},
         }
 
@@ -54,6 +58,13 @@ def _disk(ctx: Context) -> dict[str, Any]:
     if found is None:
         return {"path": str(ctx.paths.state), "free": None, "total": None, "floor": None, "low": None}
     return {"path": found.path, "free": found.free, "total": found.total, "floor": found.floor, "low": found.low}
+
+
+def _unread(tx: Tx) -> dict[str, Any]:
+    """Unread messages: those of people, and of every agent that has any."""
+    found = inbox.counts(tx)
+    agents = {name.removeprefix("agent:"): counts for name, counts in found.items() if name != PEOPLE}
+    return {"people": found[PEOPLE], "agents": agents}
 
 
 def dead_letters(tx: Tx) -> list[dict[str, Any]]:

@@ -66,6 +66,13 @@ _ALL = (
     _event("decision", "agent human", "any", "A choice and its reason.", "decision"),
     _event("note", "agent human", "any", "A remark for whoever comes next.", "note"),
     _event("status", "agent human", "any", "Where the sender stands.", "status"),
+    # What becomes of tasks and blockers on the Fabric.
+    _event(
+        "task_returned", "agent human system", "any", "A claim ended without its work done; the task is open.", "task"
+    ),
+    _event("task_completed", "agent human", "any", "A claimed task is done.", "task"),
+    _event("task_withdrawn", "agent human", "any", "A task was taken off the list.", "task"),
+    _event("blocker_resolved", "agent human", "any", "What stood in the way is gone.", "blocker"),
     # Decisions.
     _decision("delivery.dispatched", "system", "any", "Policy allowed a start; a run was queued."),
     _decision("delivery.held", "system", "any", "Policy said not yet, and why."),
@@ -86,6 +93,7 @@ _ALL = (
     _decision("config.refused", "human system", "fleet", "A file was not taken into force, and for which faults."),
     _decision("budget.exhausted", "system", "agent", "An agent used up its seconds; the run was frozen and stopped."),
     _decision("payload.erased", "human", "any", "A payload was erased from an entry; its proof stays."),
+    _decision("question.answered", "human", "any", "A person answered what an agent asked."),
     # Activity.
     _activity("daemon.started", "system", "fleet", "The daemon came up on this store."),
     _activity("daemon.stopped", "system", "fleet", "The daemon went down in order."),
@@ -105,6 +113,11 @@ _ALL = (
     _activity("base.diverged", "system", "fleet", "The checkout and the fleet disagree about the base branch."),
     _activity("checkout.updated", "system", "fleet", "The person's checkout was fast-forwarded."),
     _activity("checkout.left_alone", "system", "fleet", "The person's checkout was not touched, and why."),
+    _activity("question.asked", "agent human", "any", "An agent asked a person."),
+    _activity("message.sent", "human", "agent", "A person wrote to an agent."),
+    _activity("message.delivered", "agent human system", "any", "Messages were shown to their reader."),
+    _activity("message.consumed", "agent human", "any", "Their reader acknowledged messages."),
+    _activity("message.returned", "system", "agent", "Messages of an agent that left the fleet went to people."),
     _activity("label.changed", "agent human system", "any", "Labels were set."),
 )
 

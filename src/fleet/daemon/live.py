@@ -12,12 +12,14 @@ from fleet.core.journal import Draft, Stream
 from fleet.core.live import LiveCommit, LivePull, LiveTicket
 from fleet.core.principal import system
 from fleet.core.work import Run
+from fleet.fabric.mail import as_dict
 from fleet.forge.port import BaseReport, CommitFact, Forge, Pull, Ticket
 from fleet.runtime.brief import WorkFacts
-from fleet.store import journal
+from fleet.store import inbox, journal
 from fleet.store.db import Database, Tx
 
 _BRANCHES = "fleet/"
+_MAIL = 50  # messages in one brief; the agent reads on with: fleet inbox
 
 
 class ForgeLive:
@@ -97,6 +99,9 @@ class WorkGatherer:
             reviews=self._reviews(pull) if pull is not None else (),
             # On the local forge a ticket is a person's, or an agent's that a person let open tickets.
             trusted=ticket is not None and ticket.author.startswith("human:"),
+            inbox=self._db.read(
+                lambda tx: [as_dict(mail) for mail in inbox.unread(tx, f"agent:{run.agent}", limit=_MAIL)]
+            ),
         )
 
     def _ticket_of(self, run: Run) -> Ticket | None:

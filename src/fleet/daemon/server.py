@@ -31,6 +31,13 @@ WORKERS = 8
 # What a bug looks like. Errors of callers and of the world arrive as FleetError.
 _BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
+# Reads that may wait for news, and how to tell from an answer that there is some.
+_FOLLOWED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "log": lambda result: bool(result["entries"]),
+    "inbox": lambda result: bool(result["items"]),
+    "question": lambda result: bool(result["question"]["state"] != "open"),
+}
+
 IDLE_SECONDS = 300.0  # a silent connection is closed
 BODY_SECONDS = 30.0  # for a body after its header, and for an answer to be taken
 
@@ -212,8 +219,8 @@ class Server:
     async def _answer(self, peer: Peer, secret: str, verb: str, args: Mapping[str, object]) -> dict[str, Any]:
         """Who asks, then what control says."""
         principal = await self._who(peer, secret, verb)
-        if verb == "log":
-            return await self._follow(principal, args)
+        if verb in _FOLLOWED:
+            return await self._follow(principal, verb, args)
         row = VERBS.get(verb)
         if row is not None and row.quick:
             return await self._completions.awaitable(self._desk.start(principal, verb, args))
@@ -229,15 +236,15 @@ class Server:
                 self._desk.refused(None, peer.pid, verb, failure)
             raise
 
-    async def _follow(self, principal: Principal, args: Mapping[str, object]) -> dict[str, Any]:
-        """``log`` with ``wait_seconds``: look, and while there is nothing wait for a commit and look again."""
+    async def _follow(self, principal: Principal, verb: str, args: Mapping[str, object]) -> dict[str, Any]:
+        """With ``wait_seconds``: look, and while there is nothing wait for a commit and look again."""
         loop = asyncio.get_running_loop()
         wait = args.get("wait_seconds", 0)
         deadline = loop.time() + (min(60.0, wait) if isinstance(wait, (int, float)) else 0.0)
         while True:
-            result = await self._in_pool(lambda: self._desk.handle(principal, "log", args))
+            result = await self._in_pool(lambda: self._desk.handle(principal, verb, args))
             left = deadline - loop.time()
-            if result["entries"] or left <= 0 or self._closing:
+            if _FOLLOWED[verb](result) or left <= 0 or self._closing:
                 return result
             await self._follower.wait(left)
 

@@ -21,7 +21,8 @@ class Match:
 def match(event: Entry, subscribers: Iterable[Subscription], retired: frozenset[str]) -> tuple[Match, ...]:
     """One answer for every member, by name.
 
-    An event that is addressed (its column ``agent``) reaches that agent only, whatever it subscribes to.
+    An event that is addressed (its column ``agent``) reaches that agent only, whatever it subscribes to; a handoff
+    only if it subscribes to ``handoff``.
     ``retired`` holds the agents that the store knows as retired.
     """
     answers = (_one(event, subscription, retired) for subscription in subscribers)
@@ -33,9 +34,12 @@ def _one(event: Entry, subscription: Subscription, retired: frozenset[str]) -> M
     if agent in retired:
         return Match(agent, False, "is retired")
     if event.agent:
-        if event.agent == agent:
-            return Match(agent, True, "the event is addressed to it")
-        return Match(agent, False, f"the event is addressed to {event.agent}")
+        if event.agent != agent:
+            return Match(agent, False, f"the event is addressed to {event.agent}")
+        if event.type == "handoff" and event.type not in subscription.types:
+            # Whom a handoff may start is wiring like any other; the message in the inbox waits for the next run.
+            return Match(agent, False, "the handoff is for it, but it does not subscribe to handoff")
+        return Match(agent, True, "the event is addressed to it")
     if event.type not in subscription.types:
         return Match(agent, False, f"does not subscribe to {event.type}")
     if not subscription.enabled:

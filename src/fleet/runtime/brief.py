@@ -28,7 +28,8 @@ class WorkFacts:
     ``ticket`` and ``pull`` are None when there is none; a pull request has at least ``number`` and
     ``head``. ``reviews`` are given oldest first, each with at least ``verdict`` and ``head``. ``branch`` is
     where the work goes, such as ``fleet/7``; ``base`` the branch it starts from. ``trusted`` says whether
-    the ticket's author may give orders to agents.
+    the ticket's author may give orders to agents. ``inbox`` are the agent's unread messages, each with its
+    ``number``, ``from`` and whether that author is ``trusted``.
     """
 
     branch: str
@@ -37,6 +38,7 @@ class WorkFacts:
     pull: Plain | None = None
     reviews: Sequence[Plain] = ()
     trusted: bool = False
+    inbox: Sequence[Plain] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,18 @@ def build_brief(run: Run, event: Entry, facts: WorkFacts) -> dict[str, object]:
         "ticket": dict(facts.ticket) if facts.ticket is not None else None,
         "pr": dict(facts.pull) if facts.pull is not None else None,
         "reviews": [dict(review) for review in facts.reviews],
+        "inbox": [{**message, "about_this_work": _concerns(run, message)} for message in facts.inbox],
     }
+
+
+def _concerns(run: Run, message: Plain) -> bool:
+    """Whether a message names this run's work; one that names none concerns every run."""
+    return message.get("work_item") in ("", run.work_item)
+
+
+def messages_in(facts: WorkFacts) -> list[int]:
+    """The numbers of the messages that a brief holds."""
+    return [number for number in (message.get("number") for message in facts.inbox) if isinstance(number, int)]
 
 
 def ticket_number(run: Run) -> int:

@@ -15,7 +15,7 @@ from fleet.core.principal import Principal, system
 from fleet.core.work import Run, RunState
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import Observation
-from fleet.store import capabilities, journal, runs
+from fleet.store import capabilities, inbox, journal, runs
 from fleet.store.db import Tx
 
 ACTOR = str(system("runner"))
@@ -62,6 +62,16 @@ def answered(tx: Tx, run: Run, seen: Observation) -> bool:
     payload: dict[str, object] = {"session": run.session, "epoch": run.epoch, "shim_pid": seen.shim_pid}
     _note(tx, run, "run.started", f"{run.agent} runs in session {run.session}", payload, f"run.started:{run.session}")
     return True
+
+
+def shown(tx: Tx, run: Run, numbers: Sequence[int]) -> None:
+    """The run's brief holds these messages of its agent's inbox; those that were queued are delivered."""
+    fresh = inbox.deliver(tx, numbers, run.id)
+    if fresh:
+        text = f"{run.agent} finds {len(fresh)} message{'s' if len(fresh) > 1 else ''} in its brief"
+        _note(
+            tx, run, "message.delivered", text, {"messages": fresh, "run": run.id}, f"message.delivered:{run.session}"
+        )
 
 
 def emitted(tx: Tx, run_id: str, expected: Sequence[str]) -> tuple[str, ...]:

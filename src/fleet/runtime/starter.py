@@ -17,7 +17,7 @@ from fleet.core.errors import NotFound, PermanentError
 from fleet.core.journal import Entry
 from fleet.core.probe import probe
 from fleet.core.work import Run
-from fleet.runtime import brief, escrow
+from fleet.runtime import brief, escrow, moves
 from fleet.runtime.brief import Places, WorkFacts
 from fleet.runtime.clone import make_clone, remove_clone
 from fleet.runtime.launchfiles import write_launch_files
@@ -117,6 +117,7 @@ class Starter:
         )
         self._runtime.launch(self._launch(run, vendor.argv, brief.agent_env(run, facts, places)))
         probe("start.launched")
+        self._db.write(lambda tx: moves.shown(tx, run, brief.messages_in(facts)))
         self._runtime.watch(ref)
         self._clear_older(run)
 

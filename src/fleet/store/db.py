@@ -96,6 +96,11 @@ class Database:
         """The clock that stamps transactions."""
         return self._clock
 
+    @property
+    def read_only(self) -> bool:
+        """True for a store that was opened for queries."""
+        return self._read_only
+
     def read(self, fn: Callable[[Tx], T]) -> T:
         """Run ``fn`` on this thread's read connection, in one snapshot."""
         connection: Connection | None = getattr(self._local, "connection", None)

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from fleet.config.roles import INCOMPATIBLE, VERBS, load_roles, parse_role
+from fleet.config.roles import EVERYBODYS, INCOMPATIBLE, VERBS, load_roles, parse_role
 from fleet.core.errors import ConfigError
 from fleet.core.event import BUILTIN
 
@@ -53,7 +53,7 @@ def test_no_role_may_push_and_review_or_review_and_merge(role: object) -> None:
     verbs = role.verbs  # type: ignore[attr-defined]
     for pair in itertools.combinations(["pr.push", "pr.review", "pr.merge"], 2):
         assert not set(pair) <= verbs
-    assert verbs <= set(VERBS)
+    assert EVERYBODYS <= verbs <= set(VERBS) | EVERYBODYS
 
 
 def test_a_role_expects_what_it_can_bring_about() -> None:

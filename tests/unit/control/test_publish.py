@@ -70,7 +70,7 @@ def test_an_event_that_nobody_declares_is_a_usage_error_for_people(desk: Desk) -
 
 
 def test_an_event_that_the_role_does_not_emit_is_refused(desk: Desk) -> None:
-    assert code_of(desk, desk.run("developer", "ticket/1"), event="task") == (Refused, "FLT-AUT-015")
+    assert code_of(desk, desk.run("release-manager", "pr/2"), event="task") == (Refused, "FLT-AUT-015")
     desk.ask("fabric.publish", event="task")
 
 

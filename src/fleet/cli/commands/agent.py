@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fleet.cli.commands import agentlogs
+from fleet.cli.commands import agentlogs, mail
 from fleet.cli.door import Door
 from fleet.cli.members import agent_text, budgets_text
 from fleet.cli.output import Style, duration, result_line, table, visible
@@ -20,7 +20,11 @@ from fleet.core.errors import UsageError
 
 @click.group()
 def agent() -> None:
-    """List, start, stop, pause and watch agents."""
+    """List, start, stop, pause, watch and write to agents."""
+
+
+agent.add_command(mail.send)
+agent.add_command(mail.messages)
 
 
 def agents_text(agents: list[Result], style: Style) -> str:

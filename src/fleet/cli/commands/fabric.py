@@ -1,9 +1,10 @@
-"""``fleet fabric``: publish events and read their history."""
+"""``fleet fabric``: events and their history, tasks, messages, artifacts."""
 
 from __future__ import annotations
 
 import click
 
+from fleet.cli.commands import mail, tasks
 from fleet.cli.door import Door
 from fleet.cli.output import Style
 from fleet.cli.remote import Call, Remote, Result
@@ -11,12 +12,15 @@ from fleet.cli.rows import entries_text
 from fleet.cli.words import given, pass_door, since
 from fleet.core.errors import UsageError
 from fleet.core.event import FABRIC_KINDS
-from fleet.core.journal import PAYLOAD_LIMIT
 
 
 @click.group()
 def fabric() -> None:
-    """Publish events and read their history."""
+    """Publish events, share tasks, hand work over, read the history."""
+
+
+for _command in (*tasks.COMMANDS, mail.fabric_inbox, mail.ack):
+    fabric.add_command(_command)
 
 
 def _no_sender(_: click.Context, __: click.Parameter, value: str | None) -> None:
@@ -29,15 +33,9 @@ def _no_sender(_: click.Context, __: click.Parameter, value: str | None) -> None
         )
 
 
-def _published(result: Result, style: Style) -> str:
-    if result["repeated"]:
-        return f"published before as entry {result['seq']} ({result['id']})\n"
-    return f"published as entry {result['seq']} ({result['id']})\n"
-
-
 @fabric.command(
     cls=Remote,
-    show=_published,
+    show=tasks.published,
     examples=(
         'fleet fabric publish --event qa_passed --subject pr/8 --summary "all tests pass"',
         'fleet fabric publish --kind note --summary "the deploy window is closed"',
@@ -54,15 +52,17 @@ def _published(result: Result, style: Style) -> str:
 def publish(door: Door, event: str, kind: str | None, summary: str, payload: str, subject: str, key: str) -> Call:
     """Publish an event, or a free-form entry of a kind.
 
+    An entry of kind `task` is on the list of tasks, one of kind `blocker` is open until it is resolved.
+
     The sender is derived from the calling process. With --key the call may be repeated after a broken
     connection: a sender's key is recorded once.
     """
     if bool(event) == bool(kind):
         raise UsageError("FLT-CLI-016", "exactly one of --event and --kind is needed")
-    if payload == "-" or payload.startswith("@"):
-        payload = door.read(payload.removeprefix("@"), PAYLOAD_LIMIT, "the payload")
-    args = given(event=event, kind=kind, summary=summary, payload=payload, subject=subject, key=key)
-    return Call("fabric.publish", args)
+    text = tasks.payload_of(door, payload)
+    return Call(
+        "fabric.publish", given(event=event, kind=kind, summary=summary, payload=text, subject=subject, key=key)
+    )
 
 
 def _history(result: Result, style: Style) -> str:

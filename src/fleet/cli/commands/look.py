@@ -76,8 +76,24 @@ def _status(result: Result, style: Style) -> str:
         text += "".join(
             f"  {visible(item['subject'])}: {visible(item['summary'])}\n" for item in result["dead_letters"]
         )
+    text += _asks(result, style)
     waiting = sum(result["deliveries"].get(state, 0) for state in ("pending", "claimed"))
     return text + f"\njournal: {result['journal']['entries']} entries; {waiting} deliveries to look at\n"
+
+
+def _asks(result: Result, style: Style) -> str:
+    """What agents wait for: answers, and hands that clear the way."""
+    text = ""
+    for heading, rows in (("asked of you (fleet answer N TEXT)", "questions"), ("blocked", "blockers")):
+        if not result[rows]:
+            continue
+        text += f"\n{style.paint(heading, 'yellow')}\n"
+        for item in result[rows]:
+            who = item["asker"] if rows == "questions" else item["opened_by"]
+            on = f" on {visible(item['subject'])}" if item["subject"] else ""
+            text += f"  {rows[:-1]}/{item['number']} {visible(who)}{on}: {visible(item['text'])}\n"
+    unread = sum(result["inbox"]["people"].values())
+    return text + (f"\n{unread} unread in your inbox: fleet inbox\n" if unread else "")
 
 
 @click.command(

@@ -5,7 +5,7 @@ One file a noun; a verb's function stands in the ``HANDLERS`` of the control mod
 
 from __future__ import annotations
 
-from fleet.control.verbs import agents, audits, config, fabric, pulls, schedules, tickets
+from fleet.control.verbs import agents, audits, config, fabric, messages, pulls, schedules, tickets
 from fleet.control.verbs import fleet as whole
 from fleet.control.verbs.words import Access, Arg, Verb
 
@@ -17,6 +17,7 @@ _TABLES = (
     tickets.VERBS,
     pulls.VERBS,
     fabric.VERBS,
+    messages.VERBS,
     audits.VERBS,
     config.VERBS,
     schedules.VERBS,

@@ -6,7 +6,13 @@ from fleet.control.verbs.words import Access, Arg, Verb, need
 
 VERBS = (
     Verb("ping", Access.READ, (), "version, pid, fleet", quick=True),
-    Verb("status", Access.READ, (), "agents[], runs[], deliveries{}, dead_letters[], held[], mode, journal{}, disk{}"),
+    Verb(
+        "status",
+        Access.READ,
+        (),
+        "agents[], runs[], deliveries{}, dead_letters[], held[], blockers[], questions[], inbox{}, mode, journal{},"
+        " disk{}",
+    ),
     Verb("ps", Access.READ, (Arg("all", "flag", False),), "runs[]"),
     Verb(
         "log",

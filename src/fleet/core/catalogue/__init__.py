@@ -6,12 +6,13 @@ Apart from ``core/errors.py`` because most commands never need the texts, and a 
 
 from __future__ import annotations
 
-from fleet.core.catalogue import agents, configuring, doors, forges, health, keeping, machine, work
+from fleet.core.catalogue import agents, configuring, doors, fabrics, forges, health, keeping, machine, work
 from fleet.core.errors import Explanation
 
 _TABLES = (
     doors.ROWS,
     work.ROWS,
+    fabrics.ROWS,
     agents.ROWS,
     forges.ROWS,
     machine.ROWS,
