@@ -19,6 +19,7 @@ from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
 from fleet.config.model import (
     AgentConfig,
+    AuditConfig,
     FabricConfig,
     FleetConfig,
     KeepingConfig,
@@ -110,6 +111,7 @@ def config_page() -> str:
         ("`retry`", RetryConfig),
         ("`keeping`", KeepingConfig),
         ("`fabric`", FabricConfig),
+        ("`audit`", AuditConfig),
     ]
     for title, model in models:
         lines += ["", f"## {title}", "", "| key | default | meaning |", "|---|---|---|"]

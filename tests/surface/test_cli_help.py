@@ -84,7 +84,7 @@ def test_nothing_can_name_its_own_sender() -> None:
 
 def test_remote_commands_do_nothing_but_ask() -> None:
     remote = {words for words, (command, _) in COMMANDS.items() if isinstance(command, Remote)}
-    assert {"fleet ps", "fleet fabric publish", "fleet pr merge", "fleet audit verify"} <= remote
+    assert {"fleet ps", "fleet fabric publish", "fleet pr merge", "fleet audit key"} <= remote
 
 
 def test_the_exit_codes_of_all_errors_are_explained() -> None:

@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "ps": ("Look", "look", "ps", "List runs."),
     "log": ("Look", "log", "log", "Print the journal."),
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),
-    "audit": ("Look", "audit", "audit", "Verify the journal, or erase a payload from it."),
+    "audit": ("Look", "audit", "audit", "Verify the journal, sign its head, or erase a payload from it."),
     "config": ("Check", "config", "config", "Check the configuration, or print its schema."),
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
     "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),

@@ -146,15 +146,18 @@ class Remote(Local):
         return self.code(result) if self.code else 0
 
 
-def ask(door: Door, call: Call) -> dict[str, Any]:
-    """The daemon's answer. Without a daemon a person still reads, from the store as it lies; an agent never does."""
+def ask(door: Door, call: Call, *, quiet: bool = False) -> dict[str, Any]:
+    """The daemon's answer. Without a daemon a person still reads, from the store as it lies; an agent never does.
+
+    ``quiet``: it was said already that no daemon answers.
+    """
     client = door.client()
     try:
         return client.call(call.verb, call.args)
     except Unreachable as error:
         if error.code != "FLT-CLI-001" or door.is_agent or door.env.get("FLEET_SOCKET") or not _readable(call.verb):
             raise
-        answer = _read_alone(door, call)
+        answer = _read_alone(door, call, quiet=quiet)
         if answer is None:
             raise
         return answer
@@ -166,12 +169,13 @@ def _readable(verb: str) -> bool:
     return verb in OFFLINE or (VERBS[verb].access is Access.READ and verb not in ("ping", "watcher.status"))
 
 
-def _read_alone(door: Door, call: Call) -> dict[str, Any] | None:
+def _read_alone(door: Door, call: Call, *, quiet: bool) -> dict[str, Any] | None:
     """Read without a daemon; None where the fleet has no store yet. Loads the store, so only now."""
     paths = door.paths()
     if not paths.database.exists():
         return None
-    sys.stderr.write("fleet: no daemon answers; this is the record as it lies (start it: fleet up)\n")
+    if not quiet:
+        sys.stderr.write("fleet: no daemon answers; this is the record as it lies (start it: fleet up)\n")
     offline = importlib.import_module("fleet.daemon.offline").open_offline(paths)
     try:
         answer: dict[str, Any] = offline.handle(call.verb, dict(call.args))

@@ -148,6 +148,27 @@ class FabricConfig(_Model):
     )
 
 
+class AuditConfig(_Model):
+    """How the record is proved and kept."""
+
+    anchor: str = Field(
+        default="",
+        max_length=500,
+        pattern=r"^(/.*)?$",
+        description="An absolute path: a file outside the store to which every checkpoint is appended. Best on another "
+        "disk, or a mount that only grows; empty = `audit/anchor.jsonl` in the state folder.",
+    )
+    checkpoint_entries: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=1000, description="Sign the journal's head at the latest after so many entries."
+    )
+    checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=600, description="Sign new entries at the latest after so many seconds."
+    )
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        default=30, description="Entries younger than this stay in the store, whatever `fleet audit archive` is told."
+    )
+
+
 class FleetConfig(_Model):
     """The whole of .fleet/config.yaml."""
 
@@ -176,6 +197,10 @@ class FleetConfig(_Model):
         default_factory=KeepingConfig, description="What is kept how long, and how much disk stays free."
     )
     fabric: FabricConfig = Field(default_factory=FabricConfig, description="Bounds of the Fabric.")
+    audit: AuditConfig = Field(
+        default_factory=AuditConfig,
+        description="How the record is proved, and for how long all of it stays in the store.",
+    )
     agents: tuple[AgentConfig, ...] = Field(min_length=1, max_length=1000, description="The members of the fleet.")
     teams: tuple[TeamConfig, ...] = Field(
         default=(), max_length=200, description="Groups of agents, for commands that speak to several at once."

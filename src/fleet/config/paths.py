@@ -40,6 +40,11 @@ class FleetPaths:
         return self.state / "repo.git"
 
     @property
+    def audit(self) -> Path:
+        """The key that signs checkpoints, and the anchor file unless it is elsewhere."""
+        return self.state / "audit"
+
+    @property
     def runs(self) -> Path:
         """Run folders: launch file, capability, records of start and exit, output."""
         return self.state / "runs"

@@ -33,6 +33,7 @@ _LABEL = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z_]+)?")
 
 
@@ -293,6 +294,7 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "sha": _matching(_SHA, "a full commit hash"),
     "token": _matching(_TOKEN, "the token that claiming the task gave"),
     "task_state": _choice("", *(str(state) for state in TaskState)),
+    "hash": _matching(_HASH, "64 hexadecimal digits"),
     "type": _matching(_TYPE, "a journal type such as run.started"),
     "event": _event,
     "kind": _choice("", *FABRIC_KINDS),

@@ -94,6 +94,9 @@ _ALL = (
     _decision("budget.exhausted", "system", "agent", "An agent used up its seconds; the run was frozen and stopped."),
     _decision("payload.erased", "human", "any", "A payload was erased from an entry; its proof stays."),
     _decision("question.answered", "human", "any", "A person answered what an agent asked."),
+    _decision("audit.key_introduced", "system", "fleet", "The first key that signs for this fleet."),
+    _decision("audit.key_rotated", "human", "fleet", "Another key signs from now on; the old one signed for it."),
+    _decision("checkpoint.refused", "system", "fleet", "No checkpoint was signed, because something does not fit."),
     # Activity.
     _activity("daemon.started", "system", "fleet", "The daemon came up on this store."),
     _activity("daemon.stopped", "system", "fleet", "The daemon went down in order."),

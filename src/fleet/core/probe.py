@@ -32,6 +32,9 @@ POINTS: dict[str, str] = {
     "config.intended": "a change that did not reach the file is written off",
     "config.written": "a change that reached the file comes into force, under the name of who made it",
     "config.accepted": "what is in force on record is in force after the restart",
+    "checkpoint.signed": "a checkpoint is kept whole, or made anew from the stored bytes",
+    "rotate.written": "a key whose statement is not on record signs nothing; the old one goes on",
+    "rotate.recorded": "a key whose statement is on record takes the place of the old one",
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
+from fleet.audit.checkpoint import Checkpointer, plan_of
 from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
@@ -51,6 +52,7 @@ _GAPS = {
     "scheduler": 0.2,
     "runner": 0.02,
     "janitor": 0.5,
+    "checkpointer": 1.0,
 }
 
 
@@ -135,6 +137,7 @@ def build(
         WhenOpen(Scheduler(db, config), switch),
         runner,
         Janitor(db),
+        Checkpointer(db, lambda: plan_of(paths, config().config.audit)),
     )
     for service in services:
         loops[service.name] = Loop(

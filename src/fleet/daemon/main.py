@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleet import __version__
+from fleet.audit.keys import KeyFiles, take_up
 from fleet.config.configfile import locked
 from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig, load_config
@@ -144,6 +145,7 @@ class _Life:
             loop.add_signal_handler(number, self._ended, f"signal {signal.Signals(number).name}", 0)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload, fleet))
         accept_config(self._db, self._loaded, human(login_of(os.getuid())))
+        self._take_up_key()
         record_life(self._db, "daemon.started", f"version {__version__} is up", self._facts())
         follower = CommitFollower(loop)
         self._db.on_commit(follower.committed)
@@ -168,6 +170,13 @@ class _Life:
             fleet.reload("signal SIGHUP")
         except FleetError as error:
             self._log.error("config.refused", error)
+
+    def _take_up_key(self) -> None:
+        """The key that signs the record is there from the first start on. Without it the fleet works, unsigned."""
+        try:
+            take_up(self._db, KeyFiles(self._paths.audit), self._paths.fleet_id)
+        except FleetError as error:
+            self._log.error("audit.key", error)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, name: str, error: BaseException) -> None:
         """A service ended with what it must not end with. Called on its thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.core.errors import IntegrityError
 from fleet.core.journal import GENESIS, Draft, Entry, Stream, entry_seal, sealed_columns
 from fleet.core.principal import system
-from fleet.store import journal
+from fleet.store import audits, journal
 from fleet.store.db import Database, Tx
 
 TAIL = 500  # entries; the whole chain is for `fleet audit verify`
@@ -18,13 +18,15 @@ def check_tail(db: Database, *, entries: int = TAIL) -> int:
     Raises IntegrityError FLT-DMN-014: whatever was written after a fault would only hide it.
     """
 
-    def read(tx: Tx) -> tuple[list[Entry], int]:
+    def read(tx: Tx) -> tuple[list[Entry], tuple[int, str]]:
         last, _ = journal.head(tx)
-        return journal.select(tx, journal.Filter(after=max(0, last - entries - 1)), limit=entries + 1), last
+        archived = audits.last_archive(tx)
+        start = (archived.last_seq, archived.head_hash) if archived is not None else (0, GENESIS)
+        if last - entries - 1 > start[0]:
+            start = (last - entries - 1, "")
+        return journal.select(tx, journal.Filter(after=start[0]), limit=entries + 1), start
 
-    tail, last = db.read(read)
-    first = max(1, last - entries)
-    previous, seq = (GENESIS, 0) if first == 1 else ("", first - 1)
+    tail, (seq, previous) = db.read(read)
     for entry in tail:
         seq += 1
         linked = not previous or entry.prev_hash == previous

@@ -62,9 +62,9 @@ def append(tx: Tx, draft: Draft) -> Appended:
     if draft.type not in BUILTIN and not (draft.stream is Stream.EVENT and is_event_name(draft.type)):
         raise UsageError("FLT-JRN-003", "this type is not in the registry of core.event", where=draft.type)
     if draft.dedup_key is not None:
-        known = tx.one("SELECT seq, id FROM journal WHERE dedup_key = :key", key=draft.dedup_key)
+        known = find_dedup(tx, draft.dedup_key)
         if known is not None:
-            return Appended(known[0], known[1], fresh=False)
+            return known
     body = encode_payload(draft.payload)
     salt = tx.entropy(16)
     last = tx.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
@@ -131,10 +131,23 @@ def get(tx: Tx, entry_id: str) -> Entry:
     return _entry(row)
 
 
-def find_dedup(tx: Tx, key: str) -> Entry | None:
-    """The entry with this dedup key, when there is one."""
-    row = tx.one(f"SELECT {_COLUMNS} {_FROM} WHERE j.dedup_key = :key", key=key)
+def at(tx: Tx, seq: int) -> Entry | None:
+    """The entry with this number, when it is here."""
+    row = tx.one(f"SELECT {_COLUMNS} {_FROM} WHERE j.seq = :seq", seq=seq)
     return _entry(row) if row else None
+
+
+def seqs_to(tx: Tx, last: int) -> Iterator[int]:
+    """The numbers of the entries up to ``last`` that are here, in order."""
+    return (int(row[0]) for row in tx.all("SELECT seq FROM journal WHERE seq <= :last ORDER BY seq", last=last))
+
+
+def find_dedup(tx: Tx, key: str) -> Appended | None:
+    """Where the entry with this dedup key stands, also when it went to an archive; None when there was none."""
+    row = tx.one("SELECT seq, id FROM journal WHERE dedup_key = :key", key=key)
+    if row is None:
+        row = tx.one("SELECT seq, id FROM archived_keys WHERE dedup_key = :key", key=key)
+    return Appended(row[0], row[1], fresh=False) if row else None
 
 
 def select(tx: Tx, wanted: Filter, *, limit: int = 500, newest: bool = False) -> list[Entry]:
@@ -187,20 +200,30 @@ def _where(wanted: Filter) -> tuple[list[str], dict[str, object]]:
     return clauses, params
 
 
-def walk(tx: Tx, *, batch: int = 1000) -> Iterator[tuple[Entry, bytes | None, bytes | None]]:
-    """Every entry with its raw salt and body, in order, for verification."""
-    position = -(1 << 62)
-    while True:
+def walk(
+    tx: Tx, *, after: int = 0, limit: int | None = None, batch: int = 1000
+) -> Iterator[tuple[Entry, bytes | None, bytes | None]]:
+    """Every entry (past ``after``, at most ``limit``) with its raw salt and body, in order, for verification."""
+    position = after or -(1 << 62)  # a sequence below one would be a forgery, and has to be seen
+    left = (1 << 62) if limit is None else limit
+    while left > 0:
         rows = tx.all(
             f"SELECT {_COLUMNS}, p.salt, p.seq {_FROM} WHERE j.seq > :position ORDER BY j.seq LIMIT :batch",
             position=position,
-            batch=batch,
+            batch=min(batch, left),
         )
         if not rows:
             return
         for row in rows:
             yield _entry(row[:20], parse=False), row[20], row[19]
         position = rows[-1][0]
+        left -= len(rows)
+
+
+def hash_at(tx: Tx, seq: int) -> str:
+    """The hash that the entry with this number carries; "" when there is no such entry."""
+    row = tx.one("SELECT hash FROM journal WHERE seq = :seq", seq=seq)
+    return str(row[0]) if row else ""
 
 
 def erased_ids(tx: Tx) -> frozenset[str]:

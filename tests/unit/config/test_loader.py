@@ -91,7 +91,11 @@ def test_windows_line_ends_and_words_of_yaml_1_1_are_ordinary_text() -> None:
         ("base: main", "base: fleet/x", "3:7: base is 'fleet/x', expected a branch name that git takes"),
         ("base: main", "base: a..b", "3:7: base is 'a..b', expected a branch name that git takes"),
         ("base: main", "base: main.lock", "3:7: base is 'main.lock', expected a branch name that git takes"),
-        ("base: main", "bas: main", "3:1: unknown key 'bas', expected one of agents, allow_shared_uid_merge, base,"),
+        (
+            "base: main",
+            "bas: main",
+            "3:1: unknown key 'bas', expected one of agents, allow_shared_uid_merge, audit,",
+        ),
         ("name: dev", "name: a/b", "5:11: agents[0].name is 'a/b', expected a name: 1 to 63 lower-case letters"),
         ("name: dev", 'name: "a\\0b"', "5:11: control character U+0000, expected printable text"),
         ("name: dev", 'name: "a\\tb"', "5:11: agents[0].name is 'a\\tb', expected a name: 1 to 63"),

@@ -1,44 +1,157 @@
-"""``fleet audit``: verify the journal, or erase a payload from it."""
+"""``fleet audit``: verify the journal, sign it, show who signs; or erase a payload from it."""
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import click
 
-from fleet.cli.output import Style, visible
-from fleet.cli.remote import Call, Remote, Result
+from fleet.cli.door import Door
+from fleet.cli.output import Style, json_line, moment, table, visible
+from fleet.cli.remote import Call, Local, Remote, Result, ask, style_of, wants_json
+from fleet.cli.words import given, pass_door
+
+_STEP = 50_000  # entries a call: longer journals show how far the walk has come
 
 
 @click.group()
 def audit() -> None:
-    """Verify the journal, or erase a payload from it."""
+    """Verify the journal, sign its head, or erase a payload from it."""
 
 
-def _verified(result: Result, style: Style) -> str:
-    head = result["head"]
-    if result["ok"]:
-        erased = f", {len(result['erased'])} erased payloads" if result.get("erased") else ""
-        return (
-            f"{style.paint('the journal is whole', 'green')}: {result['entries']} entries{erased}\n"
-            f"head: entry {head['seq']}, {head['hash']}\n"
-            "A chain cannot show that its tail was cut: note the head elsewhere.\n"
-        )
-    bad = ", ".join(f"{name} {visible(value)}" for name, value in result["first_bad"].items())
-    return f"{style.paint('the journal is NOT whole', 'red')}: {bad}\n"
+# -- verify --------------------------------------------------------------------------------------------
 
 
 @audit.command(
-    cls=Remote,
-    show=_verified,
-    code=lambda result: 0 if result["ok"] else 1,
+    cls=Local,
     examples=(
         "fleet audit verify",
+        "fleet audit verify --since-checkpoint  # only what is new since the last signature",
         "fleet audit verify --json",
     ),
     exits={0: "the journal is whole", 1: "it is not; the first bad entry is named"},
 )
-def verify() -> Call:
-    """Walk the hash chain of the whole journal; exit 1 and name the first bad entry if it is broken."""
-    return Call("audit.verify", {})
+@click.option("--since-checkpoint", is_flag=True, help="Walk only the entries after the last signed checkpoint.")
+@click.option("--key", metavar="HEX", default="", help="A public key noted earlier; it must be one that signed here.")
+@click.pass_context
+@pass_door
+def verify(door: Door, ctx: click.Context, since_checkpoint: bool, key: str) -> int:
+    """Walk the journal's hash chain and compare it with every signed checkpoint.
+
+    Exit 1, and the first bad entry, when anything was edited, inserted, removed, moved, cut off or signed by
+    another key. What a checkpoint does not cover yet is proved by the chain alone.
+    """
+    found = _walk(door, since_checkpoint, key)
+    if wants_json(ctx):
+        sys.stdout.write(json_line(found))
+    else:
+        sys.stdout.write(_verified(found, style_of(ctx)))
+    return 0 if found["ok"] else 1
+
+
+def _walk(door: Door, quick: bool, key: str) -> dict[str, Any]:
+    """The answers of all steps as one; says on a terminal how far it has come."""
+    show = sys.stderr.isatty()
+    entries, erased = 0, []
+    place: dict[str, object] = {"quick": quick}
+    while True:
+        found = ask(door, Call("audit.verify", given(limit=_STEP, key=key, **place)), quiet=entries > 0)
+        entries += found["entries"]
+        erased += found["erased"]
+        if found["done"]:
+            if show and entries > _STEP:
+                sys.stderr.write("\r\x1b[K")
+            return {**found, "entries": entries, "erased": erased}
+        place = {"after": found["head"]["seq"], "hash": found["head"]["hash"]}
+        if show:
+            sys.stderr.write(f"\r{entries} entries fit so far")
+            sys.stderr.flush()
+
+
+def _verified(result: Result, style: Style) -> str:
+    head, signed = result["head"], result["checkpoints"]
+    if not result["ok"]:
+        bad = result["first_bad"]
+        name = f"{visible(bad['kind'])} at entry {bad['seq']}" if bad["kind"] != "entry" else f"entry {bad['seq']}"
+        return (
+            f"{style.paint('the journal is NOT whole', 'red')}: {name} {visible(bad['id'])}\n  {visible(bad['what'])}\n"
+        )
+    erased = f", {len(result['erased'])} erased payloads" if result["erased"] else ""
+    text = (
+        f"{style.paint('the journal is whole', 'green')}: {result['entries']} entries{erased}\n"
+        f"head: entry {head['seq']}, {head['hash']}\n"
+    )
+    if signed["count"]:
+        text += (
+            f"signed: up to entry {signed['seq']} by {signed['count']} checkpoints, {signed['anchored']} of them in the"
+            f" anchor; {signed['unsigned']} entries are newer\nkey: {signed['public']}\n"
+        )
+    text += "".join(f"note: {visible(remark)}\n" for remark in result["remarks"])
+    return text
+
+
+# -- checkpoints and keys ------------------------------------------------------------------------------
+
+
+def _points(result: Result, style: Style) -> str:
+    rows = [(row["number"], moment(row["at"]), row["seq"], row["hash"], row["key"]) for row in result["checkpoints"]]
+    text = table(("NUMBER", "WHEN", "ENTRY", "HASH", "KEY"), rows, style) if rows else "nothing is signed yet\n"
+    anchor = result["anchor"]
+    return f"{text}{result['total']} checkpoints; {anchor['lines']} in the anchor {visible(anchor['path'])}\n"
+
+
+@audit.command(cls=Remote, show=_points, examples=("fleet audit checkpoints --limit 5",))
+@click.option("--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="The newest so many.")
+def checkpoints(limit: int) -> Call:
+    """List the signed heads of the journal."""
+    return Call("audit.checkpoints", {"limit": limit})
+
+
+def _point(result: Result, style: Style) -> str:
+    word = "signed" if result["made"] else "nothing is new since"
+    return f"{word} checkpoint {result['number']}: entry {result['seq']}, {visible(result['hash'])}\n"
+
+
+@audit.command(cls=Remote, show=_point, examples=("fleet audit checkpoint",))
+def checkpoint() -> Call:
+    """Sign the journal's head now, after computing the chain anew."""
+    return Call("audit.checkpoint", {})
+
+
+def _key(result: Result, style: Style) -> str:
+    if not result["key"]:
+        return "there is no key yet; the daemon makes one\n"
+    older = "".join(f"before: {visible(row['public'])}\n" for row in result["keys"][-2::-1])
+    return f"{visible(result['public'])}\n{older}"
+
+
+@audit.command(cls=Remote, show=_key, examples=("fleet audit key",))
+def key() -> Call:
+    """Print the public key that checkpoints are signed with; note it outside this machine."""
+    return Call("audit.key", {})
+
+
+def _rotated(result: Result, style: Style) -> str:
+    return f"{visible(result['public'])} signs from now on; recorded as entry {result['seq']}\n"
+
+
+@audit.command(
+    cls=Remote,
+    show=_rotated,
+    examples=(
+        'fleet audit rotate-key --reason "once a year"',
+        'fleet audit rotate-key --lost --reason "the disk with the key died"',
+    ),
+)
+@click.option("--reason", metavar="TEXT", required=True, help="Why; stays on record.")
+@click.option("--lost", is_flag=True, help="The old key is gone and cannot sign for the new one.")
+def rotate_key(reason: str, lost: bool) -> Call:
+    """Replace the key that signs checkpoints; the old one signs for the new one."""
+    return Call("audit.rotate_key", {"reason": reason, "lost": lost})
+
+
+# -- erase ---------------------------------------------------------------------------------------------
 
 
 def _erased(result: Result, style: Style) -> str:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from fleet.control.verbs.words import Access, Verb, need
+from fleet.control.verbs.words import Access, Arg, Verb, need
 
 VERBS = (
-    Verb("audit.verify", Access.HUMAN, (), "ok, entries, head, first_bad"),
+    Verb(
+        "audit.verify",
+        Access.HUMAN,
+        (
+            Arg("after", "count0", 0),
+            Arg("hash", "hash", ""),
+            Arg("limit", "count0", 0),
+            Arg("quick", "flag", False),
+            Arg("key", "hash", ""),
+        ),
+        "ok, done, entries, head, erased[], first_bad, checkpoints{}, remarks[]",
+    ),
     Verb("audit.erase", Access.HUMAN, (need("entry", "line"), need("reason", "line")), "id, seq, log_emptied"),
+    Verb("audit.checkpoints", Access.HUMAN, (Arg("limit", "count", 20),), "checkpoints[], total, anchor{}"),
+    Verb("audit.checkpoint", Access.HUMAN, (), "made, number, seq, hash"),
+    Verb("audit.key", Access.HUMAN, (), "key, public, file, keys[]"),
+    Verb("audit.rotate_key", Access.HUMAN, (need("reason", "line"), Arg("lost", "flag", False)), "key, public, seq"),
 )

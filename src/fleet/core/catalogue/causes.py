@@ -8,6 +8,7 @@ from __future__ import annotations
 # area -> (what part of the program speaks, where its codes usually come from)
 AREAS: dict[str, tuple[str, str]] = {
     "AGT": ("agents", "a name that is not, or no longer, in the configuration"),
+    "AUD": ("the record's proof", "the signing key, the anchor, an archive, or a store that somebody changed"),
     "AUT": ("identity and authority", "who called does not fit what was called, or from where"),
     "CFG": ("the configuration and where things lie", "the file in .fleet/, or the folders around it"),
     "CLI": ("the command line", "the words as they were typed, or no daemon behind them"),
@@ -27,6 +28,9 @@ AREAS: dict[str, tuple[str, str]] = {
 }
 
 CAUSES: dict[str, tuple[str, ...]] = {
+    "FLT-AUD-001": ("a backup was restored without the key", "the audit folder was cleaned up by hand"),
+    "FLT-AUD-003": ("an older backup of the store or of the key was restored", "the key was swapped"),
+    "FLT-AUD-006": ("the disk or mount of audit.anchor is full, read-only or gone",),
     "FLT-AUT-001": ("the run reached its budget or its time limit", "the run was stopped, or lost in a crash"),
     "FLT-AUT-002": ("the path of the capability file was handed to a program outside the run",),
     "FLT-AUT-003": ("a shell in the session was started with an emptied environment",),

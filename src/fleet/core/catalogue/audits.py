@@ -1,0 +1,28 @@
+"""Codes of the record's proof: signing key, checkpoints, exports, archives, the repository against the journal."""
+
+from __future__ import annotations
+
+ROWS: dict[str, tuple[str, str]] = {
+    "FLT-AUD-001": (
+        "The key that signs checkpoints is missing.",
+        "Restore its file, or say that it is gone: fleet audit rotate-key --lost --reason ….",
+    ),
+    "FLT-AUD-002": (
+        "The file of the signing key cannot be used, or others may read it.",
+        "chmod 0400 the file; if anybody could have read it, rotate the key.",
+    ),
+    "FLT-AUD-003": (
+        "The key file holds another key than the one on record.",
+        "Restore the right file; if nobody of you changed it, treat the record as tampered with.",
+    ),
+    "FLT-AUD-004": ("There is no key to replace yet, or it was replaced meanwhile.", "Look: fleet audit key."),
+    "FLT-AUD-005": ("A key was called lost that is there.", "fleet audit rotate-key --reason …, without --lost."),
+    "FLT-AUD-006": (
+        "The file that checkpoints are appended to cannot be read or written.",
+        "Mend the place, or name another one with audit.anchor; nothing is lost meanwhile.",
+    ),
+    "FLT-AUD-007": (
+        "The journal does not fit together, so no checkpoint was signed.",
+        "fleet audit verify names the entry; keep the file as evidence, or restore a backup.",
+    ),
+}
