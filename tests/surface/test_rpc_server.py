@@ -317,3 +317,27 @@ def test_closing_answers_what_waits(tmp_path: Path) -> None:
     assert running.clean
     assert json.loads(rpc.receive()[1])["result"]["entries"] == []
     rpc.close()
+
+
+def test_a_caller_of_another_protocol_is_told_both_versions(running: Running) -> None:
+    with running.rpc() as rpc:
+        rpc.send_raw(b"FLEET/9 json 2\n{}")
+        error = error_of(rpc.receive())
+    assert error["code"] == "FLT-DMN-101"
+    assert "FLEET/9" in error["message"]
+    assert "FLEET/1" in error["message"]
+    still_serves(running)
+
+
+def test_whoever_was_let_in_before_the_end_may_still_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_LOOK_SECONDS", 0.0)
+    running = Running(tmp_path)
+    rpc = running.rpc()
+    asleep = running.rpc()
+    wait_until(lambda: len(running.server._tasks) == 2, timeout=10, what="two connections")
+    running.loop.call_soon_threadsafe(running._stop.set)
+    wait_until(lambda: running.server._closing, timeout=10, what="the beginning of the end")
+    assert rpc.call("ping")["fleet"] == running.desk.paths.fleet_id
+    rpc.close()
+    running.close()  # the other one never asks, and holds up nobody for long
+    asleep.close()

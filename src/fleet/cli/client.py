@@ -75,6 +75,12 @@ def meaning_of(reason: NoAnswer | WireError | bytes) -> FleetError:
         except FleetError as error:
             return error
         return FleetError("FLT-CLI-003", "the daemon gave an answer of another kind")
+    if isinstance(reason, WireError) and reason.code == "FLT-DMN-101":
+        return Unreachable(
+            "FLT-DMN-101",
+            f"the daemon is of another version: {reason.message}",
+            hint="Put this version in its place: fleet restart (agents go on). Or call with the daemon's version.",
+        )
     if isinstance(reason, WireError):
         return FleetError("FLT-CLI-003", f"the daemon's answer cannot be read: {reason.message}")
     if reason.late:

@@ -24,6 +24,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "init": ("Start", "setup", "init", "Write .fleet/: a configuration, prompts and playbooks."),
     "up": ("Start", "lifecycle", "up", "Start the fleet of this repository."),
     "down": ("Start", "lifecycle", "down", "Stop the fleet; work under way is saved and comes back."),
+    "restart": (
+        "Start",
+        "lifecycle",
+        "restart",
+        "Put a fresh daemon of this version in the place of the one that runs; agents go on.",
+    ),
     "demo": ("Start", "demo", "demo", "Watch a ticket become a merged branch."),
     "reload": ("Start", "config", "reload", "Take the changed configuration into force, whole or not at all."),
     "watcher": ("Start", "lifecycle", "watcher", "Start, stop or look at the daemon."),
@@ -46,7 +52,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "config": ("Check", "config", "config", "Check the configuration, or print its schema."),
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
     "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),
-    "version": ("Check", "about", "version", "Print the version."),
+    "version": (
+        "Check",
+        "about",
+        "version",
+        "Print the version, and that of the daemon of this folder where one runs.",
+    ),
     "help": ("Check", "about", "help_", "Explain a command, the exit codes or an error code."),
 }
 

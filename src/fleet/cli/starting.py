@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from fleet import __version__
 from fleet.cli.client import Client
 from fleet.cli.door import Door
 from fleet.config.loader import LoadedConfig, load_config
@@ -15,6 +17,7 @@ from fleet.config.roles import load_roles
 from fleet.core.errors import FleetError, Unreachable
 from fleet.core.work import LIVE_RUNS
 from fleet.daemon import supervisor
+from fleet.daemon.replacing import Replaced, changes_ahead, replace, version_of_running
 from fleet.daemon.terminals import end_terminals
 
 # The daemon with this command line's parser: see cli/daemon.py.
@@ -26,29 +29,62 @@ STOP_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A daemon that answers: its pid (the supervisor's, if there is one), and what it works by."""
+    """A daemon that answers: its pid (the supervisor's, if there is one), and what it works by.
+
+    ``replaced`` tells of the daemon in whose place it came, ``changes`` names the schema changes made at this start.
+    """
 
     pid: int
     supervised: bool
     paths: FleetPaths
     loaded: LoadedConfig
     mode: str
+    live: tuple[str, ...] = ()
+    replaced: Replaced | None = None
+    changes: tuple[str, ...] = ()
 
 
 def start(door: Door, *, supervised: bool) -> Started:
     """Check the configuration and start the daemon in the background; it answers when this returns.
 
-    Raises ConfigError, Conflict when one runs already, and what kept the daemon from starting.
+    A daemon of another version that runs is replaced. Raises ConfigError, PermanentError FLT-STO-012 for a store that
+    is newer than this program, Conflict when this version runs already, and what kept the daemon from starting.
     """
+    paths, loaded, changes = _looked_ahead(door)
+    if supervisor.running(paths) is not None and version_of_running(paths) not in ("", __version__):
+        return _replaced(paths, loaded, changes)
+    pid = supervisor.start_detached(paths, supervised=supervised, program=PROGRAM)
+    return _started(Started(pid, supervised, paths, loaded, "", changes=changes))
+
+
+def restart(door: Door) -> Started:
+    """Replace the daemon that runs by one of this version; start one where none runs. Raises as ``start`` does."""
+    paths, loaded, changes = _looked_ahead(door)
+    if supervisor.running(paths) is None:
+        return start(door, supervised=True)
+    return _replaced(paths, loaded, changes)
+
+
+def _looked_ahead(door: Door) -> tuple[FleetPaths, LoadedConfig, tuple[str, ...]]:
+    """What a start would fail on, checked while whatever runs still runs."""
     paths = door.paths()
     loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
-    pid = supervisor.start_detached(paths, supervised=supervised, program=PROGRAM)
-    client = Client(str(paths.socket))
+    return paths, loaded, tuple(changes_ahead(paths))
+
+
+def _replaced(paths: FleetPaths, loaded: LoadedConfig, changes: tuple[str, ...]) -> Started:
+    done = replace(paths, PROGRAM)
+    return _started(Started(done.pid, done.supervised, paths, loaded, "", replaced=done, changes=changes))
+
+
+def _started(begun: Started) -> Started:
+    """The same, with what the daemon says about itself."""
+    client = Client(str(begun.paths.socket))
     try:
-        mode = str(client.call("status", {})["mode"])
+        status = client.call("status", {})
     finally:
         client.close()
-    return Started(pid, supervised, paths, loaded, mode)
+    return dataclasses.replace(begun, mode=str(status["mode"]), live=tuple(str(run["id"]) for run in status["runs"]))
 
 
 def become(door: Door, *, supervised: bool) -> NoReturn:

@@ -8,11 +8,13 @@ connection carries any number of calls, one answer each, in order. Bodies by kin
 - ``argv`` request: capability, working folder and the words of the command, separated by NUL;
   answered by ``text``: exit code, NUL, standard output, NUL, standard error.
 
-This file imports nothing: the quickest commands load it and little else, and start-up is a feature.
+This file imports nothing but the version: the quickest commands load it and little else, and start-up is a feature.
 For the same reason its error is a plain ``WireError`` that a door turns into a UsageError.
 """
 
 from __future__ import annotations
+
+from fleet import __version__
 
 REQUEST_LIMIT = 1024 * 1024  # bytes of a request's body
 ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of an answer's body
@@ -21,7 +23,7 @@ HEADER_LIMIT = 64  # bytes of a header line with its newline
 REQUEST_KINDS = ("json", "argv")
 ANSWER_KINDS = ("json", "text")
 
-_MAGIC = "FLEET/1"
+PROTOCOL = "FLEET/1"
 
 
 class WireError(ValueError):
@@ -36,19 +38,23 @@ class WireError(ValueError):
 
 def frame(kind: str, body: bytes) -> bytes:
     """One message, ready to send."""
-    return b"%s %s %d\n" % (_MAGIC.encode(), kind.encode(), len(body)) + body
+    return b"%s %s %d\n" % (PROTOCOL.encode(), kind.encode(), len(body)) + body
 
 
 def parse_header(line: bytes, kinds: tuple[str, ...], limit: int) -> tuple[str, int]:
     """Kind and body length of a header line (its newline may be there or not).
 
-    Raises WireError FLT-DMN-001 for a malformed line or unknown kind, FLT-DMN-002 for a body above ``limit``.
+    Raises WireError FLT-DMN-001 for a malformed line or unknown kind, FLT-DMN-002 for a body above ``limit``,
+    FLT-DMN-101 for another version of the protocol.
     """
     words = line.rstrip(b"\n").split(b" ")
-    well_formed = len(words) == 3 and words[0] == _MAGIC.encode() and words[2].isdigit() and len(words[2]) <= 18
+    if words[0] != PROTOCOL.encode() and words[0][:6] == b"FLEET/" and words[0][6:].isdigit() and len(words[0]) < 12:
+        theirs = words[0].decode("ascii")
+        raise WireError("FLT-DMN-101", f"the other side speaks {theirs}, this one {PROTOCOL} (fleet {__version__})")
+    well_formed = len(words) == 3 and words[0] == PROTOCOL.encode() and words[2].isdigit() and len(words[2]) <= 18
     kind = words[1].decode("ascii", "replace") if well_formed else ""
     if kind not in kinds:
-        raise WireError("FLT-DMN-001", f"not a {_MAGIC} header of kind {' or '.join(kinds)}: {line[:HEADER_LIMIT]!r}")
+        raise WireError("FLT-DMN-001", f"not a {PROTOCOL} header of kind {' or '.join(kinds)}: {line[:HEADER_LIMIT]!r}")
     length = int(words[2])
     if length > limit:
         raise WireError("FLT-DMN-002", f"the message has {length} bytes, the limit is {limit}")

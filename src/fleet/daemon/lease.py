@@ -21,6 +21,12 @@ class Lease:
         """Take the locked descriptor."""
         self._descriptor = descriptor
         self.path = path
+        os.set_inheritable(descriptor, False)
+
+    @property
+    def descriptor(self) -> int:
+        """The locked descriptor, for whoever hands it to the next program of this process."""
+        return self._descriptor
 
     def release(self) -> None:
         """Let go; harmless twice. The file stays: removing it would let two holders lock two files."""

@@ -37,6 +37,7 @@ from fleet.daemon.follow import CommitFollower
 from fleet.daemon.identity import login_of
 from fleet.daemon.lease import holder, take
 from fleet.daemon.logfile import LogFile
+from fleet.daemon.pulse import Pulse, beat, take_pulse
 from fleet.daemon.readiness import tell
 from fleet.daemon.server import Server
 from fleet.daemon.startup import check_tail, record_life
@@ -46,6 +47,7 @@ from fleet.store.sqlite import sqlite_version
 
 STOP_SECONDS = 10.0
 _ANSWER_GRACE = 4.0  # of those, for calls that are being answered
+_TICK_SECONDS = 600.0  # a service whose tick takes longer than this hangs
 _PR_SET_PDEATHSIG = 1
 
 
@@ -68,15 +70,17 @@ def main(argv: Sequence[str], parse_argv: ArgvParser | None = None) -> int:
     log = LogFile(paths.log, SystemClock(), "daemon")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload; the file is read anyway
     try:
-        return run_daemon(paths, log, listen_fd=options.listen_fd, parse_argv=parse_argv)
+        return run_daemon(paths, log, listen_fd=options.listen_fd, parse_argv=parse_argv, pulse=take_pulse(os.environ))
     except FleetError as error:
         log.error("daemon.failed", error)
         tell({"error": error.as_dict()})
         return error.exit_code
 
 
-def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: ArgvParser | None) -> int:
+def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: ArgvParser | None, pulse: Pulse) -> int:
     """Start, serve, stop. ``listen_fd`` is the supervisor's listening socket, -1 to bind our own.
+
+    ``pulse`` carries signs of life to whoever keeps this daemon alive.
 
     Raises ConfigError before anything exists, Conflict FLT-DMN-010 when a daemon runs already, and what
     store and forge raise.
@@ -93,7 +97,9 @@ def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: A
         try:
             checked = check_tail(db)
             listening = socket.socket(fileno=listen_fd) if listen_fd >= 0 else bind_socket(paths)
-            life = _Life(paths, loaded, db, log, listening, supervised=listen_fd >= 0, parse_argv=parse_argv)
+            life = _Life(
+                paths, loaded, db, log, listening, supervised=listen_fd >= 0, parse_argv=parse_argv, pulse=pulse
+            )
             log.say("daemon.starting", version=__version__, config=loaded.digest, checked=checked)
             return asyncio.run(life.run())
         finally:
@@ -117,8 +123,10 @@ class _Life:
         *,
         supervised: bool,
         parse_argv: ArgvParser | None,
+        pulse: Pulse,
     ) -> None:
         """Take what is open already."""
+        self._pulse = pulse
         self._paths = paths
         self._loaded = loaded
         self._db = db
@@ -160,7 +168,11 @@ class _Life:
         await server.start(self._listening)
         self._log.say("daemon.started", version=__version__)
         tell({"ready": os.getpid()})
+        self._pulse.ready(f"version {__version__}, pid {os.getpid()}")
+        beating = asyncio.create_task(beat(self._pulse, lambda: self._is_well(fleet)))
         await self._stop.wait()
+        self._pulse.stopping()
+        beating.cancel()
         await self._end(fleet, server)
         return self._code
 
@@ -177,6 +189,13 @@ class _Life:
             take_up(self._db, KeyFiles(self._paths.audit), self._paths.fleet_id)
         except FleetError as error:
             self._log.error("audit.key", error)
+
+    def _is_well(self, fleet: Fleet) -> bool:
+        """Whether every service gets on. One that hangs is named once in each period."""
+        stuck = [loop.name for loop in fleet.loops if loop.is_stuck(_TICK_SECONDS)]
+        if stuck:
+            self._log.say("daemon.stuck", "error", services=stuck)
+        return not stuck
 
     def _failed(self, loop: asyncio.AbstractEventLoop, name: str, error: BaseException) -> None:
         """A service ended with what it must not end with. Called on its thread."""

@@ -39,6 +39,8 @@ _FOLLOWED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 }
 
 IDLE_SECONDS = 300.0  # a silent connection is closed
+_NEW_SECONDS = 0.5  # at the end, for a first call on a fresh connection
+_LOOK_SECONDS = 0.01
 BODY_SECONDS = 30.0  # for a body after its header, and for an answer to be taken
 
 
@@ -100,15 +102,17 @@ class Server:
         self._server = await asyncio.start_server(self._connected, sock=listening, limit=wire.HEADER_LIMIT)
 
     async def close(self, grace_seconds: float) -> bool:
-        """Stop accepting and give running calls this long; True when all of them were answered."""
+        """Stop accepting and give running calls this long; True when all of them were answered.
+
+        Whoever has only just been let in has not asked yet: a moment for that, so that a restart fails nobody.
+        """
         self._closing = True
         self._follower.wake()
         if self._server is not None:
             self._server.close()
-        busy = [task for task in self._tasks if task.get_name() == "busy"]
-        if busy:
-            await asyncio.wait(busy, timeout=grace_seconds)
-        clean = all(task.done() for task in busy)
+        await asyncio.sleep(_LOOK_SECONDS)  # until whoever was let in has a task
+        await self._settle("new", min(_NEW_SECONDS, grace_seconds))
+        clean = await self._settle("busy", grace_seconds)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -116,12 +120,21 @@ class Server:
         self._pool.shutdown(wait=False, cancel_futures=True)
         return clean
 
+    async def _settle(self, name: str, seconds: float) -> bool:
+        """Wait until no connection is in this state; whether that came in time."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while any(task.get_name() == name for task in self._tasks):
+            if asyncio.get_running_loop().time() >= deadline:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
+
     # -- one connection ------------------------------------------------------------------------
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        task.set_name("idle")
+        task.set_name("new")
         self._tasks.add(task)
         peer: Peer | None = None
         try:

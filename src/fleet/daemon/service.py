@@ -64,6 +64,7 @@ class Loop:
         self._last_change_at = 0
         self._next_at: int | None = None
         self._last_error = ""
+        self._busy_since: float | None = None
 
     @property
     def name(self) -> str:
@@ -88,6 +89,13 @@ class Loop:
         if self._thread.ident is not None:
             self._thread.join(max(0.0, timeout))
         return not self._thread.is_alive()
+
+    def is_stuck(self, seconds: float) -> bool:
+        """Whether the loop has ended without being asked to, or its present tick takes longer than ``seconds``."""
+        since = self._busy_since
+        if since is not None and time.monotonic() - since > seconds:
+            return True
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set()
 
     def state(self) -> LoopState:
         """How it goes, for people."""
@@ -115,14 +123,17 @@ class Loop:
         self._woken.clear()
         started = time.monotonic()
         self._last_tick_at = self._clock.now()
+        self._busy_since = started
         try:
             tick = self._service.tick(self._last_tick_at)
         except TemporaryError as error:
+            self._busy_since = None
             self._failures += 1
             self._last_error = str(error)
             self._on_trouble(self.name, error)
             self._stopping.wait(backoff_seconds(self._failures, error.retry_after, random.random()))
             return
+        self._busy_since = None
         self._ticks += 1
         self._failures = 0
         self._next_at = tick.next_at

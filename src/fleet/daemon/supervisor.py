@@ -1,58 +1,44 @@
 """A small parent that holds the socket and keeps a daemon behind it; and how both are started and stopped.
 
-Callers who connect while the daemon restarts wait in the socket's queue instead of failing. The supervisor
-reads no configuration and opens no store; it loads little, so that there is little that could break it.
+Callers who connect while the daemon restarts or is replaced wait in the socket's queue instead of failing. The
+supervisor reads no configuration and opens no store; it loads little, so that there is little that could break it.
 Weakness: killed with -9 it takes the socket along; the daemon then ends in order.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import select
 import signal
+import socket
 import sys
-import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
 
+from fleet import __version__
 from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.core.clock import SystemClock
 from fleet.core.errors import Conflict, FleetError
 from fleet.daemon.door import bind_socket, guard_daemon, make_folders, remove_socket
-from fleet.daemon.lease import holder, take
+from fleet.daemon.keeper import Keeper, supervisor_argv
+from fleet.daemon.lease import Lease, holder, take
 from fleet.daemon.logfile import LogFile
-from fleet.daemon.readiness import hear, release, revive, tell
+from fleet.daemon.notify import take_notifier
+from fleet.daemon.readiness import hear, revive, tell
 from fleet.daemon.rpc import Rpc
 from fleet.process import end_group, spawn
+from fleet.runtime import records
 
 PROGRAM = (sys.executable, "-m", "fleet.daemon.main")
 READY_SECONDS = 20.0
 STOP_SECONDS = 30.0
 
-MAX_STARTS = 5  # in the window; then a restart is no cure
-WINDOW_SECONDS = 30.0
-_LONGEST_PAUSE = 4.0
-_END_SECONDS = 13.0  # the daemon gives itself ten
+NOTE = "supervisor.json"  # in the state folder: which supervisor runs, and what it can be asked for
 _POLL = 0.02
-# Starting again cannot help: usage, configuration, a missing checkout, another daemon.
-_FINAL = frozenset({2, 3, 4, 8})
-
-
-class _Child(Protocol):
-    """The handle of a spawned program, as far as it is needed here."""
-
-    pid: int
-
-    def wait(self, timeout: float | None = None) -> int:
-        """The exit code, negative for a signal."""
-
-    def send_signal(self, sig: int) -> None:
-        """Signal it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +52,37 @@ class Running:
 # -- the supervisor itself -------------------------------------------------------------------------
 
 
-def supervise(paths: FleetPaths, program: Sequence[str]) -> int:
+def supervise(paths: FleetPaths, program: Sequence[str], inherited: tuple[int, int] | None = None) -> int:
     """Hold the socket and keep ``program`` running behind it until told to stop; the exit code.
 
-    ``program`` is the start of the daemon's command line; checkout and socket are appended.
+    ``program`` is the start of the daemon's command line; checkout and socket are appended. ``inherited`` are the
+    descriptors of the listening socket and of the lock, from the program that this process was before.
     """
     log = LogFile(paths.log, SystemClock(), "supervisor")
+    notifier = take_notifier(os.environ)
     try:
         make_folders(paths)
-        with take(paths.supervisor_lock, "a supervisor", code="FLT-DMN-011"):
+        with _lease(paths, inherited) as lease:
             guard_daemon(paths)
-            listening = bind_socket(paths)
+            listening = socket.socket(fileno=inherited[0]) if inherited else bind_socket(paths)
+            os.set_inheritable(listening.fileno(), False)
+            note = {"pid": os.getpid(), "version": __version__, "replaces": True, "program": list(program)}
+            records.write(str(paths.state), NOTE, note)
+
+            def become(other: Sequence[str]) -> None:
+                kept = (listening.fileno(), lease.descriptor)
+                argv = supervisor_argv(other, paths, "--inherited", ",".join(map(str, kept)))
+                for descriptor in kept:
+                    os.set_inheritable(descriptor, True)
+                try:
+                    os.execve(argv[0], argv, {**os.environ, **notifier.environment()})
+                finally:
+                    for descriptor in kept:
+                        os.set_inheritable(descriptor, False)
+
             try:
-                argv = [*program, "--checkout", str(paths.checkout), "--supervised", "--listen-fd"]
-                return _Keeper(paths, argv, listening.fileno(), log).run()
+                keeper = Keeper(paths, program, listening.fileno(), log, notifier=notifier, become=become)
+                return keeper.run()
             finally:
                 remove_socket(paths)
                 listening.close()
@@ -89,76 +92,11 @@ def supervise(paths: FleetPaths, program: Sequence[str]) -> int:
         return error.exit_code
 
 
-class _Keeper:
-    """Starts the daemon, waits for its end, starts it again: bounded, and slower each time."""
-
-    def __init__(self, paths: FleetPaths, argv: list[str], descriptor: int, log: LogFile) -> None:
-        """``argv`` lacks its last word, the number of the listening ``descriptor``."""
-        self._argv = [*argv, str(descriptor)]
-        self._descriptor = descriptor
-        self._paths = paths
-        self._log = log
-        self._told = threading.Event()
-        self._hung_up = threading.Event()
-        self._woken, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def run(self) -> int:
-        """Keep a daemon alive; the exit code of the last one, 0 after an orderly stop."""
-        signal.set_wakeup_fd(self._waker)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._pass_on)
-        starts: list[float] = []
-        while True:
-            starts = [at for at in starts if time.monotonic() - at < WINDOW_SECONDS] + [time.monotonic()]
-            child = self._start()
-            release()  # the first daemon has standard output and reports on it
-            code = self._wait(child)
-            if self._told.is_set():
-                return 0
-            self._log.say("daemon.died", "error", code=code, starts=len(starts))
-            if code in _FINAL or len(starts) >= MAX_STARTS:
-                self._log.say("supervisor.gave_up", "error", code=code, starts=len(starts))
-                return code if code > 0 else 128 - code
-            pause = min(_LONGEST_PAUSE, 0.1 * 2 ** (len(starts) - 1))
-            select.select([self._woken], [], [], pause)
-            if self._told.is_set():
-                return 0
-
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        self._hung_up.set()
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._told.set()
-
-    def _start(self) -> _Child:
-        with open(self._paths.log, "ab") as log:
-            child = spawn(self._argv, cwd=self._paths.state, pass_fds=(self._descriptor,), stdout=1, stderr=log)
-        self._log.say("daemon.spawned", child=child.pid)
-        return child
-
-    def _wait(self, child: _Child) -> int:
-        """The daemon's end; when we are told to stop, it is told to, and killed if it takes too long."""
-        handle = os.pidfd_open(child.pid)
-        deadline: float | None = None
-        try:
-            while True:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                ready, _, _ = select.select([handle, self._woken], [], [], left)
-                if handle in ready:
-                    return child.wait()
-                if self._woken in ready:
-                    os.read(self._woken, 512)
-                if self._hung_up.is_set():
-                    self._hung_up.clear()
-                    child.send_signal(signal.SIGHUP)  # reload
-                if self._told.is_set() and deadline is None:
-                    deadline = time.monotonic() + _END_SECONDS
-                    child.send_signal(signal.SIGTERM)
-                elif deadline is not None and time.monotonic() >= deadline:
-                    child.send_signal(signal.SIGKILL)
-        finally:
-            os.close(handle)
+def _lease(paths: FleetPaths, inherited: tuple[int, int] | None) -> Lease:
+    """The supervisor's lock: taken, or still held from before."""
+    if inherited is None:
+        return take(paths.supervisor_lock, "a supervisor", code="FLT-DMN-011")
+    return Lease(inherited[1], paths.supervisor_lock)
 
 
 # -- starting and stopping from outside ------------------------------------------------------------
@@ -194,11 +132,7 @@ def start_detached(
         raise Conflict(code, text, where=str(paths.checkout), hint="Stop it with: fleet down")
     words = tuple(program or PROGRAM)
     checkout = ("--checkout", str(paths.checkout))
-    argv = (
-        (sys.executable, "-m", "fleet.daemon.supervisor", *checkout, "--", *words)
-        if supervised
-        else (*words, *checkout)
-    )
+    argv = supervisor_argv(words, paths) if supervised else (*words, *checkout)
     with open(paths.log, "ab") as log:
         os.chmod(paths.log, 0o600)
         begin = log.tell()
@@ -268,22 +202,42 @@ def _failure(report: dict[str, object] | None, paths: FleetPaths, begin: int) ->
     error = report.get("error") if report else None
     if isinstance(error, dict):
         return revive(error)
+    last = last_words(paths, begin)
+    return FleetError("FLT-DMN-012", f"the daemon ended before it was ready: {last}", where=str(paths.log))
+
+
+def last_words(paths: FleetPaths, begin: int) -> str:
+    """Why a start failed, from what the log says after ``begin`` (bytes): an error of ours, else the last line."""
     try:
-        lines = paths.log.read_bytes()[begin:].decode("utf-8", "replace").splitlines()
+        with open(paths.log, "rb") as log:
+            log.seek(begin)
+            lines = log.read().decode("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    # what is no JSON is no line of ours: the interpreter's last words
-    last = next((line for line in reversed(lines) if line.strip() and not line.startswith("{")), "it said nothing")
-    return FleetError("FLT-DMN-012", f"the daemon ended before it was ready: {last[:300]}", where=str(paths.log))
+    said = "it said nothing"
+    for line in lines:
+        if not line.startswith("{"):  # no line of ours: the interpreter's last words
+            said = line.strip()[:300] or said
+            continue
+        with suppress(ValueError, KeyError, TypeError):
+            said = str(json.loads(line)["error"]["message"])[:300]
+    return said
 
 
 def main(argv: Sequence[str]) -> int:
     """``--checkout DIR -- PROGRAM…``: the supervisor as a program."""
     parser = argparse.ArgumentParser(prog="fleet.daemon.supervisor", description="Keeps a fleet's daemon alive.")
     parser.add_argument("--checkout", type=Path, required=True)
+    parser.add_argument("--inherited", type=_descriptors, default=None, help="socket,lock: from the program before")
     parser.add_argument("program", nargs="+")
     options = parser.parse_args(list(argv))
-    return supervise(fleet_paths(options.checkout, os.environ, os.getuid()), options.program)
+    paths = fleet_paths(options.checkout, os.environ, os.getuid())
+    return supervise(paths, options.program, options.inherited)
+
+
+def _descriptors(text: str) -> tuple[int, int]:
+    listening, lock = map(int, text.split(","))
+    return listening, lock
 
 
 if __name__ == "__main__":

@@ -76,12 +76,29 @@ def schema_of(tx: Tx) -> int:
     return int(row[0]) if row else 0
 
 
+def outstanding(engine: SqliteEngine, *, migrations: list[Migration] | None = None) -> list[str]:
+    """Names of the changes that ``migrate`` would apply to an existing file. Changes nothing; raises as it does."""
+    wanted = shipped() if migrations is None else migrations
+    connection = engine.connect(read_only=True)
+    try:
+        known = connection.rows("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'", {})
+        done = _digests(connection) if known else {}
+        _compare(done, wanted, engine.path)
+    finally:
+        connection.close()
+    return [f"{item.number:04d}_{item.name}" for item in wanted if item.number not in done]
+
+
 def _applied(connection: SqliteConnection) -> dict[int, str]:
     connection.run(
         "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
         " digest TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT",
         {},
     )
+    return _digests(connection)
+
+
+def _digests(connection: SqliteConnection) -> dict[int, str]:
     return {number: digest for number, digest in connection.rows("SELECT number, digest FROM schema_version", {})}
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet import __version__
 from fleet.core.wire import (
     ANSWER_KINDS,
     HEADER_LIMIT,
@@ -35,13 +36,22 @@ def test_a_message_is_cut_off_exactly_where_it_ends(kind: str, body: bytes, rest
         assert cut(message[:length], REQUEST_KINDS, REQUEST_LIMIT) is None
 
 
+@pytest.mark.parametrize("line", [b"FLEET/2 json 1\n", b"FLEET/0 text 7\n", b"FLEET/12 whatever they say then\n"])
+def test_another_version_of_the_protocol_is_named_with_ours(line: bytes) -> None:
+    with pytest.raises(WireError) as caught:
+        parse_header(line, REQUEST_KINDS, REQUEST_LIMIT)
+    assert caught.value.code == "FLT-DMN-101"
+    theirs = line.split()[0].decode()
+    assert caught.value.message == f"the other side speaks {theirs}, this one FLEET/1 (fleet {__version__})"
+
+
 @pytest.mark.parametrize(
     "line",
     [
         b"",
+        b"FLEET/x json 1\n",
         b"\n",
         b"GET / HTTP/1.1\n",
-        b"FLEET/2 json 1\n",
         b"FLEET/1 text 1\n",
         b"FLEET/1 json\n",
         b"FLEET/1 json -1\n",

@@ -8,10 +8,15 @@ import click
 
 from fleet import __version__
 from fleet.cli import explaining, main
-from fleet.cli.output import json_line
+from fleet.cli.door import Door
+from fleet.cli.output import json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
+from fleet.cli.words import pass_door
 from fleet.core.catalogue import CATALOGUE
-from fleet.core.errors import NotFound
+from fleet.core.errors import FleetError, NotFound
+from fleet.core.wire import PROTOCOL
+
+_PING_SECONDS = 3.0
 
 EXIT_CODES: dict[int, str] = {
     0: "ok",
@@ -36,9 +41,39 @@ EXIT_CODES: dict[int, str] = {
     ),
 )
 @click.pass_context
-def version(ctx: click.Context) -> None:
-    """Print the version."""
-    sys.stdout.write(json_line({"ok": True, "version": __version__}) if wants_json(ctx) else f"fleet {__version__}\n")
+@pass_door
+def version(door: Door, ctx: click.Context) -> None:
+    """Print the version, and that of the daemon of this folder where one runs.
+
+    fleet --version prints only the first, without looking for a daemon.
+    """
+    daemon = _daemon(door)
+    same = daemon["version"] == __version__ if daemon and "version" in daemon else None if daemon is None else False
+    if wants_json(ctx):
+        facts = {"version": __version__, "protocol": PROTOCOL, "daemon": daemon, "same": same}
+        sys.stdout.write(json_line({"ok": True, **facts}))
+        return
+    text = f"fleet {__version__}\n"
+    if daemon is not None:
+        found = (
+            f"{visible(daemon['version'])} (pid {daemon['pid']})" if "version" in daemon else visible(daemon["error"])
+        )
+        text += f"daemon {found}{'' if same else '; put this version in its place: fleet restart'}\n"
+    sys.stdout.write(text)
+
+
+def _daemon(door: Door) -> dict[str, object] | None:
+    """What the daemon of this folder says of itself; None where there is none."""
+    client = None
+    try:
+        client = door.client()
+        found = client.call("ping", {}, seconds=_PING_SECONDS)
+    except FleetError as error:
+        return None if error.code != "FLT-DMN-101" else {"error": error.message}
+    finally:
+        if client is not None:
+            client.close()
+    return {"version": str(found.get("version", "")), "pid": found.get("pid"), "fleet": found.get("fleet")}
 
 
 @click.command(

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from fleet import __version__
 from fleet.cli import starting
 from fleet.cli.door import Door
 from fleet.cli.output import Style, json_line, visible
@@ -27,7 +28,8 @@ from fleet.health.isolation import MEANS
 def up(door: Door, ctx: click.Context) -> None:
     """Start the fleet of this repository.
 
-    It runs in the background, under a supervisor that restarts the daemon (never agents).
+    It runs in the background, under a supervisor that restarts the daemon (never agents). A daemon of another
+    version that runs already is replaced, as by fleet restart.
     """
     door.people_only("start a fleet")
     started = starting.start(door, supervised=True)
@@ -35,7 +37,32 @@ def up(door: Door, ctx: click.Context) -> None:
     if wants_json(ctx):
         sys.stdout.write(json_line({"ok": True, **_facts(started)}))
         return
-    sys.stdout.write(_welcome(started, style_of(ctx)))
+    sys.stdout.write(_replaced(started, style_of(ctx)) if started.replaced else _welcome(started, style_of(ctx)))
+
+
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet restart",
+        "fleet restart --json",
+    ),
+)
+@click.pass_context
+@pass_door
+def restart(door: Door, ctx: click.Context) -> None:
+    """Put a fresh daemon of this version in the place of the one that runs; agents go on.
+
+    Under a supervisor (fleet up) the calls of agents and people wait meanwhile, about a second. A new version brings
+    the store up to date first and keeps a copy of it. A store that is newer than this program is refused before
+    anything is stopped. Where nothing runs, the fleet is started.
+    """
+    door.people_only("restart a fleet")
+    started = starting.restart(door)
+    _warn(started)
+    if wants_json(ctx):
+        sys.stdout.write(json_line({"ok": True, **_facts(started)}))
+        return
+    sys.stdout.write(_replaced(started, style_of(ctx)) if started.replaced else _welcome(started, style_of(ctx)))
 
 
 def _warn(started: Started) -> None:
@@ -55,7 +82,28 @@ def _facts(started: Started) -> dict[str, object]:
         "agents_may_merge": started.mode != "shared-uid" or config.allow_shared_uid_merge,
         "config_hash": started.loaded.digest,
         "warnings": list(started.loaded.warnings),
+        "version": __version__,
+        "replaced_version": started.replaced.before if started.replaced else None,
+        "calls_waited": started.replaced.waited if started.replaced else None,
+        "live_runs": list(started.live),
+        "schema_changes": list(started.changes),
     }
+
+
+def _replaced(started: Started, style: Style) -> str:
+    """What became of the daemon before, of the agents and of the store."""
+    done = started.replaced
+    assert done is not None
+    before = f"version {visible(done.before)}" if done.before else "one that did not answer"
+    how = "supervised" if done.supervised else "without a supervisor"
+    text = f"{style.paint(f'{started.paths.fleet_id} runs version {__version__}', 'green')} (pid {done.pid}, {how})\n"
+    calls = "calls waited meanwhile" if done.waited else "calls found nobody for a moment: no supervisor that can wait"
+    text += f"  before  {before}; {calls}\n"
+    text += f"  agents  {len(started.live)} live runs go on\n"
+    if started.changes:
+        kept = visible(started.paths.state / "backups")
+        text += f"  store   changed by {', '.join(started.changes)}; as it was before: {kept}\n"
+    return text
 
 
 def _welcome(started: Started, style: Style) -> str:

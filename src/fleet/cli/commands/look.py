@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from fleet import __version__
 from fleet.cli.commands.agent import agents_text
 from fleet.cli.output import Style, visible
 from fleet.cli.remote import Call, Remote, Result
@@ -55,6 +56,9 @@ def _status(result: Result, style: Style) -> str:
     daemon = result["daemon"]
     where = f"daemon {daemon['pid']}{', supervised' if daemon['supervised'] else ''}" if daemon["pid"] else "no daemon"
     text = f"{style.paint(visible(result['fleet']), 'bold')}  {where}, {result['mode']}\n"
+    if daemon["pid"] and result["version"] != __version__:
+        other = f"the daemon is version {visible(result['version'])}, this command {__version__}"
+        text += style.paint(f"{other}; put this version in its place: fleet restart\n", "yellow")
     if daemon["paused"]:
         text += style.paint("nothing new is started: the fleet is going down\n", "yellow")
     disk = result["disk"]

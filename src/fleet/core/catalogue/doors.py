@@ -96,4 +96,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "Something that is no socket lies where the daemon listens.",
         "Look at the named path and move it away.",
     ),
+    "FLT-DMN-101": (
+        "The command and the daemon speak different versions of the protocol.",
+        "fleet restart puts this version in the daemon's place; agents go on.",
+    ),
+    "FLT-DMN-102": ("No daemon runs, so none can be replaced.", "Start it: fleet up."),
+    "FLT-DMN-103": ("The program that was to take over could not be started.", "Look whether it is still installed."),
 }
