@@ -97,6 +97,9 @@ _ALL = (
     _decision("audit.key_introduced", "system", "fleet", "The first key that signs for this fleet."),
     _decision("audit.key_rotated", "human", "fleet", "Another key signs from now on; the old one signed for it."),
     _decision("checkpoint.refused", "system", "fleet", "No checkpoint was signed, because something does not fit."),
+    _decision(
+        "store.restored", "human", "fleet", "A backup took the place of the fleet's state; what lived was ended."
+    ),
     # Activity.
     _activity("daemon.started", "system", "fleet", "The daemon came up on this store."),
     _activity("daemon.stopped", "system", "fleet", "The daemon went down in order."),

@@ -35,6 +35,11 @@ POINTS: dict[str, str] = {
     "checkpoint.signed": "a checkpoint is kept whole, or made anew from the stored bytes",
     "rotate.written": "a key whose statement is not on record signs nothing; the old one goes on",
     "rotate.recorded": "a key whose statement is on record takes the place of the old one",
+    "backup.written": "a backup has its name once it is whole and verified, never before",
+    "restore.prepared": "a prepared state that nothing points to yet is removed; the old one stays",
+    "restore.marked": "a restore that moved nothing yet is rolled back",
+    "restore.moved_aside": "a restore between its two renames is finished",
+    "restore.swapped": "a restore that is done stays done",
 }
 
 

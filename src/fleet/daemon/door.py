@@ -8,21 +8,39 @@ import stat
 
 from fleet.config.paths import FleetPaths, make_private
 from fleet.core.errors import Conflict, PermanentError
-from fleet.daemon.lease import holder
+from fleet.daemon.lease import Lease, holder, take
+from fleet.keeping.swap import gate_of, settle
 
 BACKLOG = 512
 
 
 def make_folders(paths: FleetPaths) -> None:
-    """Make the fleet's folders so that only their owner enters. Raises PermanentError FLT-CFG-003."""
+    """Make the fleet's folders so that only their owner enters; a restore that was killed is settled first.
+
+    Raises PermanentError FLT-CFG-003, Conflict FLT-KEP-017 while a restore is under way, PermanentError
+    FLT-KEP-018 when one was interrupted in a way that nobody but a person can put right.
+    """
     uid = os.getuid()
     home = paths.runtime.parent.parent
     if str(home) == f"/tmp/fleet-{uid}":  # a place where anybody else could have been first
         make_private(home, uid)
-    for folder in (paths.runtime.parent, paths.runtime, paths.state):
+    for folder in (paths.runtime.parent, paths.runtime):
         make_private(folder, uid)
-    for folder in (paths.runs, paths.clones):
-        folder.mkdir(exist_ok=True, mode=0o700)
+    with gate(paths):
+        settle(paths)
+        make_private(paths.state, uid)
+        for folder in (paths.runs, paths.clones):
+            folder.mkdir(exist_ok=True, mode=0o700)
+
+
+def gate(paths: FleetPaths) -> Lease:
+    """The lock that a start holds while it makes its folders, and a restore until it is done.
+
+    Raises Conflict FLT-KEP-017 with the holder's pid.
+    """
+    paths.state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    hint = "Wait until it has ended, then try again."
+    return take(gate_of(paths), "a restore or another start", code="FLT-KEP-017", hint=hint)
 
 
 def bind_socket(paths: FleetPaths) -> socket.socket:

@@ -46,7 +46,7 @@ class Lease:
         self.release()
 
 
-def take(path: Path, what: str, *, code: str) -> Lease:
+def take(path: Path, what: str, *, code: str, hint: str = "Stop it with: fleet down") -> Lease:
     """Lock the file and write our pid into it. Raises Conflict ``code`` with the holder's pid.
 
     ``what`` is the noun of the message, such as ``a daemon``.
@@ -61,7 +61,7 @@ def take(path: Path, what: str, *, code: str) -> Lease:
                 code,
                 f"{what} runs already for this fleet (pid {pid or 'unknown'})",
                 where=str(path),
-                hint="Stop it with: fleet down",
+                hint=hint,
             )
         time.sleep(_PAUSE_SECONDS)
     os.ftruncate(descriptor, 0)

@@ -100,7 +100,7 @@ def what_becomes_of(run: Run, *, overtaken: str, member: bool, attempts: int) ->
     if not member:
         return Outcome("dead", run.attempt, f"{run.agent} is no longer in the configuration; a person has to look")
     ending = f"run {run.id} ended as {run.state}" + (f" ({run.outcome})" if run.outcome else "")
-    if run.state is RunState.CANCELLED:
+    if interrupted and run.state in (RunState.CANCELLED, RunState.LOST):
         return Outcome("returned", run.attempt, interrupted)
     if run.attempt >= attempts:
         text = f"all {attempts} attempts ended without a result, the last: {ending}; a person has to look"

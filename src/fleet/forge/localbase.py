@@ -146,20 +146,25 @@ def _build(base: Base) -> None:
     for left_over in target.parent.glob(f".{target.name}.new-*"):
         shutil.rmtree(left_over, ignore_errors=True)
     building = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
-    new = Repo(building, bare=True)
-    kind = "sha256" if len(start) == 64 else "sha1"
-    words = ("--quiet", "--bare", "--template=", f"--initial-branch={base.name}", f"--object-format={kind}")
-    git(Repo(target.parent), "init", *words, "--", str(building))
-    with (building / "config").open("a") as config:
-        config.write(_CONFIG)
-    hook = building / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(_PRE_RECEIVE)
-    hook.chmod(0o755)
+    new = new_bare(building, base.name, sha256=len(start) == 64)
     fetch(new, base.checkout.path, base.ref, timeout=LONG)
     move_refs(new, [RefMove(base.ref, start, "")], reason="base branch of the fleet")
     building.rename(target)
     _sync_folder(target.parent)
+
+
+def new_bare(folder: Path, branch: str, *, sha256: bool = False) -> Repo:
+    """Make an empty bare repository as the fleet uses it, in a folder that may be there already."""
+    kind = "sha256" if sha256 else "sha1"
+    words = ("--quiet", "--bare", "--template=", f"--initial-branch={check_ref(branch)}", f"--object-format={kind}")
+    git(Repo(folder.parent), "init", *words, "--", str(folder))
+    with (folder / "config").open("a") as config:
+        config.write(_CONFIG)
+    hook = folder / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(_PRE_RECEIVE)
+    hook.chmod(0o755)
+    return Repo(folder, bare=True)
 
 
 def _sync_folder(path: Path) -> None:

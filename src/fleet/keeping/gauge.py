@@ -49,6 +49,8 @@ def space(folder: Path) -> tuple[int, int] | None:
         found = os.statvfs(folder)
     except OSError:
         return None
+    if not found.f_blocks:
+        return None  # no disk at all, such as /proc
     return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
@@ -70,6 +72,12 @@ def require_space(folder: Path, needed: int, limits: KeepingConfig, what: str) -
             where=str(folder),
             hint="Free some space, choose another disk, or let fleet gc show what can go.",
         )
+
+
+def full(folder: Path) -> Refused:
+    """The error for a large write that found no more room on the way."""
+    hint = "Free some space, or choose another disk."
+    return Refused("FLT-KEP-003", "the disk became full on the way", where=str(folder), hint=hint)
 
 
 def _mb(size: int) -> str:

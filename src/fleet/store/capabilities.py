@@ -66,3 +66,8 @@ def revoke_run(tx: Tx, run_id: str) -> int:
         run_id=run_id,
         now=tx.now,
     )
+
+
+def revoke_all(tx: Tx) -> int:
+    """End every capability there is; returns how many were live."""
+    return tx.run("UPDATE capabilities SET revoked_at = :now WHERE revoked_at IS NULL", now=tx.now)

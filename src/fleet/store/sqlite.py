@@ -18,6 +18,7 @@ T = TypeVar("T")
 # (sqlite.org, release notes of 3.51.3).
 MINIMUM_SQLITE = (3, 51, 3)
 _BUSY_MILLISECONDS = 5000
+_BACKUP_PAGES = 256  # a step
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -92,15 +93,19 @@ class SqliteConnection:
         """SQLite's own counter."""
         return self._raw.total_changes()
 
-    def backup_to(self, target: Path) -> None:
-        """Copy the whole database into a new file through SQLite's backup interface."""
+    def backup_to(self, target: Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
+        """Copy the whole database into a new file through SQLite's backup interface.
+
+        ``progress`` hears pages done and pages in all after every step.
+        """
 
         def copy() -> None:
             destination = apsw.Connection(str(target))
             try:
                 with destination.backup("main", self._raw, "main") as backup:
                     while not backup.done:
-                        backup.step(256)
+                        backup.step(_BACKUP_PAGES)
+                        progress(backup.page_count - backup.remaining, backup.page_count)
             finally:
                 destination.close()
 
