@@ -49,7 +49,6 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "log": ("Look", "log", "log", "Print the journal."),
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),
     "audit": ("Look", "audit", "audit", "Verify the journal, sign its head, or erase a payload from it."),
-    "audit": ("Look", "audit", "audit", "Verify the journal, or erase a payload from it."),
     "backup": ("Keep", "keeping", "backup", "Write everything of this fleet into one file, while it works."),
     "restore": ("Keep", "keeping", "restore", "Put a backup in the place of this fleet's state."),
     "config": ("Check", "config", "config", "Check the configuration, or print its schema."),

@@ -35,6 +35,8 @@ POINTS: dict[str, str] = {
     "checkpoint.signed": "a checkpoint is kept whole, or made anew from the stored bytes",
     "rotate.written": "a key whose statement is not on record signs nothing; the old one goes on",
     "rotate.recorded": "a key whose statement is on record takes the place of the old one",
+    "migrate.backed_up": "a store with its copy beside it is still the old one",
+    "migrate.before_commit": "a schema change that was not committed has changed nothing",
     "backup.written": "a backup has its name once it is whole and verified, never before",
     "restore.prepared": "a prepared state that nothing points to yet is removed; the old one stays",
     "restore.marked": "a restore that moved nothing yet is rolled back",

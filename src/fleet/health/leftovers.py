@@ -13,6 +13,7 @@ from fleet import process
 from fleet.config.paths import FleetPaths
 from fleet.core.errors import FleetError
 from fleet.health.words import Leftovers, Ways
+from fleet.keeping.swap import marker_of
 from fleet.runtime import proctree, records
 
 _SECONDS = 5.0
@@ -41,6 +42,7 @@ def look(
         if recorded
         else (),
         unsaved=tuple(path.name for path in over if _unsaved(path, paths.clones / path.name)),
+        half_restore=str(marker_of(paths)) if marker_of(paths).exists() else "",
     )
 
 

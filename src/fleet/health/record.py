@@ -61,6 +61,10 @@ def leftover_checks(found: Leftovers) -> Iterator[Check]:
         why = "A run ended and its work could not be saved; it is only in its clone."
         fix = "Look into the clone of that run before anything else"
         yield Check("left.escrow", "warn", f"unsaved work: {_named(found.unsaved)}", why, fix)
+    if found.half_restore:
+        why = "Unless a restore is under way right now, one was killed half-way."
+        fix = "fleet up: it finishes the restore or rolls it back, by how far it had come"
+        yield Check("left.restore", "warn", f"a restore has not ended: {found.half_restore}", why, fix)
     if found == Leftovers():
         yield Check("left", "ok", "nothing is left of earlier processes")
 

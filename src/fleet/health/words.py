@@ -159,6 +159,7 @@ class Leftovers:
     orphan_shims: tuple[int, ...] = ()
     kept_clones: tuple[str, ...] = ()
     unsaved: tuple[str, ...] = ()  # run folders whose work could not be saved
+    half_restore: str = ""  # the marker of a restore that is under way, or was killed
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.core.clock import Clock, SystemClock
 from fleet.core.errors import FleetError, IntegrityError, PermanentError
+from fleet.core.probe import probe
 from fleet.store.db import Tx
 from fleet.store.sqlite import SqliteConnection, SqliteEngine
 
@@ -125,6 +126,7 @@ def _backup(connection: SqliteConnection, backups: Path, item: Migration, stamp:
     partial.unlink(missing_ok=True)
     connection.backup_to(partial)
     partial.rename(target)
+    probe("migrate.backed_up")
 
 
 def _apply(connection: SqliteConnection, item: Migration, stamp: int) -> None:
@@ -135,6 +137,7 @@ def _apply(connection: SqliteConnection, item: Migration, stamp: int) -> None:
             "INSERT INTO schema_version (number, name, digest, applied_at) VALUES (:number, :name, :digest, :at)",
             {"number": item.number, "name": item.name, "digest": item.digest, "at": stamp},
         )
+        probe("migrate.before_commit")
         connection.commit()
     except FleetError:
         connection.rollback()

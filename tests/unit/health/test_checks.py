@@ -236,6 +236,7 @@ def test_the_journal_and_the_clock() -> None:
         ({"orphan_shims": (4711,)}, "left.processes", ""),
         ({"kept_clones": ("r1-e1",)}, "left.clones", ""),
         ({"unsaved": ("r1-e1",)}, "left.escrow", ""),
+        ({"half_restore": "/s/.shop.restore.json"}, "left.restore", ""),
     ],
 )
 def test_what_is_left_is_named_and_work_is_never_mended_away(change: dict[str, Any], id_: str, mend: str) -> None:

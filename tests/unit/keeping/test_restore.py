@@ -51,12 +51,12 @@ def restore(
     )
 
 
-def refused(desk: Desk, source: Path, **how: bool) -> str:
+def refused(desk: Desk, source: Path) -> str:
     """The code of a refusal; the present state is byte for byte what it was, and nothing lies about."""
     desk.db.close()
     before = state_of(desk.paths)
     with pytest.raises(FleetError) as caught:
-        restore(desk, source, **how)
+        restore(desk, source)
     assert state_of(desk.paths) == before
     return caught.value.code
 
