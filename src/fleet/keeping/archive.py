@@ -29,11 +29,12 @@ MANIFEST = "manifest.json"
 STORE = "fleet.db"
 REPOSITORY = "repo.bundle"
 CONFIG = "config.yaml"
-ARTIFACTS = "artifacts"
+FOLDERS = ("artifacts", "audit")  # of the state, taken over as they are
 
 _MANIFEST_LIMIT = 64 * 1024 * 1024
 _PIECE = 1 << 20
-_ARTIFACT = re.compile(rf"{ARTIFACTS}(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
+_SECRET = "signing.key"  # a backup travels, and the key that signs must not
+_KEPT = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NEEDED = (STORE, REPOSITORY, CONFIG)
 
@@ -170,14 +171,15 @@ def _checked(found: dict[str, Any]) -> Manifest:
 
 
 def _check_names(names: Sequence[str], expected: int) -> None:
-    wrong = [name for name in names if name not in _NEEDED and not _fits(name)]
+    wrong = [name for name in names if name not in _NEEDED and not fits(name)]
     if wrong or len(set(names)) != expected or not set(_NEEDED) <= set(names):
         odd = wrong[0] if wrong else "a part that is missing or there twice"
         raise ValueError(f"its manifest names {odd[:200]!r}")
 
 
-def _fits(name: str) -> bool:
-    return bool(_ARTIFACT.fullmatch(name)) and ".." not in name.split("/")
+def fits(name: str) -> bool:
+    """Whether a file of one of the folders may be part of a backup: a plain name below it, and no secret."""
+    return bool(_KEPT.fullmatch(name)) and not name.rpartition("/")[2].startswith(_SECRET)
 
 
 def _typed(found: dict[str, Any], name: str, kind: type) -> Any:

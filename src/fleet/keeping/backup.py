@@ -24,7 +24,7 @@ from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import Conflict, FleetError, IntegrityError, PermanentError, UsageError
 from fleet.core.probe import probe
 from fleet.keeping import archive
-from fleet.keeping.archive import ARTIFACTS, CONFIG, REPOSITORY, STORE, Manifest, Part
+from fleet.keeping.archive import CONFIG, FOLDERS, REPOSITORY, STORE, Manifest, Part
 from fleet.keeping.gauge import full, require_space
 from fleet.keeping.git import bundle
 from fleet.store import whole
@@ -108,7 +108,7 @@ def _gather(
     sources[CONFIG].write_bytes(loaded.text)
     progress("verifying the journal", 0, 1)
     about = verified(sources[STORE])
-    sources |= {f"{ARTIFACTS}/{file.relative_to(paths.state / ARTIFACTS)}": file for file in _artifacts(paths)}
+    sources |= _kept_as_they_are(paths)
     parts: list[Part] = []
     for number, (name, file) in enumerate(sources.items()):
         progress("hashing", number, len(sources))
@@ -142,20 +142,20 @@ def verified(copy: Path) -> Identity:
         db.close()
 
 
-def _artifacts(paths: FleetPaths) -> list[Path]:
-    """Finished artifacts: plain files whose names do not begin with a dot."""
-    return sorted(
-        file
-        for file in (paths.state / ARTIFACTS).rglob("*")
-        if file.is_file() and not file.is_symlink() and not any(name.startswith(".") for name in file.parts[-3:])
-    )
+def _kept_as_they_are(paths: FleetPaths) -> dict[str, Path]:
+    """The finished files of artifacts and audit by their names in the backup: no drafts, no links, no private key."""
+    files = (file for folder in FOLDERS for file in sorted((paths.state / folder).rglob("*")))
+    named = {
+        file.relative_to(paths.state).as_posix(): file for file in files if not file.is_symlink() and file.is_file()
+    }
+    return {name: file for name, file in named.items() if archive.fits(name)}
 
 
 def _size_of(paths: FleetPaths) -> int:
     """Bytes that store, repository and artifacts take now."""
     return sum(
         file.stat().st_size
-        for place in (paths.database, paths.bare / "objects", paths.state / ARTIFACTS)
+        for place in (paths.database, paths.bare / "objects", *(paths.state / folder for folder in FOLDERS))
         for file in (place.rglob("*") if place.is_dir() else (place,))
         if file.is_file()
     )

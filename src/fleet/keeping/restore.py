@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.audit.keys import KeyFiles
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
 from fleet.core.clock import Clock
@@ -135,7 +136,7 @@ def _check_kinship(
 ) -> None:
     """Refuse a backup of another fleet: its journal begins differently, or its repository has another history."""
     hint = "With --force it is restored all the same."
-    if abandoned is not None and abandoned.first:
+    if abandoned is not None and abandoned.first and manifest.first:
         if abandoned.first != manifest.first:
             text = f"this backup is of another fleet ({manifest.fleet}): its journal begins differently"
             raise Conflict("FLT-KEP-014", text, where=str(paths.state), hint=hint)
@@ -216,7 +217,16 @@ def _note(
 def _finish(folder: Path, paths: FleetPaths, manifest: Manifest) -> None:
     """The rest of a state folder; what only the backup needed goes, what a person may want stays."""
     (folder / REPOSITORY).unlink()
+    _take_keys(paths.audit, folder / paths.audit.name)
     (folder / CONFIG).rename(folder / RESTORED_CONFIG)
     (folder / RESTORED_FROM).write_text(json.dumps(manifest.as_dict(), indent=1), "ascii")
     for name in (paths.runs.name, paths.clones.name):
         (folder / name).mkdir(mode=0o700)
+
+
+def _take_keys(present_: Path, coming: Path) -> None:
+    """The private key is in no backup: the one of this machine goes on signing."""
+    for file in (KeyFiles(present_).current, KeyFiles(present_).coming):
+        if file.is_file() and not file.is_symlink():
+            coming.mkdir(exist_ok=True, mode=0o700)
+            shutil.copy2(file, coming / file.name)

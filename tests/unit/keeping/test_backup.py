@@ -35,13 +35,21 @@ def test_a_backup_holds_store_repository_and_configuration_and_names_its_head(de
     assert pull
 
 
-def test_saved_work_and_artifacts_are_in_it(desk: Desk, tmp_path: Path) -> None:
+def test_saved_work_artifacts_and_sealed_archives_are_in_it_and_the_private_key_is_not(
+    desk: Desk, tmp_path: Path
+) -> None:
     base = git(desk.paths.bare, "rev-parse", "main")
     git(desk.paths.bare, "update-ref", "refs/fleet/escrow/r1-e1", base)
     artifact = desk.paths.state / "artifacts" / "ab" / "abcdef"
     artifact.parent.mkdir(parents=True)
     artifact.write_bytes(b"a result")
+    (desk.paths.audit / "archives").mkdir(parents=True)
+    for name in ("archives/1-200.jsonl", "signing.key", "signing.key.new", ".draft"):
+        (desk.paths.audit / name).write_bytes(b"of the audit")
     made = backup(desk, tmp_path / "out.tar")
+    assert {part.name for part in made.manifest.parts if part.name.startswith("audit/")} == {
+        "audit/archives/1-200.jsonl"
+    }
     assert made.manifest.refs["refs/fleet/escrow/r1-e1"] == base
     assert "artifacts/ab/abcdef" in {part.name for part in made.manifest.parts}
 

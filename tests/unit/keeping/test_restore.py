@@ -144,6 +144,20 @@ def test_the_restore_is_on_record_with_who_from_where_and_what_was_left(desk: De
     assert entry.payload["left"] == {"entries": left[0], "head": left[1]}
 
 
+def test_archives_come_back_and_the_key_of_this_machine_goes_on_signing(desk: Desk) -> None:
+    desk.paths.audit.mkdir(exist_ok=True)
+    (desk.paths.audit / "1-200.jsonl").write_bytes(b"sealed")
+    (desk.paths.audit / "signing.key").touch(mode=0o600)
+    (desk.paths.audit / "signing.key").write_bytes(b"secret")
+    source = backup(desk)
+    assert b"secret" not in source.read_bytes()
+    (desk.paths.audit / "1-200.jsonl").unlink()
+    restore(desk, source)
+    assert (desk.paths.audit / "1-200.jsonl").read_bytes() == b"sealed"
+    assert (desk.paths.audit / "signing.key").read_bytes() == b"secret"
+    assert (desk.paths.audit / "signing.key").stat().st_mode & 0o077 == 0
+
+
 def test_a_dry_run_checks_everything_and_changes_nothing(desk: Desk) -> None:
     desk.ask("fabric.publish", kind="note", summary="before")
     source = backup(desk)
