@@ -30,6 +30,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "restart",
         "Put a fresh daemon of this version in the place of the one that runs; agents go on.",
     ),
+    "service": (
+        "Start",
+        "service",
+        "service",
+        "Have systemd start the fleet with the machine and look after its daemon.",
+    ),
     "demo": ("Start", "demo", "demo", "Watch a ticket become a merged branch."),
     "reload": ("Start", "config", "reload", "Take the changed configuration into force, whole or not at all."),
     "watcher": ("Start", "lifecycle", "watcher", "Start, stop or look at the daemon."),

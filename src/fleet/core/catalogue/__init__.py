@@ -6,7 +6,19 @@ Apart from ``core/errors.py`` because most commands never need the texts, and a 
 
 from __future__ import annotations
 
-from fleet.core.catalogue import agents, audits, configuring, doors, fabrics, forges, health, keeping, machine, work
+from fleet.core.catalogue import (
+    agents,
+    audits,
+    configuring,
+    doors,
+    fabrics,
+    forges,
+    health,
+    keeping,
+    living,
+    machine,
+    work,
+)
 from fleet.core.errors import Explanation
 
 _TABLES = (
@@ -20,6 +32,7 @@ _TABLES = (
     health.ROWS,
     keeping.ROWS,
     audits.ROWS,
+    living.ROWS,
 )
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}
