@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "questions": ("Work", "mail", "questions", "List what agents ask people."),
     "answer": ("Work", "mail", "answer", "Answer what an agent asked. People only, and once."),
     "inbox": ("Work", "mail", "inbox", "Read your inbox."),
-    "status": ("Look", "look", "status", "Say how the fleet is doing: who works, what waits, what needs a person."),
+    "status": ("Look", "status", "status", "Say how the fleet is doing: who works, what waits, what needs a person."),
     "ps": ("Look", "look", "ps", "List runs."),
     "log": ("Look", "log", "log", "Print the journal."),
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),

@@ -106,6 +106,16 @@ def _width(text: str) -> int:
     )
 
 
+def shortened(text: str, width: int) -> str:
+    """Text that needs at most ``width`` columns; what was cut is marked."""
+    if _width(text) <= width:
+        return text
+    cut = text[: max(0, width - 1)]
+    while cut and _width(cut) > width - 1:
+        cut = cut[:-1]
+    return f"{cut}…"
+
+
 def moment(at: int | None) -> str:
     """An instant in microseconds as local time; "-" for none."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / SECOND)) if at else "-"

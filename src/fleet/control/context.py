@@ -68,11 +68,12 @@ class KeyLocks:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Which process answers: its pid, whether a supervisor watches over it, its services' states."""
+    """Which process answers: its pid, whether a supervisor watches over it, its services' states, since when."""
 
     pid: int
     supervised: bool
     services: Callable[[], Sequence[Mapping[str, object]]]
+    started_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

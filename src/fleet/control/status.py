@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fleet import __version__
 from fleet.config.paths import FleetPaths
 from fleet.control import shapes
+from fleet.control.attention import held_dicts, needs
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import agent_dicts
 from fleet.core.board import PEOPLE
+from fleet.core.clock import SECOND
 from fleet.core.principal import Principal
-from fleet.core.work import DeliveryState
 from fleet.store import blockers, deliveries, inbox, journal, questions, runs
 from fleet.store.db import Tx
 
-_SHOWN = 20  # held deliveries and dead letters
+DAY = 86_400 * SECOND
+_SHOWN = 20  # dead letters
 
 
 def ping(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def ping(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, 
 
 
 def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Agents, live runs, what waits and why, what needs a person."""
+    """What needs a person, what waits and why, live runs, agents, and how the machinery does."""
 
     def read(tx: Tx) -> dict[str, Any]:
         seq, digest = journal.head(tx)
@@ -33,12 +36,14 @@ def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
             "agents": agent_dicts(ctx, tx),
             "runs": [shapes.run_dict(run, tx.now) for run in runs.live(tx)],
             "deliveries": deliveries.counts(tx),
-            "held": [shapes.delivery_dict(one) for one in deliveries.in_state(tx, DeliveryState.HELD, limit=_SHOWN)],
+            "held": held_dicts(tx),
             "dead_letters": dead_letters(tx),
             "blockers": [shapes.blocker_dict(one) for one in blockers.open_ones(tx, limit=_SHOWN)],
             "questions": [shapes.question_dict(one) for one in questions.open_ones(tx, limit=_SHOWN)],
             "inbox": _unread(tx),
-            "journal": {"entries": seq, "head": digest},
+            "attention": needs(ctx, tx),
+            "journal": {"entries": seq, "head": digest, "last_day": seq - journal.seq_before(tx, tx.now - DAY)},
+            "now": tx.now,
         }
 
     return {
@@ -47,6 +52,7 @@ def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
         "mode": ctx.mode,
         "config": {"hash": ctx.loaded.digest, "warnings": list(ctx.loaded.warnings)},
         "daemon": _daemon(ctx),
+        "forge": _forge(ctx),
         "disk": _disk(ctx),
         **ctx.db.read(read),
     }
@@ -56,8 +62,29 @@ def _disk(ctx: Context) -> dict[str, Any]:
     """The state folder's disk in bytes; ``low``: nothing new starts. All null when it cannot be asked."""
     found = ctx.disk.look()
     if found is None:
-        return {"path": str(ctx.paths.state), "free": None, "total": None, "floor": None, "low": None}
-    return {"path": found.path, "free": found.free, "total": found.total, "floor": found.floor, "low": found.low}
+        return {"path": str(ctx.paths.state), "free": None, "total": None, "floor": None, "low": None, "store": None}
+    sizes = {"free": found.free, "total": found.total, "floor": found.floor, "low": found.low}
+    return {"path": found.path, **sizes, "store": _size(ctx.paths.database)}
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None when it cannot be asked."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _forge(ctx: Context) -> dict[str, Any]:
+    """Where tickets live, when the watcher looked at it last, and what went wrong there. Nulls without a daemon."""
+    services = ctx.host.services() if ctx.host is not None else ()
+    watcher = next((one for one in services if one["name"] == "watcher"), None)
+    return {
+        "kind": ctx.forge.name,
+        "last_look_at": watcher["last_tick_at"] if watcher else None,
+        "failures": watcher["failures"] if watcher else None,
+        "last_error": watcher["last_error"] if watcher else None,
+    }
 
 
 def _unread(tx: Tx) -> dict[str, Any]:
@@ -91,9 +118,11 @@ def watcher_status(ctx: Context, principal: Principal, args: dict[str, Any]) -> 
 
 def _daemon(ctx: Context) -> dict[str, Any]:
     if ctx.host is None:
-        return {"pid": None, "supervised": False, "paused": False, "services": []}
+        return {"pid": None, "supervised": False, "paused": False, "started_at": None, "version": None, "services": []}
     return {
         "pid": ctx.host.pid,
+        "started_at": ctx.host.started_at,
+        "version": __version__,
         "supervised": ctx.host.supervised,
         "paused": ctx.switch.paused,
         "services": [dict(state) for state in ctx.host.services()],

@@ -111,7 +111,7 @@ def build(
     runtime = TmuxRuntime(Tmux(paths.tmux_socket), wake=wake_runner)
     switch = Switch()
     effects = ThreadPoolExecutor(START_WORKERS, thread_name_prefix="fleet-effect")
-    host = Host(os.getpid(), supervised, lambda: _states(loops))
+    host = Host(os.getpid(), supervised, lambda: _states(loops), db.clock.now())
     context = _context(db, forge, live, runtime, config, paths, switch=switch, host=host)
     disk = context.disk
     runner = Runner(

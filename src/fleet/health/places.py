@@ -149,7 +149,7 @@ def daemon_checks(daemon: Daemon, config: Config) -> Iterator[Check]:
     if daemon.version != daemon.program_version:
         why = "The command and the daemon may misunderstand each other."
         found = f"the daemon is {daemon.version}, this command {daemon.program_version}"
-        yield Check("daemon.version", "warn", found, why, "fleet down --keep-runs, then fleet up")
+        yield Check("daemon.version", "warn", found, why, "fleet restart")
     if not daemon.supervised:
         why = "If it dies, nothing starts it again; agents go on without anybody who takes their work."
         yield Check(
@@ -157,7 +157,7 @@ def daemon_checks(daemon: Daemon, config: Config) -> Iterator[Check]:
         )
     if config.digest and daemon.config_digest and config.digest != daemon.config_digest:
         why = "The file was changed since; the daemon works by what it read when it started."
-        fix = "fleet down --keep-runs, then fleet up"
+        fix = "fleet reload"
         yield Check("daemon.config", "warn", "the configuration in force is not the file's", why, fix)
     if daemon.services_failing:
         why = "What this service does is not done meanwhile; it is tried again by itself."

@@ -251,6 +251,19 @@ def erase_payload(tx: Tx, entry_id: str, actor: str, reason: str) -> Appended:
     )
 
 
+def seq_before(tx: Tx, at: int) -> int:
+    """The last entry before an instant, by halving: entries are in the order of time, and no index is needed."""
+    low, high = 0, head(tx)[0]
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = tx.one("SELECT at FROM journal WHERE seq = :seq", seq=middle)
+        if row is not None and row[0] < at:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 def head(tx: Tx) -> tuple[int, str]:
     """Sequence and hash of the last entry; ``(0, GENESIS)`` for an empty journal."""
     row = tx.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")

@@ -10,8 +10,8 @@ VERBS = (
         "status",
         Access.READ,
         (),
-        "agents[], runs[], deliveries{}, dead_letters[], held[], blockers[], questions[], inbox{}, mode, journal{},"
-        " disk{}",
+        "attention[], held[], runs[], agents[], deliveries{}, dead_letters[], blockers[], questions[], inbox{}, mode,"
+        " daemon{}, forge{}, disk{}, journal{}, now",
     ),
     Verb("ps", Access.READ, (Arg("all", "flag", False),), "runs[]"),
     Verb(

@@ -1,0 +1,177 @@
+"""What needs a person, most urgent first, each with the command to type. One function a source.
+
+A source takes the context, an open transaction and what the services say, and gives needs. Add one to
+``_SOURCES`` to let it be seen in ``fleet status``; ``_ORDER`` says where its kind stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.control import shapes
+from fleet.control.context import Context
+from fleet.core.agent import AgentState
+from fleet.core.decision import Verdict
+from fleet.core.event import subject_number
+from fleet.core.journal import Entry
+from fleet.core.work import Delivery, DeliveryState
+from fleet.store import agents as agent_rows
+from fleet.store import blockers, deliveries, journal, questions
+from fleet.store.db import Tx
+
+HELD_SHOWN = 100
+_DEAD_SHOWN = 20
+_ASKED_SHOWN = 50
+_LATEST_HELD = 5  # decisions about one agent and subject among which the one about a delivery is looked for
+
+# The most urgent kind first: what stops everything, then what stops one piece of work.
+_ORDER = (
+    "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter", "quarantine",
+    "blocker", "budget",
+)  # fmt: skip
+
+# Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
+_PERSONS: dict[str, tuple[str, str]] = {
+    "FLT-POL-021": ("budget", "fleet agent budget {agent}"),
+    "FLT-POL-072": ("review", "fleet pr review {number} --approve"),
+    "FLT-POL-074": ("merge", "fleet pr merge {number}"),
+}
+_NOT_MERGE_READY = "FLT-POL-06"  # as long as such a reason stands it is not yet a person's turn
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that a person has to see to. ``since`` in microseconds, 0 when unknown; ``code`` may be ""."""
+
+    kind: str
+    text: str
+    command: str
+    subject: str = ""
+    agent: str = ""
+    since: int = 0
+    code: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The need as doors print it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+Service = Mapping[str, object]
+Source = Callable[[Context, Tx, "tuple[Service, ...]"], Iterable[Need]]
+
+
+def needs(ctx: Context, tx: Tx) -> list[dict[str, Any]]:
+    """Everything that needs a person now, most urgent first, the oldest first within a kind."""
+    services = tuple(ctx.host.services()) if ctx.host is not None else ()
+    found = [need for source in _SOURCES for need in source(ctx, tx, services)]
+    found.sort(key=lambda need: (_ORDER.index(need.kind), need.since, need.subject, need.agent))
+    return [need.as_dict() for need in found]
+
+
+def held_dicts(tx: Tx) -> list[dict[str, Any]]:
+    """Held deliveries, oldest first, each with the codes of the reasons that hold it."""
+    return [
+        {**shapes.delivery_dict(one), "codes": held_codes(tx, one)}
+        for one in deliveries.in_state(tx, DeliveryState.HELD, limit=HELD_SHOWN)
+    ]
+
+
+def held_codes(tx: Tx, delivery: Delivery) -> list[str]:
+    """The codes that hold a delivery, as its newest recorded decision names them."""
+    wanted = journal.Filter(type="delivery.held", subject=delivery.subject, agent=delivery.agent)
+    for entry in reversed(journal.select(tx, wanted, limit=_LATEST_HELD, newest=True)):
+        payload = entry.payload or {}
+        if payload.get("delivery") == delivery.id:
+            return _codes(payload.get("decision"))
+    return []
+
+
+def _codes(decision: object) -> list[str]:
+    reasons = decision.get("reasons") if isinstance(decision, Mapping) else None
+    if not isinstance(reasons, list):
+        return []
+    holding = [one for one in reasons if isinstance(one, Mapping) and one.get("verdict") == Verdict.HOLD]
+    return list(dict.fromkeys(str(one.get("code", "")) for one in holding))
+
+
+# -- the sources -----------------------------------------------------------------------------------
+
+
+def _machine(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """The daemon, its services and its disk."""
+    if ctx.host is None:
+        yield Need("daemon", "no daemon runs: nothing is watched and nothing starts", "fleet up", code="FLT-CLI-001")
+    for one in services:
+        if one["failures"] or not one["alive"]:
+            said = one["last_error"] or "it has ended"
+            yield Need("service", f"{one['name']} fails: {said}", "fleet watcher status")
+    disk = ctx.disk.look()
+    if disk is not None and disk.low:
+        text = f"{disk.free // 1_000_000} MB free, starts wait below {disk.floor // 1_000_000} MB"
+        yield Need("disk", text, "fleet doctor", code="FLT-KEP-002")
+
+
+def _held(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Deliveries that wait for a person and for nothing else; an empty budget is told once for an agent."""
+    told: set[tuple[str, str]] = set()
+    for one in deliveries.in_state(tx, DeliveryState.HELD, limit=HELD_SHOWN):
+        codes = held_codes(tx, one)
+        mine = next((code for code in codes if code in _PERSONS), "")
+        if not mine or any(code.startswith(_NOT_MERGE_READY) for code in codes):
+            continue
+        kind, command = _PERSONS[mine]
+        key = (kind, one.agent if kind == "budget" else one.subject)
+        if key not in told:
+            told.add(key)
+            words = command.format(agent=one.agent, number=subject_number(one.subject))
+            yield Need(kind, one.reason, words, one.subject, one.agent, one.updated_at, mine)
+
+
+def _dead_letters(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Work that used up its attempts and was not taken up again since."""
+    for entry in journal.select(tx, journal.Filter(type="delivery.dead_lettered"), limit=_DEAD_SHOWN, newest=True):
+        if not _settled_since(tx, entry):
+            ref = entry.subject or entry.agent
+            yield Need("dead_letter", entry.summary, f"fleet why {ref}", entry.subject, entry.agent, entry.at)
+
+
+def _settled_since(tx: Tx, dead: Entry) -> bool:
+    """Whether the same work was taken up again, or came to its end, after it was given up."""
+    if not dead.work_item:
+        return False
+    later = [one for one in deliveries.for_work_item(tx, dead.work_item) if one.event_seq > dead.seq]
+    if any(one.agent == dead.agent and one.state is DeliveryState.DISPATCHED for one in later):
+        return True
+    ends = ("ticket_shipped", "pr_merged", "pr_closed")
+    narrow = [journal.Filter(type=end, work_item=dead.work_item, after=dead.seq) for end in ends]
+    return any(journal.select(tx, wanted, limit=1) for wanted in narrow)
+
+
+def _quarantined(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Agents that were taken out of service."""
+    for row in agent_rows.every(tx):
+        if row.state is AgentState.QUARANTINED:
+            text = f"{row.name} is quarantined{f': {row.reason}' if row.reason else ''}"
+            yield Need(
+                "quarantine", text, f"fleet agent show {row.name}", f"agent/{row.name}", row.name, 0, "FLT-POL-005"
+            )
+
+
+def _asked(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Questions of agents that nobody answered, and what stands in somebody's way."""
+    for asked in questions.open_ones(tx, limit=_ASKED_SHOWN):
+        command = f"fleet answer {asked.number} TEXT"
+        yield Need("question", asked.body, command, asked.subject, agent_of(asked.asker), asked.asked_at)
+    for one in blockers.open_ones(tx, limit=_ASKED_SHOWN):
+        command = f"fleet fabric resolve {one.number} TEXT"
+        yield Need("blocker", one.body, command, one.subject, agent_of(one.opened_by), one.opened_at)
+
+
+def agent_of(principal: str) -> str:
+    """The name behind ``agent:NAME``; any other principal as it is."""
+    return principal.removeprefix("agent:")
+
+
+_SOURCES: tuple[Source, ...] = (_machine, _held, _dead_letters, _quarantined, _asked)
