@@ -104,3 +104,18 @@ class LiveEffects(Protocol):
 
     def close_ticket(self, number: int) -> None:
         """Close a ticket; harmless when it is closed."""
+
+    def reopen_ticket(self, number: int) -> None:
+        """Open a ticket again; harmless when it is open."""
+
+    def close_pull(self, number: int) -> None:
+        """Close a pull request without a merge; harmless when it is closed.
+
+        Raises Conflict FLT-FRG-005 when it is merged.
+        """
+
+    def open_ticket(self, title: str, body: str, *, author: str, marker: str) -> int:
+        """Open a ticket and return its number; the same marker finds the first one."""
+
+    def comment(self, number: int, body: str, *, author: str, marker: str) -> None:
+        """Write a remark; the same marker writes it once."""

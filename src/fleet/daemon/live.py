@@ -75,6 +75,22 @@ class ForgeLive:
         """Close a ticket."""
         self._forge.close_ticket(number)
 
+    def reopen_ticket(self, number: int) -> None:
+        """Open a ticket again."""
+        self._forge.reopen_ticket(number)
+
+    def close_pull(self, number: int) -> None:
+        """Close a pull request without a merge."""
+        self._forge.close_pull(number)
+
+    def open_ticket(self, title: str, body: str, *, author: str, marker: str) -> int:
+        """Open a ticket; its number."""
+        return self._forge.create_ticket(title, body, author=author, marker=marker).number
+
+    def comment(self, number: int, body: str, *, author: str, marker: str) -> None:
+        """Write a remark."""
+        self._forge.comment(number, body, author=author, marker=marker)
+
 
 class WorkGatherer:
     """What a run's brief says about the outside; brings the base up to date with the person's checkout first."""

@@ -20,6 +20,7 @@ from fleet.core.journal import Entry
 from fleet.core.live import LiveCommit, LivePull, LiveState, LiveTicket
 from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.work import Delivery, DeliveryState, Run
+from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.lineage import author_atoms, entry_atoms, lineage_atoms, principal_atoms, starting_atoms
 from fleet.policy.facts import (
     AgentFacts,
@@ -154,10 +155,10 @@ def start_facts(
         facts = merge_facts(tx, pull, config, roles, principal, seen.commits, seen.changed_paths)
         merge = replace(facts, lineage=lineage)
     return StartFacts(
-        work=work_facts(delivery, root),
+        work=work_facts(tx, delivery, root),
         agent=agent,
-        load=_load(tx, delivery, agent, loaded),
-        budget=_budget(tx, agent, config),
+        load=load_facts(tx, delivery.work_item, agent, loaded),
+        budget=budget_facts(tx, agent, config),
         pull=pull_facts(pull, config, roles) if pull is not None else None,
         ticket=ticket_facts(tx, seen, config),
         lineage=lineage,
@@ -167,8 +168,9 @@ def start_facts(
     )
 
 
-def work_facts(delivery: Delivery, root: Entry) -> WorkFacts:
+def work_facts(tx: Tx, delivery: Delivery, root: Entry) -> WorkFacts:
     """The work of a delivery. Work that came back is as old as the event that first asked for it."""
+    cancelled_seq, why = cancelled(tx, delivery.work_item)
     return WorkFacts(
         event_type=delivery.event_type,
         event_seq=root.seq,
@@ -176,6 +178,8 @@ def work_facts(delivery: Delivery, root: Entry) -> WorkFacts:
         generation=delivery.generation,
         attempt=delivery.attempt,
         returned=root.id != delivery.event_id,
+        cancelled_seq=cancelled_seq,
+        cancelled=why,
     )
 
 
@@ -334,10 +338,11 @@ def _waivers(tx: Tx, pull: LivePull) -> dict[str, str]:
     }
 
 
-def _load(tx: Tx, delivery: Delivery, agent: AgentFacts, loaded: LoadedConfig) -> LoadFacts:
+def load_facts(tx: Tx, work_item: str, agent: AgentFacts, loaded: LoadedConfig) -> LoadFacts:
+    """What runs already, as a start of this agent on this work has to know it."""
     live = runs.live(tx)
     member = loaded.config.agent(agent.name)
-    same_work = [run for run in live if run.work_item == delivery.work_item]
+    same_work = [run for run in live if run.work_item == work_item]
     return LoadFacts(
         agent_live=sum(run.agent == agent.name for run in live),
         agent_limit=member.max_concurrent if member is not None else 0,
@@ -350,7 +355,8 @@ def _load(tx: Tx, delivery: Delivery, agent: AgentFacts, loaded: LoadedConfig) -
     )
 
 
-def _budget(tx: Tx, agent: AgentFacts, config: FleetConfig) -> BudgetFacts:
+def budget_facts(tx: Tx, agent: AgentFacts, config: FleetConfig) -> BudgetFacts:
+    """The seconds of an agent."""
     member = config.agent(agent.name)
     if member is None:
         return BudgetFacts(None, 0.0, 0.0, 1, 1)

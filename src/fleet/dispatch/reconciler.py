@@ -13,20 +13,25 @@ from functools import partial
 from fleet.config.loader import LoadedConfig
 from fleet.core.clock import SECOND
 from fleet.core.decision import Verdict
+from fleet.core.errors import FleetError, TemporaryError
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LiveEffects, LivePull, LiveState, LiveTicket
 from fleet.core.principal import system
 from fleet.core.service import Tick
 from fleet.core.work import Run
 from fleet.dispatch import unserved
+from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.facts import Glance, agent_facts, look, pull_facts, ticket_facts
+from fleet.dispatch.operations import Places, carry_on
 from fleet.dispatch.plan import Outcome, backoff, what_becomes_of
+from fleet.dispatch.results import result_of
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.policy.facts import WorkFacts
 from fleet.policy.freshness import still_wanted
-from fleet.store import journal, runs
+from fleet.store import journal, operations, runs
 from fleet.store.db import Database, Tx
 from fleet.store.journal import Filter
+from fleet.store.operations import Operation
 
 LOOK_EVERY = 3.0  # seconds between looks at the whole forge
 _HEAD_KNOWN_BY = ("pr_created", "pr_updated", "pr_needs_review")
@@ -87,7 +92,7 @@ class Reconciler:
 
     def _overtaken(self, run: Run, glance: LiveState) -> str:
         """Why nobody needs this work any more; "" when it is still wanted."""
-        proof = self._db.read(lambda tx: _result_of(tx, run, self._loaded))
+        proof = self._db.read(lambda tx: result_of(tx, run, self._loaded))
         if proof is not None:
             return f"its result is on record: {proof.type}"
         seen = look(glance, run.subject, None)
@@ -95,7 +100,17 @@ class Reconciler:
 
         def judge(tx: Tx) -> str:
             root = journal.get(tx, run.event_id)
-            work = WorkFacts(run.event_type, root.seq, run.subject, run.generation, run.attempt, returned=True)
+            seq, why = cancelled(tx, run.work_item)
+            work = WorkFacts(
+                run.event_type,
+                root.seq,
+                run.subject,
+                run.generation,
+                run.attempt,
+                True,
+                cancelled_seq=seq,
+                cancelled=why,
+            )
             agent = agent_facts(tx, run.agent, config, roles)
             pull = pull_facts(seen.pull, config, roles) if seen.pull is not None else None
             reason = still_wanted(work, agent, pull, ticket_facts(tx, seen, config))
@@ -142,7 +157,13 @@ class Reconciler:
     def _look_around(self, glance: LiveState) -> int:
         """Act on what is the same as at the look before; remember the rest for the next one."""
         tickets, pulls = glance.tickets(), glance.pulls()
-        findings = self._db.read(lambda tx: [*self._pull_findings(tx, pulls), *self._offers(tx, tickets, pulls)])
+        findings = self._db.read(
+            lambda tx: [
+                *_unfinished(tx, self._go_on),
+                *self._pull_findings(tx, pulls),
+                *self._offers(tx, tickets, pulls),
+            ]
+        )
         due = [act for key, act in findings if key in self._seen_before]
         self._seen_before = frozenset(key for key, _ in findings)
         return sum(act() for act in due)
@@ -156,6 +177,15 @@ class Reconciler:
             elif pull.state == "open" and _moved_silently(tx, pull):
                 found.append((f"moved:{pull.number}:{pull.head_sha}", partial(self._ask_for_review, pull)))
         return found
+
+    def _go_on(self, operation: Operation) -> int:
+        """What a person asked and a crash, or a run that takes long to end, left open."""
+        try:
+            return int(carry_on(Places(self._db, self._live, self._effects), operation))
+        except TemporaryError:
+            raise
+        except FleetError:
+            return 1  # it is on record that this cannot be done
 
     def _finish(self, pull: LivePull) -> int:
         """Record a merge that happened, then do what follows from one."""
@@ -221,15 +251,9 @@ class Reconciler:
         return int(self._db.write(lambda tx: journal.append(tx, draft)).fresh)
 
 
-def _result_of(tx: Tx, run: Run, loaded: LoadedConfig) -> Entry | None:
-    """The event that proves the run did its work although it did not end well."""
-    role, agent = loaded.roles.get(run.role), loaded.config.agent(run.agent)
-    by_role = role.expected_after(run.event_type) if role is not None else ()
-    for kind in (*by_role, *(agent.publishes if agent is not None else ())):
-        found = journal.select(tx, Filter(type=kind, stream="event", run_id=run.id), limit=1)
-        if found:
-            return found[0]
-    return None
+def _unfinished(tx: Tx, go_on: Callable[[Operation], int]) -> list[Finding]:
+    """Operations whose last step is not on record."""
+    return [(f"operation:{one.id}", partial(go_on, one)) for one in operations.open_ones(tx)]
 
 
 def _asked_key(pull: LivePull) -> str:

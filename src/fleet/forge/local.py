@@ -117,13 +117,18 @@ class LocalForge:
 
     # -- tickets, labels, comments ---------------------------------------------------------------------
 
-    def create_ticket(self, title: str, body: str, *, author: str, labels: tuple[str, ...] = ()) -> Ticket:
-        """Open a ticket. Raises UsageError FLT-FRG-012 for its text, FLT-FRG-013 for a label."""
+    def create_ticket(
+        self, title: str, body: str, *, author: str, labels: tuple[str, ...] = (), marker: str | None = None
+    ) -> Ticket:
+        """Open a ticket, once for each marker. Raises UsageError FLT-FRG-012 for its text, FLT-FRG-013 for a label."""
         title, body = check_title(title), check_body(body)
         check_labels(labels)
 
         def change(tx: Tx) -> Ticket:
-            number = rows.insert_ticket(tx, title=title, body=body, author=author)
+            known = rows.ticket_marked(tx, marker) if marker is not None else 0
+            if known:
+                return as_ticket(_ticket(tx, known), rows.labels_of(tx, known))
+            number = rows.insert_ticket(tx, title=title, body=body, author=author, marker=marker)
             for label in labels:
                 rows.put_label(tx, number, label, author)
             return as_ticket(_ticket(tx, number), rows.labels_of(tx, number))
@@ -167,6 +172,15 @@ class LocalForge:
         def change(tx: Tx) -> None:
             _ticket(tx, number)
             rows.close_ticket(tx, number)
+
+        self._db.write(change)
+
+    def reopen_ticket(self, number: int) -> None:
+        """Open a closed ticket again; harmless when open. Raises NotFound FLT-FRG-001."""
+
+        def change(tx: Tx) -> None:
+            _ticket(tx, number)
+            rows.reopen_ticket(tx, number)
 
         self._db.write(change)
 
@@ -229,6 +243,18 @@ class LocalForge:
 
         return self.pull(self._db.write(change))
 
+    def close_pull(self, number: int) -> None:
+        """Close a pull request without a merge. Raises NotFound FLT-FRG-002, Conflict FLT-FRG-005 when merged.
+
+        A merge that lands at the same moment wins: git has it, and its record says so.
+        """
+        row, _ = self._live(number)
+        if row.state == "open":
+            self._db.write(lambda tx: rows.close_pull(tx, number))
+            row, _ = self._live(number)
+        if row.state == "merged":
+            raise Conflict("FLT-FRG-005", "the pull request is merged", where=f"pr/{number}")
+
     def merge(self, number: int, *, head_sha: str, actor: str) -> Merged:
         """Merge exactly ``head_sha`` into the base; a repetition finds the first one.
 
@@ -289,15 +315,15 @@ class LocalForge:
         """A row and the refs that decide about it (base, head, mark), healed when git is ahead of the row."""
         row = self._row(number)
         heads = refs(self._repo, self._base.ref, f"refs/heads/{row.head_ref}", pullgit.mark_of(number))
-        if row.state == "open" and (found := self._find(row, heads)) is not None:
+        if row.state != "merged" and (found := self._find(row, heads)) is not None:
             row = self._record(row, found)
         return row, heads
 
     def _find(self, row: rows.PullRow, heads: dict[str, str]) -> Found | None:
-        """The merge of an open row that git already has."""
+        """The merge that git already has of a row that does not say so; of a closed one only the fleet's own."""
         return pullgit.find_merge(
             self._repo,
-            head=heads.get(f"refs/heads/{row.head_ref}", ""),
+            head=heads.get(f"refs/heads/{row.head_ref}", "") if row.state == "open" else "",
             base=self._base_in(heads),
             mark=heads.get(pullgit.mark_of(row.number), ""),
         )
@@ -316,7 +342,7 @@ class LocalForge:
             suspects.update((waiting[ref].number, waiting[ref]) for ref in merged if ref in waiting)
         changed: dict[int, rows.PullRow] = {}
         for row in suspects.values():
-            if row.state != "open":  # killed after the record, before the mark was dropped
+            if row.state == "merged":  # killed after the record, before the mark was dropped
                 pullgit.forget_mark(self._repo, row.number, heads[pullgit.mark_of(row.number)])
             elif (found := self._find(row, heads)) is not None:
                 changed[row.number] = self._record(row, found)

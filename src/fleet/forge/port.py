@@ -117,8 +117,10 @@ class Forge(Protocol):
     def comments(self, number: int) -> tuple[Comment, ...]:
         """Remarks, oldest first."""
 
-    def create_ticket(self, title: str, body: str, *, author: str, labels: tuple[str, ...] = ()) -> Ticket:
-        """Open a ticket."""
+    def create_ticket(
+        self, title: str, body: str, *, author: str, labels: tuple[str, ...] = (), marker: str | None = None
+    ) -> Ticket:
+        """Open a ticket; the same marker finds the first one, as it is by now."""
 
     def set_labels(
         self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str
@@ -129,7 +131,16 @@ class Forge(Protocol):
         """Write a remark; the same marker writes it once."""
 
     def close_ticket(self, number: int) -> None:
-        """Close a ticket; harmless when closed."""
+        """Close a ticket; harmless when closed. Raises NotFound FLT-FRG-001."""
+
+    def reopen_ticket(self, number: int) -> None:
+        """Open a closed ticket again; harmless when open. Raises NotFound FLT-FRG-001."""
+
+    def close_pull(self, number: int) -> None:
+        """Close a pull request without a merge; harmless when closed. Its branch stays.
+
+        Raises NotFound FLT-FRG-002, Conflict FLT-FRG-005 when it is merged.
+        """
 
     def push(self, source: Path, sha: str, branch: str, *, expected_old: str) -> None:
         """Bring commit ``sha`` from the repository at ``source`` and move ``branch`` to it.

@@ -17,6 +17,8 @@ class WorkFacts:
     generation: str
     attempt: int
     returned: bool
+    cancelled_seq: int = 0  # journal position of the newest cancellation of this work by a person
+    cancelled: str = ""  # who did it, and why
 
 
 @dataclass(frozen=True, slots=True)

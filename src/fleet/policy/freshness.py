@@ -21,6 +21,8 @@ def check(facts: StartFacts) -> Reason:
 
 def still_wanted(work: WorkFacts, agent: AgentFacts, pull: PullFacts | None, ticket: TicketFacts | None) -> Reason:
     """The check by itself: also how the reconciler finds that returned work is moot."""
+    if work.cancelled_seq > work.event_seq:
+        return _stale("FLT-FRG-110", work.cancelled, {"cancelled_seq": work.cancelled_seq, "event_seq": work.event_seq})
     kind = subject_kind(work.subject)
     if kind == "pr":
         return _pull(work, agent, pull)

@@ -75,11 +75,19 @@ _CURRENT = (
 )
 
 
-def insert_ticket(tx: Tx, *, title: str, body: str, author: str) -> int:
+def ticket_marked(tx: Tx, marker: str) -> int:
+    """The number of the ticket that was opened with this marker; 0 when there is none."""
+    row = tx.one("SELECT number FROM forge_tickets WHERE marker = :marker", marker=marker)
+    return int(row[0]) if row else 0
+
+
+def insert_ticket(tx: Tx, *, title: str, body: str, author: str, marker: str | None = None) -> int:
     """Write an open ticket and return its number."""
     number = _next_number(tx)
     tx.run(
-        f"INSERT INTO forge_tickets ({_TICKET}) VALUES (:number, :title, :body, 'open', :author, :now, :now)",
+        f"INSERT INTO forge_tickets ({_TICKET}, marker) VALUES (:number, :title, :body, 'open', :author, :now, :now,"
+        " :marker)",
+        marker=marker,
         number=number,
         title=title,
         body=body,
@@ -207,12 +215,34 @@ def close_ticket(tx: Tx, number: int) -> bool:
     )
 
 
+def reopen_ticket(tx: Tx, number: int) -> bool:
+    """Open a ticket again; False when it was open."""
+    return bool(
+        tx.run(
+            "UPDATE forge_tickets SET state = 'open', updated_at = :now WHERE number = :number AND state = 'closed'",
+            number=number,
+            now=tx.now,
+        )
+    )
+
+
+def close_pull(tx: Tx, number: int) -> bool:
+    """Close an open pull request; False when it was not open."""
+    return bool(
+        tx.run(
+            "UPDATE forge_pulls SET state = 'closed', updated_at = :now WHERE number = :number AND state = 'open'",
+            number=number,
+            now=tx.now,
+        )
+    )
+
+
 def record_merge(tx: Tx, number: int, *, head: str, commit: str) -> bool:
-    """Record the merge of an open pull request; False when it was not open."""
+    """Record a merge that git has, also of a pull request closed meanwhile; False when it is on record."""
     return bool(
         tx.run(
             "UPDATE forge_pulls SET state = 'merged', merged_head = :head, merge_commit = :commit, updated_at = :now"
-            " WHERE number = :number AND state = 'open'",
+            " WHERE number = :number AND state <> 'merged'",
             number=number,
             head=head,
             commit=commit,

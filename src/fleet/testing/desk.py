@@ -19,7 +19,7 @@ from fleet.core.agent import AgentState
 from fleet.core.clock import SECOND
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.principal import Principal, PrincipalKind, human
-from fleet.core.work import RunState
+from fleet.core.work import DeliveryState, RunState
 from fleet.daemon.live import ForgeLive
 from fleet.forge.local import LocalForge
 from fleet.keeping.gauge import DiskGauge
@@ -133,6 +133,8 @@ class Desk:
                 config_hash=self.loaded.digest,
                 **common,
             )
+            assert deliveries.claim(tx, delivery, token="desk", until=tx.now + SECOND)
+            assert deliveries.settle(tx, delivery, token="desk", state=DeliveryState.DISPATCHED, run_id=run_id)
             if state is RunState.QUEUED:
                 return Principal(PrincipalKind.AGENT, agent, run_id, 0, role.name)
             epoch = runs.take(tx, run_id, epoch=0, host="local")
@@ -147,6 +149,31 @@ class Desk:
             return who
 
         return self.db.write(make)
+
+    def publish(self, event: str, subject: str, **more: str) -> Entry:
+        """An event of the forge about ``subject``, on record."""
+        draft = Draft(Stream.EVENT, event, "forge:local", subject=subject, work_item=more.get("item", subject))
+        made = self.db.write(lambda tx: journal.append(tx, draft))
+        return self.db.read(lambda tx: journal.get(tx, made.id))
+
+    def given_up(self, who: Principal) -> None:
+        """Recovery has dealt with an ended run: its work does not come back by itself."""
+
+        def bury(tx: Tx) -> None:
+            run = runs.get(tx, who.run_id)
+            draft = Draft(
+                Stream.DECISION,
+                "delivery.dead_lettered",
+                "system:reconciler",
+                subject=run.subject,
+                work_item=run.work_item,
+                agent=run.agent,
+                run_id=run.id,
+                dedup_key=f"returned:{run.id}",
+            )
+            journal.append(tx, draft)
+
+        self.db.write(bury)
 
     def screen(self, who: Principal, text: str) -> None:
         """Let the terminal of a run show this."""

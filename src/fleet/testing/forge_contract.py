@@ -172,6 +172,30 @@ def a_ticket_is_closed_once_and_stays_visible(world: ForgeWorld) -> None:
     assert refusal(world.forge.close_ticket, 999) == "FLT-FRG-001"
 
 
+@case
+def a_closed_ticket_is_opened_again_with_its_labels(world: ForgeWorld) -> None:
+    number = world.forge.create_ticket("T", "", author="human:ann", labels=("ready",)).number
+    before = world.forge.ticket(number).labels
+    world.forge.close_ticket(number)
+    world.forge.reopen_ticket(number)
+    world.forge.reopen_ticket(number)
+    after = world.forge.ticket(number)
+    assert (after.state, after.labels) == ("open", before)
+    assert refusal(world.forge.reopen_ticket, 999) == "FLT-FRG-001"
+
+
+@case
+def a_ticket_with_a_marker_is_opened_once(world: ForgeWorld) -> None:
+    one = world.forge.create_ticket("One", "first", author="human:ann", labels=("a",), marker="op-1")
+    again = world.forge.create_ticket("Other", "second", author="human:bob", labels=("b",), marker="op-1")
+    assert again == one
+    two = world.forge.create_ticket("One", "first", author="human:ann", marker="op-2")
+    three = world.forge.create_ticket("One", "first", author="human:ann")
+    assert len({one.number, two.number, three.number}) == 3
+    world.forge.close_ticket(one.number)
+    assert world.forge.create_ticket("One", "", author="human:ann", marker="op-1").state == "closed"
+
+
 # -- pushing -------------------------------------------------------------------------------------------
 
 

@@ -150,3 +150,47 @@ def merges_and_pushes_in_parallel_merge_each_pull_request_once(world: ForgeWorld
     clone = world.new_clone()
     assert git(clone, "rev-list", "--count", "--merges", "--first-parent", "HEAD") == str(len(pulls))
     assert len(list(clone.glob("file*.txt"))) == len(pulls)
+
+
+@case
+def a_closed_pull_request_keeps_its_branch_and_is_not_merged(world: ForgeWorld) -> None:
+    clone, pull = world.opened()
+    world.forge.close_pull(pull.number)
+    world.forge.close_pull(pull.number)
+    closed = world.forge.pull(pull.number)
+    assert (closed.state, closed.head_sha) == ("closed", pull.head_sha)
+    assert refusal(world.forge.merge, pull.number, head_sha=pull.head_sha, actor="human:ann") == "FLT-FRG-005"
+    assert world.base_file("work.txt") == ""
+    assert refusal(world.forge.close_pull, 999) == "FLT-FRG-002"
+    more = commit(clone, {"work.txt": "better\n"}, "more")
+    world.forge.push(clone, more, "fleet/1", expected_old=pull.head_sha)
+    second = world.open("fleet/1")
+    assert second.number != pull.number
+    assert (second.state, second.head_sha) == ("open", more)
+
+
+@case
+def a_merged_pull_request_is_not_closed(world: ForgeWorld) -> None:
+    _, pull = world.opened()
+    world.forge.merge(pull.number, head_sha=pull.head_sha, actor="human:ann")
+    assert refusal(world.forge.close_pull, pull.number) == "FLT-FRG-005"
+    assert world.forge.pull(pull.number).state == "merged"
+
+
+@case
+def of_a_merge_and_a_closing_at_the_same_time_one_wins(world: ForgeWorld) -> None:
+    _, pull = world.opened()
+    codes: list[str] = []
+
+    def merge() -> None:
+        codes.append(refusal(world.forge.merge, pull.number, head_sha=pull.head_sha, actor="human:ann"))
+
+    threads = [threading.Thread(target=merge) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    codes.append(refusal(world.forge.close_pull, pull.number))
+    for thread in threads:
+        thread.join()
+    merged = world.base_file("work.txt") != ""
+    assert world.forge.pull(pull.number).state == ("merged" if merged else "closed")
+    assert set(codes) <= {"", "FLT-FRG-005", "FLT-FRG-020"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from fleet.core.errors import NotFound, TemporaryError
+from fleet.core.errors import Conflict, NotFound, TemporaryError
 from fleet.core.live import LiveCommit, LivePull, LiveTicket
 
 
@@ -25,6 +25,8 @@ class MemoryForge:
         self._pulls: dict[int, LivePull] = {}
         self._commits: dict[int, tuple[LiveCommit, ...]] = {}
         self._paths: dict[int, tuple[str, ...]] = {}
+        self._marked: dict[str, int] = {}
+        self._remarks: set[str] = set()
         self.asked: Counter[str] = Counter()
         self.effects: list[tuple[str, int, tuple[str, ...], tuple[str, ...], str]] = []
         self.down = False
@@ -77,7 +79,7 @@ class MemoryForge:
         """Replace the labels of a pull request."""
         self._pulls[number] = replace(self._pulls[number], labels=frozenset(labels))
 
-    def close_pull(self, number: int) -> None:
+    def close_by_hand(self, number: int) -> None:
         """Close it without a merge."""
         self._pulls[number] = replace(self._pulls[number], state="closed")
 
@@ -143,13 +145,49 @@ class MemoryForge:
     def close_ticket(self, number: int) -> None:
         """Close a ticket."""
         self._ask("close_ticket")
+        self._known(number)
         self._tickets[number] = replace(self._tickets[number], state="closed")
         self.effects.append(("close_ticket", number, (), (), ""))
+
+    def reopen_ticket(self, number: int) -> None:
+        """Open a ticket again."""
+        self._ask("reopen_ticket")
+        self._known(number)
+        self._tickets[number] = replace(self._tickets[number], state="open")
+        self.effects.append(("reopen_ticket", number, (), (), ""))
+
+    def close_pull(self, number: int) -> None:
+        """Close a pull request. Raises Conflict for a merged one, as a forge would."""
+        self._ask("close_pull")
+        if self._pulls[number].state == "merged":
+            raise Conflict("FLT-FRG-005", "the pull request is merged", where=f"pr/{number}")
+        self.close_by_hand(number)
+        self.effects.append(("close_pull", number, (), (), ""))
+
+    def open_ticket(self, title: str, body: str, *, author: str, marker: str) -> int:
+        """Open a ticket, once for each marker."""
+        self._ask("open_ticket")
+        if marker not in self._marked:
+            ticket = self.add_ticket(title=title)
+            self._tickets[ticket.number] = replace(ticket, body=body, author=author)
+            self._marked[marker] = ticket.number
+        return self._marked[marker]
+
+    def comment(self, number: int, body: str, *, author: str, marker: str) -> None:
+        """Keep a remark among the effects, once for each marker."""
+        self._ask("comment")
+        if marker not in self._remarks:
+            self._remarks.add(marker)
+            self.effects.append(("comment", number, (body,), (), author))
 
     def _ask(self, what: str) -> None:
         self.asked[what] += 1
         if self.down:
             raise TemporaryError("FLT-FRG-014", "the forge does not answer")
+
+    def _known(self, number: int) -> None:
+        if number not in self._tickets:
+            raise NotFound("FLT-FRG-001", "no such ticket", where=f"ticket/{number}")
 
     def _next(self) -> int:
         return len(self._tickets) + len(self._pulls) + 1

@@ -79,6 +79,8 @@ LEVELS = {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
         "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
         "answer", "agent.send",
+        "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",
+        "ticket.comment", "pr.close", "task.assign",
     },
 }  # fmt: skip
 

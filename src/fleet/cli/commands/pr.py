@@ -16,7 +16,7 @@ from fleet.core.errors import UsageError
 
 @click.group()
 def pr() -> None:
-    """Open, list, show, review and merge pull requests."""
+    """Open, list, show, review, merge and close pull requests."""
 
 
 @click.group()
@@ -155,6 +155,22 @@ def _waived(result: Result, style: Style) -> str:
 def waive(number: int, agent: str, reason: str) -> Call:
     """Do without the answer of one reviewer at this head. People only."""
     return Call("pr.waive", {"number": number, "agent": agent, "reason": reason})
+
+
+def _closed(result: Result, style: Style) -> str:
+    after = f"; ticket/{result['ticket']} stays as it is" if result["ticket"] else ""
+    return f"pr/{result['pr']} is {style.state(result['state'])}; its branch stays{after}\n"
+
+
+@pr.command(cls=Remote, show=_closed, examples=('fleet pr close 8 --reason "the approach is wrong"',))
+@click.argument("number", type=PR)
+@click.option("--reason", metavar="TEXT", required=True, help="Why; stays on record and on the pull request.")
+def close(number: int, reason: str) -> Call:
+    """Close a pull request without a merge. People only.
+
+    To have its ticket taken up anew: fleet ticket retry. To end that work too: fleet ticket cancel.
+    """
+    return Call("pr.close", {"number": number, "reason": reason})
 
 
 class _Check(Remote):

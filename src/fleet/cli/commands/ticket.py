@@ -1,4 +1,4 @@
-"""``fleet ticket``: create, list, show and label tickets."""
+"""``fleet ticket``: create, list, show, label, close, cancel and retry tickets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from fleet.cli.output import Style, moment, table, visible
 from fleet.cli.remote import Call, Remote, Result
 from fleet.cli.rows import comments_text, labels_text, pulls_text
 from fleet.cli.words import TICKET, body_of, body_options, given, pass_door
+from fleet.core.errors import UsageError
 
 
 @click.group()
 def ticket() -> None:
-    """Create, list, show and label tickets."""
+    """Create, list, show, label, cancel and retry tickets."""
 
 
 def _created(result: Result, style: Style) -> str:
@@ -100,3 +101,98 @@ def _labelled(result: Result, style: Style) -> str:
 def label(number: int, add: tuple[str, ...], remove: tuple[str, ...]) -> Call:
     """Change the labels of a ticket or pull request. Labels wake agents; they never authorise."""
     return Call("ticket.label", {"number": number, **given(add=add, remove=remove)})
+
+
+def _cancelled(result: Result, style: Style) -> str:
+    lines = [f"cancelled ticket/{result['ticket']}"]
+    if result["stopping"]:
+        lines.append(f"  stopping {', '.join(map(visible, result['stopping']))}; what they did is saved")
+    if result["denied"]:
+        lines.append(f"  {len(result['denied'])} waiting start(s) will not happen")
+    lines += [f"  closed pr/{number}; its branch stays" for number in result["closed_pulls"]]
+    return "\n".join(lines) + f"\n  to take it up again: fleet ticket retry {result['ticket']}\n"
+
+
+@ticket.command(
+    cls=Remote,
+    show=_cancelled,
+    examples=('fleet ticket cancel 7 --reason "superseded by ticket 9"',),
+)
+@click.argument("number", type=TICKET)
+@click.option("--reason", metavar="TEXT", required=True, help="Why; stays on record and on the ticket.")
+def cancel(number: int, reason: str) -> Call:
+    """End all work on a ticket: its runs are stopped, its pull request and the ticket are closed.
+
+    Uncommitted work of the runs is saved to a private ref first; fleet why ticket/N names it.
+    """
+    return Call("ticket.cancel", {"number": number, "reason": reason})
+
+
+def _retried(result: Result, style: Style) -> str:
+    text = f"opened ticket/{result['ticket']} again\n" if result["reopened"] else ""
+    for work in result["retried"]:
+        text += (
+            f"{visible(work['agent'])} is asked again: {visible(work['event_type'])} of {visible(work['subject'])}\n"
+        )
+    return text + "".join(f"  not {visible(one['agent'])}: {visible(one['why'])}\n" for one in result["left"])
+
+
+@ticket.command(
+    cls=Remote,
+    show=_retried,
+    examples=(
+        "fleet ticket retry 7",
+        'fleet ticket retry 7 --reason "the build machine is repaired"',
+    ),
+)
+@click.argument("number", type=TICKET)
+@click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
+def retry(number: int, reason: str) -> Call:
+    """Start the work of a ticket anew that failed, was denied or cancelled, as things stand now.
+
+    Attempts are counted anew. A closed ticket is opened again.
+    """
+    return Call("ticket.retry", {"number": number, **given(reason=reason)})
+
+
+def _now(result: Result, style: Style) -> str:
+    return f"ticket/{result['ticket']} is {style.state(result['state'])}\n"
+
+
+@ticket.command(cls=Remote, show=_now, examples=('fleet ticket close 7 --reason "done elsewhere"',))
+@click.argument("number", type=TICKET)
+@click.option("--reason", metavar="TEXT", required=True, help="Why; stays on record and on the ticket.")
+def close(number: int, reason: str) -> Call:
+    """Close a ticket. Runs on it go on, but push nothing more; to end them as well: fleet ticket cancel."""
+    return Call("ticket.close", {"number": number, "reason": reason})
+
+
+@ticket.command(cls=Remote, show=_now, examples=("fleet ticket reopen 7",))
+@click.argument("number", type=TICKET)
+@click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
+def reopen(number: int, reason: str) -> Call:
+    """Open a closed ticket again. It starts nobody by itself; for that: fleet ticket retry."""
+    return Call("ticket.reopen", {"number": number, **given(reason=reason)})
+
+
+def _commented(result: Result, style: Style) -> str:
+    return f"remark {result['comments']} on {visible(result['subject'])}\n"
+
+
+@ticket.command(
+    cls=Remote,
+    show=_commented,
+    examples=(
+        'fleet ticket comment 7 --body "The header is in app.py."',
+        "fleet ticket comment 7 --body-file notes.md",
+    ),
+)
+@click.argument("number", type=TICKET)
+@body_options
+@pass_door
+def comment(door: Door, number: int, body: str | None, body_file: str | None) -> Call:
+    """Write a remark on a ticket or pull request. Whoever works on it reads it at its next start."""
+    text = body_of(door, body, body_file)
+    if not text:
+        raise UsageError("FLT-CLI-016", "a remark needs --body or --body-file")
+    return Call("ticket.comment", {"number": number, "body": text})

@@ -21,6 +21,7 @@ VERBS = (
         "pr, head, verdict",
     ),
     Verb("pr.merge", Access.ROLE, (NUMBER,), "pr, merge_commit, head"),
+    Verb("pr.close", Access.HUMAN, (NUMBER, need("reason", "line")), "pr, state, ticket"),
     Verb("pr.waive", Access.HUMAN, (NUMBER, need("agent", "name"), need("reason", "line")), "pr, head, agent"),
     Verb(
         "release.check",

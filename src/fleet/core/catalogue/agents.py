@@ -10,5 +10,22 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-AGT-102": ("Not exactly one of an agent's name, --team and --all was given.", "Name one of them."),
     "FLT-AGT-103": ("No team of the configuration has this name.", "fleet team list shows the names."),
     "FLT-AGT-104": ("The agent is quarantined, which is more than paused.", "fleet why NAME says why it is."),
+    "FLT-AGT-106": (
+        "Not exactly one of an agent's name, --team, --department and --all was given.",
+        "Name one of them.",
+    ),
+    "FLT-AGT-107": ("A task without words, and without a ticket that has some.", "Say what to do, or name --ticket."),
+    "FLT-AGT-108": ("No enabled agent of the configuration is in this department.", "The hint lists those there are."),
+    "FLT-FRG-101": (
+        "There is nothing to cancel: the ticket is closed, and nothing of it is under way.",
+        "fleet why ticket/N tells how it ended.",
+    ),
+    "FLT-FRG-102": (
+        "Something that a person asked of this ticket or pull request is still being done.",
+        "Look again in a moment: fleet why ticket/N.",
+    ),
+    "FLT-FRG-103": ("Nothing of the ticket failed or waits that could start again.", "Follow the hint."),
+    "FLT-FRG-104": ("The ticket or pull request is in that state already.", "Nothing: it is as you want it."),
+    "FLT-FRG-110": ("A person cancelled this work after it was asked for.", "fleet ticket retry N starts it anew."),
     "FLT-AGT-105": ("The agent has no such run.", "fleet ps --all lists the runs."),
 }
