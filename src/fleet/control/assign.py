@@ -55,8 +55,8 @@ def assign(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
 
 def _tickets(tx: Tx, operation_id: str) -> Mapping[str, Any]:
     """Which ticket each agent got, from the operation's last entry."""
-    entry = journal.find_dedup(tx, f"operation:{operation_id}")
-    found = (entry.payload or {}).get("tickets") if entry is not None else None
+    done = journal.find_dedup(tx, f"operation:{operation_id}")
+    found = (journal.get(tx, done.id).payload or {}).get("tickets") if done is not None else None
     return found if isinstance(found, dict) else {}
 
 

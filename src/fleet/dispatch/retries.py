@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from fleet.config.loader import LoadedConfig
 from fleet.core.decision import Verdict
+from fleet.core.errors import NotFound
 from fleet.core.live import LivePull, LiveTicket
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
 from fleet.dispatch.facts import Look, agent_facts, pull_facts, ticket_facts
@@ -99,7 +100,11 @@ def _comes_back(tx: Tx, run: Run, work: list[Delivery]) -> bool:
     dealt = journal.find_dedup(tx, f"returned:{run.id}")
     if dealt is None:
         return True
-    return dealt.type == "work_returned" and all(one.event_id != dealt.id for one in work)
+    try:
+        entry = journal.get(tx, dealt.id)
+    except NotFound:
+        return False  # so old that it is in an archive
+    return entry.type == "work_returned" and all(one.event_id != dealt.id for one in work)
 
 
 def _run_of(its_runs: list[Run], delivery: Delivery) -> Run | None:

@@ -133,8 +133,7 @@ class Desk:
                 config_hash=self.loaded.digest,
                 **common,
             )
-            assert deliveries.claim(tx, delivery, token="desk", until=tx.now + SECOND)
-            assert deliveries.settle(tx, delivery, token="desk", state=DeliveryState.DISPATCHED, run_id=run_id)
+            _dispatched(tx, delivery, run_id)
             if state is RunState.QUEUED:
                 return Principal(PrincipalKind.AGENT, agent, run_id, 0, role.name)
             epoch = runs.take(tx, run_id, epoch=0, host="local")
@@ -224,6 +223,11 @@ class Desk:
 
 def _mail(agent: str) -> str:
     return f"{agent}@agents.fleet.invalid"
+
+
+def _dispatched(tx: Tx, delivery: str, run_id: str) -> None:
+    assert deliveries.claim(tx, delivery, token="desk", until=tx.now + SECOND)
+    assert deliveries.settle(tx, delivery, token="desk", state=DeliveryState.DISPATCHED, run_id=run_id)
 
 
 def _enrol(tx: Tx, config: FleetConfig) -> None:
