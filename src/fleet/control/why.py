@@ -99,7 +99,9 @@ def _of_run(ctx: Context, run_id: str) -> _Story:
     lines.append(sentences.ended(f"Now: {sentences.run_state(run)}"))
     said = [entry for entry in own if entry.stream == Stream.EVENT and entry.actor == f"agent:{run.agent}"]
     lines.append(f"It put on record: {sentences.listed(entry.type for entry in said)}." if said else _silent(run))
-    lines += [sentences.happened(entry) for entry in own if entry.type in (*_DECISIONS, "request.refused")]
+    lines += [
+        sentences.happened(entry) for entry in own if entry.type in (*_DECISIONS, "request.refused", "run.left_alone")
+    ]
     lines += [f"Afterwards: {entry.summary}" for entry in own if entry.type == "work_returned"]
     return _Story(f"run {run.id} of {run.agent} ({run.role})", lines + _run_advice(ctx, run), own)
 

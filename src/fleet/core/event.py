@@ -114,6 +114,7 @@ _ALL = (
     _activity("delivery.returned", "system", "any", "An expired claim on a delivery was given back."),
     _activity("run.starting", "system", "run", "A runner took the run and will launch its session."),
     _activity("run.started", "system", "run", "The session of a run is alive."),
+    _activity("run.left_alone", "system", "run", "A run's shim is of a newer program; the daemon does nothing to it."),
     _activity("run.succeeded", "system", "run", "A run ended with its expected event on record."),
     _activity("run.failed", "system", "run", "A run ended without its expected event, or with an error."),
     _activity("run.timed_out", "system", "run", "A run passed its time limit and was stopped."),

@@ -64,6 +64,14 @@ def answered(tx: Tx, run: Run, seen: Observation) -> bool:
     return True
 
 
+def left_alone(tx: Tx, run: Run, seen: Observation) -> None:
+    """The session belongs to a shim of a newer program: it runs, and that is all that is known; said once."""
+    answered(tx, run, seen)
+    payload: dict[str, object] = {"session": run.session, "shim_pid": seen.shim_pid}
+    text = f"session {run.session} was started by a newer version of Fleet and is left alone; it ends by itself"
+    _note(tx, run, "run.left_alone", text, payload, f"run.left_alone:{run.session}")
+
+
 def shown(tx: Tx, run: Run, numbers: Sequence[int]) -> None:
     """The run's brief holds these messages of its agent's inbox; those that were queued are delivered."""
     fresh = inbox.deliver(tx, numbers, run.id)

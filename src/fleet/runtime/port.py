@@ -65,10 +65,11 @@ class Observation:
     """One look at a session.
 
     ``absent``: nothing of it exists. ``starting``: launched, the shim has not answered. ``running``: the shim
-    lives. ``exited``: its record is there. ``vanished``: the shim is gone without a record.
+    lives. ``exited``: its record is there. ``vanished``: the shim is gone without a record. ``foreign``: it lives, and
+    its shim is of a newer program: nothing is done to it.
     """
 
-    state: Literal["absent", "starting", "running", "exited", "vanished"]
+    state: Literal["absent", "starting", "running", "exited", "vanished", "foreign"]
     shim_pid: int = 0
     exit: ExitRecord | None = None
 

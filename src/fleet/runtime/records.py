@@ -1,7 +1,8 @@
 """The files by which a shim and the daemon speak with each other: small JSON objects, replaced as a whole.
 
-Takes and gives plain dicts; whoever reads one checks its fields. Also the lock and the fence of a run. The
-shim loads this file at every start, so it imports almost nothing.
+Takes and gives plain dicts; whoever reads one checks its fields. Launch, start and exit record name the version they
+were written in: a daemon and a shim of two releases meet here. Also the lock and the fence of a run. The shim loads
+this file at every start, so it imports almost nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ STOP = "stop.json"  # the daemon asks for the end
 ESCROW = "escrow.json"  # where the work was saved
 EXIT = "exit.json"  # how it ended; the last thing that a shim writes
 SCREEN = "screen.txt"  # what the terminal showed
+
+# The version of these records. 1: they did not say. 2: they say. What is understood is OLDEST to PROTOCOL; a field may
+# be added at any time, a changed meaning needs a new number.
+PROTOCOL = 2
+OLDEST = 1
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"  # where programs are looked for that are not the agent's own
 
@@ -64,6 +70,17 @@ def read(folder: str, name: str) -> Record | None:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def version_of(record: Record) -> int:
+    """The version that a record was written in; 0 when it names none that could be one."""
+    found = record.get("protocol", 1)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def is_foreign(record: Record | None) -> bool:
+    """Whether a record is of a version that this program does not know."""
+    return bool(record) and not OLDEST <= version_of(record or {}) <= PROTOCOL
 
 
 def lock_run(runs: str, run_id: str) -> int | None:

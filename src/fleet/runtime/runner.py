@@ -135,6 +135,8 @@ class Runner:
         seen = self._runtime.observe(self._starter.ref(run))
         if seen.state == "exited" and seen.exit is not None:
             return self._record_exit(run, seen, seen.exit), None
+        if seen.state == "foreign":
+            return self._leave_alone(run, seen), LOOK_SECONDS
         if run.state is RunState.STARTING:
             return self._step_starting(run, seen)
         if seen.state in ("absent", "vanished"):
@@ -175,6 +177,15 @@ class Runner:
         if wait > 0:
             return 0, wait
         return self._begin("start", run, partial(self._starter.start, run)), None
+
+    def _leave_alone(self, run: Run, seen: Observation) -> int:
+        """A session of a newer program: neither stopped nor judged, only watched and put on record, once."""
+        if run.session in self._watched:
+            return 0
+        self._watched.add(run.session)
+        self._runtime.watch(self._starter.ref(run))
+        self._db.write(lambda tx: moves.left_alone(tx, run, seen))
+        return 1
 
     def _attend(self, run: Run) -> None:
         """Watch a live session, and pass on a request to stop it."""

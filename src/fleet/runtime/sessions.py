@@ -79,6 +79,8 @@ class TmuxRuntime:
             return self._observe_unanswered(ref)
         shim = _shim_of(started)
         pid = shim[0] if shim else 0
+        if records.is_foreign(started) and not self._is_over(ref, started, shim):
+            return Observation("foreign", pid)
         if shim and _lives(started, shim):
             _keep_going(shim)
             return Observation("running", pid)
@@ -93,7 +95,7 @@ class TmuxRuntime:
     def stop(self, ref: SessionRef, reason: str) -> None:
         """Ask for the end: the request is written first, so that a shim that starts just now sees it."""
         folder = os.fspath(ref.folder)
-        if records.read(folder, records.LAUNCH) is None:
+        if records.read(folder, records.LAUNCH) is None or records.is_foreign(records.read(folder, records.STARTED)):
             return
         records.write(folder, records.STOP, {"reason": reason})
         shim = self._find_shim(ref.folder)
@@ -133,7 +135,8 @@ class TmuxRuntime:
 
     def close(self, ref: SessionRef) -> None:
         """Keep what the screen shows and remove the session from tmux. A session that lives is left alone."""
-        answered = records.read(os.fspath(ref.folder), records.STARTED) is not None
+        started = records.read(os.fspath(ref.folder), records.STARTED)
+        answered = started is not None and not records.is_foreign(started)
         pane = self._panes().get(ref.session)
         if pane is None or self._find_shim(ref.folder) is not None or not (answered or pane.dead):
             return
@@ -203,6 +206,10 @@ class TmuxRuntime:
             return Observation("absent")
         return Observation("vanished" if pane.dead else "starting")
 
+    def _is_over(self, ref: SessionRef, started: records.Record, shim: tuple[int, int] | None) -> bool:
+        """Whether a session whose record is not understood has ended for certain: no process, and no pane."""
+        return not (shim and _lives(started, shim)) and self._pane_ended(ref.session)
+
     def _pane_ended(self, session: str) -> bool:
         """The second witness: tmux says that the pane's process ended. It may need a moment to notice."""
         deadline = time.monotonic() + _NOTICE_SECONDS
@@ -240,6 +247,7 @@ class TmuxRuntime:
 
 def _launch_record(launch: Launch) -> records.Record:
     return {
+        "protocol": records.PROTOCOL,
         "session": launch.session,
         "run_id": launch.run_id,
         "epoch": launch.epoch,
@@ -295,8 +303,8 @@ def _signal(shim: tuple[int, int], number: int) -> None:
 
 
 def _exit_record(record: records.Record | None) -> ExitRecord | None:
-    """The record of the end; None for one that is missing or not whole."""
-    if not record:
+    """The record of the end; None for one that is missing, not whole, or of a version that is not known."""
+    if not record or records.is_foreign(record):
         return None
     try:
         return ExitRecord(

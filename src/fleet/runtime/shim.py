@@ -81,6 +81,7 @@ class Session:
     def _announce(self) -> None:
         """Say who we are, before there is an agent."""
         started = {
+            "protocol": records.PROTOCOL,
             "session": self.launch["session"],
             "epoch": self.launch["epoch"],
             "pid": os.getpid(),
@@ -183,6 +184,7 @@ class Session:
         stop = records.read(self.folder, records.STOP) or {}
         ref = str(saved.get("ref", ""))
         record = {
+            "protocol": records.PROTOCOL,
             "code": 128 + signal.SIGKILL if self.code is None else self.code,
             "reason": self.reason,
             "detail": self.detail or str(stop.get("reason", "")),
@@ -287,6 +289,9 @@ def main(argv: list[str]) -> int:
     launch = records.read(folder, records.LAUNCH)
     if not launch or launch.get("session") != os.path.basename(folder):
         _say(f"{folder} holds no launch record of its own")
+        return _REFUSED
+    if records.is_foreign(launch):
+        _say(f"the launch record is of version {launch.get('protocol')!r}, this shim knows {records.PROTOCOL}")
         return _REFUSED
     # the descriptor stays open until this process ends: at most one shim of a run lives, whatever its epoch
     lock = _take_lock(os.path.dirname(folder), launch["run_id"])
