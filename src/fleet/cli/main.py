@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "audit": ("Look", "audit", "audit", "Verify the journal, sign its head, or erase a payload from it."),
     "backup": ("Keep", "keeping", "backup", "Write everything of this fleet into one file, while it works."),
     "restore": ("Keep", "keeping", "restore", "Put a backup in the place of this fleet's state."),
-    "config": ("Check", "config", "config", "Check the configuration, or print its schema."),
+    "config": ("Check", "config", "config", "Look at the configuration, change it, check it."),
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
     "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),
     "version": (

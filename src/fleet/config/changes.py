@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fleet.config.model import AgentConfig, FleetConfig
+from pydantic import BaseModel
+
+from fleet.config.model import FleetConfig
 
 _MOST = 100
 
@@ -53,9 +56,9 @@ def compare(old: FleetConfig, new: FleetConfig) -> Changes:
     for name in after:
         if name in before and (keys := _differing(before[name], after[name])):
             changed[name] = keys
-            lines += [_line(f"agents.{name}.{key}", before[name], after[name], key) for key in keys]
+            lines += _lines(f"agents.{name}.", before[name], after[name], keys)
     keys = tuple(key for key in _differing(old, new) if key != "agents")
-    lines += [_line(key, old, new, key) for key in keys]
+    lines += _lines("", old, new, keys)
     return Changes(added, removed, changed, keys, tuple(lines))
 
 
@@ -72,13 +75,21 @@ def said(value: object) -> str:
     return str(value) if value != "" else '""'
 
 
-Member = AgentConfig | FleetConfig
-
-
-def _differing(old: Member, new: Member) -> tuple[str, ...]:
+def _differing(old: BaseModel, new: BaseModel) -> tuple[str, ...]:
     return tuple(key for key in type(new).model_fields if getattr(old, key) != getattr(new, key))
 
 
-def _line(label: str, old: Member, new: Member, key: str) -> str:
-    before, after = (said(one.model_dump()[key]) for one in (old, new))
-    return f"{label}: {before} -> {after}"
+def _lines(label: str, old: BaseModel, new: BaseModel, keys: Iterable[str]) -> list[str]:
+    """One line a key; those inside a map of keys each for itself."""
+    lines: list[str] = []
+    for key in keys:
+        before, after = getattr(old, key), getattr(new, key)
+        if isinstance(before, BaseModel) and isinstance(after, BaseModel):
+            lines += _lines(f"{label}{key}.", before, after, _differing(before, after))
+        else:
+            lines.append(f"{label}{key}: {said(_plain(before))} -> {said(_plain(after))}")
+    return lines
+
+
+def _plain(value: object) -> object:
+    return value.model_dump() if isinstance(value, BaseModel) else value

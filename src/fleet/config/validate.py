@@ -13,7 +13,7 @@ from fleet.config.yamlfile import PROBLEM_LIMIT, Document, Path, Problem, shown
 
 M = TypeVar("M", bound=BaseModel)
 
-_PATTERNS = {
+PATTERNS = {
     NAME_PATTERN: "a name: 1 to 63 lower-case letters, digits, - or _, beginning with a letter or digit",
     EVENT_PATTERN: "an event name: lower-case words joined by _, such as qa_passed",
     LABEL_PATTERN: "a label: printable ASCII, single spaces inside only",
@@ -32,7 +32,7 @@ _EXPECTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda facts: f"a number greater than {facts['gt']}",
     "greater_than_equal": lambda facts: f"a number of at least {facts['ge']}",
     "less_than_equal": lambda facts: f"a number of at most {facts['le']}",
-    "string_pattern_mismatch": lambda facts: _PATTERNS.get(facts["pattern"], f"text like {facts['pattern']}"),
+    "string_pattern_mismatch": lambda facts: PATTERNS.get(facts["pattern"], f"text like {facts['pattern']}"),
     "string_too_short": lambda facts: f"at least {facts['min_length']} character",
     "string_too_long": lambda facts: f"at most {facts['max_length']} characters",
     "too_short": lambda facts: f"at least {facts['min_length']} entry",

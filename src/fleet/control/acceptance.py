@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fleet.config.changes import Changes, compare
 from fleet.config.loader import LoadedConfig, parse_config
+from fleet.config.roles import load_roles
 from fleet.core.agent import AgentState
 from fleet.core.errors import ConfigError
 from fleet.core.journal import Draft, Stream
@@ -69,14 +70,21 @@ def accept(tx: Tx, loaded: LoadedConfig, actor: str, reason: str) -> Accepted:
 
 def changes_since(tx: Tx, loaded: LoadedConfig) -> Changes | None:
     """What this configuration changes compared with the one accepted last; None where that one is not known."""
+    old = in_force_before(tx)
+    return compare(old.config, loaded.config) if old is not None else None
+
+
+def in_force_before(tx: Tx) -> LoadedConfig | None:
+    """The configuration that was accepted last; None where none is kept, or this program no longer takes it."""
     last = next(iter(config_revisions.accepted(tx, 1)), None)
     if last is None:
         return None
     try:
-        old = parse_config(config_revisions.text_of(tx, last.number), name="", roles=loaded.roles)
+        return parse_config(
+            config_revisions.text_of(tx, last.number), name=f"revision {last.number}", roles=load_roles()
+        )
     except ConfigError:
-        return None  # a text of an older program, which took what this one refuses
-    return compare(old.config, loaded.config)
+        return None
 
 
 def _settle_interrupted(tx: Tx, digest: str) -> Revision | None:

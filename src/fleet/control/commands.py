@@ -10,6 +10,7 @@ from fleet.control import (
     agents,
     assign,
     audits,
+    configlook,
     configs,
     handoffs,
     members,
@@ -58,6 +59,7 @@ _DONE_BY = (
     handoffs,
     messages,
     audits,
+    configlook,
     configs,
     schedules,
 )

@@ -177,7 +177,16 @@ def _change(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[st
     return change(ctx, principal, edits, args["reason"], if_hash=args["if_hash"])
 
 
+def rollback(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Put an earlier text into the file and into force, as a change of its own. Raises NotFound FLT-CFG-108."""
+    number = args["revision"]
+    text = ctx.db.read(lambda tx: config_revisions.text_of(tx, number))
+    reason = args["reason"] or f"back to revision {number}"
+    return _rewrite(ctx, principal, lambda _: text, reason, args["if_hash"])
+
+
 HANDLERS: Handlers = {
+    "config.rollback": rollback,
     "config.change": _change,
     "config.reload": reload,
 }

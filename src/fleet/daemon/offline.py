@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fleet.config.loader import load_config
+from fleet.config.changes import compare
+from fleet.config.configfile import digest_of, locked, replace_file
+from fleet.config.edit import apply_edits, edit_of
+from fleet.config.loader import LoadedConfig, load_config, parse_config, read_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
 from fleet.config.roles import load_roles
+from fleet.control.acceptance import in_force_before
 from fleet.control.commands import Control
 from fleet.control.verbs import OFFLINE, VERBS, Access
-from fleet.core.errors import Unreachable
+from fleet.core.errors import ConfigError, Conflict, FleetError, Unreachable
 from fleet.core.principal import Principal
 from fleet.daemon.build import reading_context
+from fleet.daemon.lease import holder
+from fleet.store import config_revisions
 from fleet.store.db import Database
 from fleet.store.open import open_read_only
 
@@ -41,8 +47,81 @@ class Offline:
 
 
 def open_offline(paths: FleetPaths) -> Offline:
-    """Open a fleet's store for reading. Raises PermanentError FLT-STO-006 when there is none, ConfigError."""
-    loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
+    """Open a fleet's store for reading. Raises PermanentError FLT-STO-006 when there is none.
+
+    What was in force last counts where the file is faulty by now; ConfigError where there is neither.
+    """
     db = open_read_only(paths.database)
-    context = reading_context(db, paths, loaded)
+    try:
+        context = reading_context(db, paths, _configuration(db, paths))
+    except FleetError:
+        db.close()
+        raise
     return Offline(db, Control(context), context.owner)
+
+
+def _configuration(db: Database, paths: FleetPaths) -> LoadedConfig:
+    try:
+        return load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
+    except ConfigError:
+        last = db.read(in_force_before)
+        if last is None:
+            raise
+        return last
+
+
+def change_without_daemon(paths: FleetPaths, make: Callable[[bytes], bytes], if_hash: str = "") -> dict[str, Any]:
+    """Give the file another text where no daemon runs; the next start puts it into force, and on record.
+
+    ``make`` turns the old bytes into the new ones. Raises Conflict FLT-CFG-103 when the file is not the one of
+    ``if_hash``, FLT-CFG-111 when a daemon runs or starts; ConfigError when the result would be faulty.
+    """
+    name = str(CONFIG_RELATIVE)
+    with locked(paths.config):
+        if holder(paths.daemon_lock) is not None:
+            hint = "Repeat the command: the daemon makes the change."
+            raise Conflict("FLT-CFG-111", "a daemon runs by now, and it does not answer yet", where=name, hint=hint)
+        old = read_config(paths.config, name)
+        before = digest_of(old)
+        if if_hash and if_hash != before:
+            text = f"the configuration is no longer the one you looked at; it is {before[:12]} now"
+            raise Conflict("FLT-CFG-103", text, where=name, hint="Look again: fleet config show; then decide anew.")
+        loaded = parse_config(make(old), name=name, roles=load_roles(), folder=paths.config.parent)
+        if loaded.text != old:
+            replace_file(paths.config, loaded.text, expected=before)
+    return {
+        "changed": loaded.text != old,
+        "revision": 0,
+        "hash": loaded.digest,
+        "before": before,
+        "changes": _changes(old, loaded),
+        "warnings": list(loaded.warnings),
+        "running": False,
+    }
+
+
+def _changes(old: bytes, loaded: LoadedConfig) -> dict[str, object]:
+    """What is different; empty where the old text was faulty, so that nothing can be compared."""
+    try:
+        before = parse_config(old, name=str(CONFIG_RELATIVE), roles=loaded.roles)
+    except ConfigError:
+        return compare(loaded.config, loaded.config).as_dict()
+    return compare(before.config, loaded.config).as_dict()
+
+
+def edit_without_daemon(
+    paths: FleetPaths, edits: Sequence[tuple[str, str, object]], if_hash: str = ""
+) -> dict[str, Any]:
+    """Edits as ``config.change`` takes them."""
+    made = [edit_of(*edit) for edit in edits]
+    return change_without_daemon(paths, lambda old: apply_edits(old, made, str(CONFIG_RELATIVE)), if_hash)
+
+
+def rollback_without_daemon(paths: FleetPaths, number: int, if_hash: str = "") -> dict[str, Any]:
+    """An earlier text, as ``config.rollback`` brings it back. Raises what ``open_read_only`` does, FLT-CFG-108."""
+    db = open_read_only(paths.database)
+    try:
+        text = db.read(lambda tx: config_revisions.text_of(tx, number))
+    finally:
+        db.close()
+    return change_without_daemon(paths, lambda _: text, if_hash)

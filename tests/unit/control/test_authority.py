@@ -81,6 +81,7 @@ LEVELS = {
         "answer", "agent.send",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",
         "ticket.comment", "pr.close", "task.assign",
+        "config.rollback",
     },
 }  # fmt: skip
 

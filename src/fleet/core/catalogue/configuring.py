@@ -33,6 +33,19 @@ ROWS: dict[str, tuple[str, str]] = {
         "Look at what they changed, then try again.",
     ),
     "FLT-CFG-105": ("The configuration file cannot be replaced; it is as it was.", "Check rights and free space."),
+    "FLT-CFG-106": ("The configuration has no key of this name.", "The nearest name is in the hint."),
+    "FLT-CFG-107": (
+        "The file does not hold this, and there is no default for it.",
+        "fleet config explain KEY says what it means.",
+    ),
+    "FLT-CFG-110": (
+        "The value is not of the type that the key has; nothing was changed.",
+        "fleet config explain KEY says what may stand there.",
+    ),
+    "FLT-CFG-111": (
+        "A daemon came up while the file was to be changed without one; nothing was changed.",
+        "Repeat the command: the daemon makes the change.",
+    ),
     "FLT-CFG-108": (
         "No revision of the configuration has this number, or it is no longer kept.",
         "fleet config revisions lists what is kept; git knows the rest.",
