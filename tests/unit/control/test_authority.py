@@ -31,6 +31,7 @@ CALLERS = {
 # What each access level means for each caller, on its own objects and on foreign ones.
 MEANING: dict[Access, dict[str, tuple[bool, bool]]] = {
     Access.READ: {
+        "config.state", "config.key", "config.revisions",
         "person": (True, True),
         "run whose role has every verb": (True, True),
         "run whose role has none": (True, True),
