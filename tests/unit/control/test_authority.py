@@ -82,7 +82,7 @@ LEVELS = {
         "answer", "agent.send",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",
         "ticket.comment", "pr.close", "task.assign",
-        "config.rollback",
+        "config.rollback", "audit.checkpoint", "audit.checkpoints", "audit.key", "audit.rotate_key",
     },
 }  # fmt: skip
 
