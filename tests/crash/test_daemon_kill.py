@@ -44,6 +44,8 @@ PLACES = [
     "finish.observed@1",
     "finish.after_commit@1",
     "finish.after_commit@2",
+    "artifact.stored@1",
+    "artifact.stored@2",
     "push.acted@1",
     "merge.intended@1",
     "merge.acted@1",
@@ -80,6 +82,7 @@ def count_starts(paths: FleetPaths, starts: Path) -> None:
         for rule in data["rules"]:
             rule["do"].insert(0, {"run": {"argv": [sys.executable, "-c", note, str(starts)]}})
             rule["do"].insert(1, {"publish": {"event": "note", "summary": "I am at work"}})
+            rule["do"].insert(2, {"artifact": {"path": "README.md"}})
         yaml.dump(data, playbook)
 
 
@@ -147,6 +150,10 @@ def test_the_chain_survives_a_kill_at(place: str) -> None:
         runs = [session.partition("-e")[0] for session in sessions]
         assert len(runs) == len(set(runs)), "a run's agent was started twice"
         assert ask(ring.paths, "audit.verify")["ok"]
+        kept = ask(ring.paths, "artifact.list")["artifacts"]
+        assert len(kept) == len(runs), "every start kept its artifact, once"
+        for artifact in kept:
+            assert ask(ring.paths, "artifact.read", {"artifact": str(artifact["number"])})["data"]
 
 
 @pytest.mark.crash

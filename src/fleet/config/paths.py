@@ -55,6 +55,11 @@ class FleetPaths:
         return self.state / "clones"
 
     @property
+    def artifacts(self) -> Path:
+        """Contents of artifacts, each in a file named by its hash."""
+        return self.state / "artifacts"
+
+    @property
     def log(self) -> Path:
         """What the daemon says to operators."""
         return self.state / "daemon.log"

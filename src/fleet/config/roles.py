@@ -20,6 +20,8 @@ VERBS = ("pr.push", "pr.review", "pr.merge", "fabric.publish")
 # What the runs of every role may call; which entries they may cause that way is said by what the role emits.
 EVERYBODYS = frozenset(
     {
+        "artifact.put",
+        "artifact.send",
         "ask",
         "fabric.claim",
         "fabric.complete",

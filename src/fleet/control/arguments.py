@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import unicodedata
@@ -16,6 +17,7 @@ from fleet.core.journal import PAYLOAD_LIMIT, SUMMARY_LIMIT
 
 TITLE_LIMIT = 256  # characters, as on GitHub
 BODY_LIMIT = 64 * 1024  # bytes of UTF-8
+PIECE = 512 * 1024  # bytes of an artifact in one call: in base64 it fits into a request
 SAID_LIMIT = 8 * 1024  # bytes of UTF-8, of a message, a question or an answer
 LINE_LIMIT = 500  # characters
 MAX_LABELS = 20
@@ -34,6 +36,8 @@ _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_ARTIFACT = re.compile(r"[1-9][0-9]{0,14}|[0-9a-f]{8,64}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ +@-]{0,99}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z_]+)?")
 
 
@@ -178,6 +182,16 @@ def _said(given: object) -> str:
     return text
 
 
+def _piece(given: object) -> bytes:
+    text = _text(given)
+    if len(text) > PIECE * 4 // 3 + 4:
+        raise _Wrong(f"has more than {PIECE} bytes")
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise _Wrong("is not base64") from error
+
+
 def _numbers(given: object) -> tuple[int, ...]:
     if not isinstance(given, (list, tuple)) or not 1 <= len(given) <= MAX_MESSAGES:
         raise _Wrong(f"must be a list of 1 to {MAX_MESSAGES} numbers")
@@ -293,6 +307,10 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "ref": _matching(_REF, "a branch, tag or commit"),
     "sha": _matching(_SHA, "a full commit hash"),
     "token": _matching(_TOKEN, "the token that claiming the task gave"),
+    "piece": _piece,
+    "upload": _matching(_TOKEN, "the upload that the first piece gave"),
+    "artifact": _matching(_ARTIFACT, "an artifact's number, or at least eight digits of its hash"),
+    "file_name": _matching(_FILE_NAME, "a plain file name of at most 100 characters, such as report.txt"),
     "task_state": _choice("", *(str(state) for state in TaskState)),
     "hash": _matching(_HASH, "64 hexadecimal digits"),
     "type": _matching(_TYPE, "a journal type such as run.started"),

@@ -14,7 +14,9 @@ from fleet.control.context import Context, Handlers
 from fleet.core.errors import FleetError
 from fleet.core.journal import GENESIS
 from fleet.core.principal import Principal
+from fleet.fabric.forgetting import forget
 from fleet.store import audits, journal
+from fleet.store.db import Tx
 
 _EMPTY_TRIES = 20
 _EMPTY_PAUSE_SECONDS = 0.05
@@ -72,10 +74,17 @@ def _signed(proofs: Proofs, height: int) -> dict[str, object]:
 def erase(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Erase one entry's payload for good; the entry and its proof stay. Raises NotFound FLT-JRN-001.
 
+    What a message, a question or a task still says of it goes too.
+
     ``log_emptied`` says that the bytes are gone from the write-ahead log too; while a long read goes on they
     are not, and go with a later erasure or the daemon's end.
     """
-    made = ctx.db.write(lambda tx: journal.erase_payload(tx, args["entry"], str(principal), args["reason"]))
+
+    def gone(tx: Tx) -> journal.Appended:
+        forget(tx, args["entry"])
+        return journal.erase_payload(tx, args["entry"], str(principal), args["reason"])
+
+    made = ctx.db.write(gone)
     return {"id": made.id, "seq": made.seq, "entry": args["entry"], "log_emptied": _empty_log(ctx)}
 
 

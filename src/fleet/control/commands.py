@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.control import (
     agents,
+    artifacts,
     assign,
     audits,
     configlook,
@@ -58,6 +59,7 @@ _DONE_BY = (
     tasks,
     handoffs,
     messages,
+    artifacts,
     audits,
     configlook,
     configs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.core.board import Blocker, Question, Task
+from fleet.core.board import Artifact, Blocker, Question, Task
 from fleet.core.clock import SECOND
 from fleet.core.journal import Entry
 from fleet.core.work import LIVE_RUNS, Delivery, Run
@@ -176,4 +176,20 @@ def blocker_dict(blocker: Blocker) -> dict[str, Any]:
         "resolved_by": blocker.resolved_by,
         "opened_at": blocker.opened_at,
         "resolved_at": blocker.resolved_at,
+    }
+
+
+def artifact_dict(artifact: Artifact) -> dict[str, Any]:
+    """What is known of an artifact; its content is asked for by its number."""
+    return {
+        "number": artifact.number,
+        "name": artifact.name,
+        "size": artifact.size,
+        "sha256": artifact.sha256,
+        "subject": artifact.subject,
+        "work_item": artifact.work_item,
+        "put_by": artifact.put_by,
+        "run": artifact.run_id,
+        "entry": artifact.entry_id,
+        "at": artifact.at,
     }

@@ -107,6 +107,7 @@ _ALL = (
     _decision(
         "store.restored", "human", "fleet", "A backup took the place of the fleet's state; what lived was ended."
     ),
+    _decision("artifact.removed", "human", "any", "A person removed an artifact."),
     # Activity.
     _activity("daemon.started", "system", "fleet", "The daemon came up on this store."),
     _activity("daemon.stopped", "system", "fleet", "The daemon went down in order."),

@@ -28,6 +28,7 @@ POINTS: dict[str, str] = {
     "operation.intended": "what a person asked of a ticket or pull request happens, or was never heard",
     "operation.half": "a ticket that is closed and its pull request not is closed altogether",
     "operation.acted": "what was done and not recorded is recorded once, never doubled",
+    "artifact.stored": "an artifact on record has its content; a content that nothing names is removed",
     "push.acted": "a pushed branch without its pull request is completed",
     "merge.intended": "an intended merge is carried out once or not at all",
     "merge.acted": "a merge done but not recorded is recorded, never repeated",

@@ -40,7 +40,7 @@ from fleet.daemon.logfile import LogFile
 from fleet.daemon.pulse import Pulse, beat, take_pulse
 from fleet.daemon.readiness import tell
 from fleet.daemon.server import Server
-from fleet.daemon.startup import check_tail, record_life
+from fleet.daemon.startup import check_tail, record_life, sweep_artifacts
 from fleet.store.db import Database
 from fleet.store.open import open_for_daemon
 from fleet.store.sqlite import sqlite_version
@@ -154,6 +154,7 @@ class _Life:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload, fleet))
         accept_config(self._db, self._loaded, human(login_of(os.getuid())))
         self._take_up_key()
+        sweep_artifacts(self._db, self._paths.artifacts)
         record_life(self._db, "daemon.started", f"version {__version__} is up", self._facts())
         follower = CommitFollower(loop)
         self._db.on_commit(follower.committed)

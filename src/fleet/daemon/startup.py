@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fleet.core.errors import IntegrityError
 from fleet.core.journal import GENESIS, Draft, Entry, Stream, entry_seal, sealed_columns
 from fleet.core.principal import system
-from fleet.store import audits, journal
+from fleet.fabric.contents import Contents
+from fleet.store import artifacts, audits, journal
 from fleet.store.db import Database, Tx
 
 TAIL = 500  # entries; the whole chain is for `fleet audit verify`
@@ -39,6 +42,14 @@ def check_tail(db: Database, *, entries: int = TAIL) -> int:
             )
         previous = entry.hash
     return len(tail)
+
+
+def sweep_artifacts(db: Database, folder: Path) -> int:
+    """Remove contents that no artifact names, and what was half received: left by a daemon that was killed.
+
+    Before the socket answers, so that nobody is just naming one. How many files went.
+    """
+    return Contents(folder).sweep(db.read(artifacts.contents))
 
 
 def record_life(db: Database, kind: str, summary: str, facts: dict[str, object]) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fleet.core.errors import ConfigError, FleetError
-from fleet.testing.playbook import PLACEHOLDERS, Playbook, parse_playbook
-from fleet.testing.steps import Leave, Stage, StepFailed, explain
+from fleet.testing.playbook import PLACEHOLDERS, Playbook, StepFailed, parse_playbook
+from fleet.testing.steps import Leave, Stage, explain
 
 _USAGE = 2
 _CONFIG = 3

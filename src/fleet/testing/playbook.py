@@ -22,6 +22,10 @@ _TIMEOUT_LIMIT = 3600  # seconds
 _PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
 
 
+class StepFailed(Exception):
+    """A step did not do what it should; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing to do: its verb and its checked arguments, defaults filled in."""
@@ -120,7 +124,16 @@ def _files(value: Any) -> str:
     return "" if good else "a mapping of relative paths to text"
 
 
+def _inner_path(value: Any) -> str:
+    return "" if value == "" else _path(value)
+
+
+def _truth(value: Any) -> str:
+    return "" if isinstance(value, bool) else "true or false"
+
+
 _REQUIRED = object()
+_WON = _one_of("won", "lost")
 _TIMEOUT: tuple[Checker, Any] = (_number(0.1, _TIMEOUT_LIMIT), 120)
 
 # verb -> argument -> (checker, default). `say: text` is short for `say: {text: text}`, and so on.
@@ -136,6 +149,20 @@ _VERBS: dict[str, dict[str, tuple[Checker, Any]]] = {
     "review": {"verdict": (_one_of("approve", "request_changes"), _REQUIRED), "body": (_text, "")},
     "merge": {},
     "publish": {"event": (_event, _REQUIRED), "summary": (_line, _REQUIRED), "payload": (_mapping, {})},
+    "ask": {"question": (_text, _REQUIRED), "wait_seconds": (_number(0, PAUSE_LIMIT), 0)},
+    "inbox": {
+        "wait_for": (_one_of("", "message", "handoff", "blocker", "resolution", "answer"), ""),
+        "wait_seconds": (_number(0, PAUSE_LIMIT), 0),
+        "path": (_inner_path, ""),
+        "ack": (_truth, True),
+    },
+    "handoff": {"to": (_line, _REQUIRED), "summary": (_line, _REQUIRED)},
+    "blocker": {"summary": (_line, _REQUIRED)},
+    "task": {"title": (_line, _REQUIRED)},
+    "claim": {"title": (_line, _REQUIRED), "lease_seconds": (_whole(1, 86_400), 900), "expect": (_WON, "won")},
+    "complete": {"summary": (_line, "done")},
+    "release": {"reason": (_line, "given back")},
+    "artifact": {"path": (_path, _REQUIRED), "name": (_text, "")},
     "merge_base": {"take": (_files, {})},
     "pause": {"seconds": (_number(0, PAUSE_LIMIT), _REQUIRED)},
     "exit": {"code": (_whole(0, 255), _REQUIRED)},

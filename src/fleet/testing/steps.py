@@ -14,7 +14,8 @@ from typing import Any
 
 from fleet.core.errors import TimedOut
 from fleet.process import Completed, run
-from fleet.testing.playbook import Step, fill
+from fleet.testing.fabricsteps import FabricSteps
+from fleet.testing.playbook import Step, StepFailed, fill
 
 _GIT_SECONDS = 60.0
 _FLEET_SECONDS = 120.0
@@ -23,10 +24,6 @@ _TAIL_CHARACTERS = 4000
 _UNREACHABLE = 5  # exit code of the fleet command when no daemon answers
 _CONFLICT = 8  # exit code of the fleet command when somebody else was first
 _PATIENCE_SECONDS = 30.0  # how long a daemon may be away before the agent gives up
-
-
-class StepFailed(Exception):
-    """A step did not do what it should; the text says why."""
 
 
 class Leave(Exception):
@@ -70,6 +67,7 @@ class Stage:
             "merge": self._merge,
             "publish": self._publish,
             "merge_base": self._merge_base,
+            **FabricSteps(self._fleet, self._fill, self._keep, self._say).table(),
             "pause": lambda args: time.sleep(args["seconds"]),
             "exit": self._exit,
         }
@@ -93,6 +91,10 @@ class Stage:
         relative = str(path.relative_to(self._clone))
         self._touched.add(relative)
         self._say(f"{verb} {relative}")
+
+    def _keep(self, relative: str, text: str) -> None:
+        """Put what others wrote into a file as it is: no placeholder in it is filled."""
+        self._put(self._file(relative), text, "wrote")
 
     def _write(self, args: Mapping[str, Any]) -> None:
         self._put(self._file(args["path"]), self._fill(args["text"]), "wrote")

@@ -67,22 +67,22 @@ LEVELS = {
         "ping", "status", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
         "fabric.history", "log", "why", "watcher.status", "schedules",
         "agent.show", "agent.budget", "teams", "team.show",
-        "fabric.tasks", "fabric.blockers", "inbox", "question",
+        "fabric.tasks", "artifact.list", "artifact.read", "fabric.blockers", "inbox", "question",
         "questions",
     },
     Access.ROLE: {
         "ticket.create", "ticket.label", "pr.push", "pr.review", "pr.merge", "fabric.publish", "fabric.claim",
         "fabric.renew", "fabric.release", "fabric.complete", "fabric.withdraw", "fabric.handoff", "fabric.resolve",
-        "inbox.ack", "ask",
+        "inbox.ack", "ask", "artifact.send", "artifact.put",
     },
     Access.START: {"agent.start"},
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
         "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
-        "answer", "agent.send",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",
         "ticket.comment", "pr.close", "task.assign",
         "config.rollback", "audit.checkpoint", "audit.checkpoints", "audit.key", "audit.rotate_key",
+        "answer", "agent.send", "artifact.remove",
     },
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from fleet.fabric.subscription import Subscription, subscriptions
 from fleet.testing.scene import member
 
 NAMES = ("anna", "bert", "cleo", "dora")
-TYPES = ("ticket_ready", "pr_needs_review", "qa_passed")
+TYPES = ("ticket_ready", "pr_needs_review", "qa_passed", "handoff")
 
 
 def event(kind: str = "ticket_ready", *, agent: str = "", actor: str = "forge:local") -> Entry:
@@ -67,7 +67,8 @@ def test_every_member_gets_exactly_one_answer_with_a_reason(
 def test_who_is_reached_follows_the_rules(what: Entry, known: list[Subscription], retired: frozenset[str]) -> None:
     """The rules once more, as one set comprehension."""
     if what.agent:
-        expected = {one.agent for one in known if one.agent == what.agent} - retired
+        named = (one for one in known if one.agent == what.agent)
+        expected = {one.agent for one in named if what.type != "handoff" or "handoff" in one.types} - retired
     else:
         expected = {
             one.agent
@@ -87,3 +88,14 @@ def test_subscriptions_come_from_the_members() -> None:
         Subscription("al", True, frozenset()),
         Subscription("zoe", False, frozenset({"ticket_ready"})),
     )
+
+
+def test_a_handoff_starts_its_agent_only_if_that_one_subscribes_to_handoffs() -> None:
+    known = [
+        Subscription("anna", True, frozenset({"handoff"})),
+        Subscription("bert", True, frozenset()),
+        Subscription("cleo", True, frozenset({"handoff"})),
+    ]
+    for agent, reached in (("anna", ["anna"]), ("bert", []), ("", ["anna", "cleo"])):
+        answers = match(event("handoff", agent=agent, actor="agent:dora"), known, frozenset())
+        assert [answer.agent for answer in answers if answer.reached] == reached

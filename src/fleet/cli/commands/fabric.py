@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fleet.cli.commands import mail, tasks
+from fleet.cli.commands import artifact, mail, tasks
 from fleet.cli.door import Door
 from fleet.cli.output import Style
 from fleet.cli.remote import Call, Remote, Result
@@ -19,7 +19,7 @@ def fabric() -> None:
     """Publish events, share tasks, hand work over, read the history."""
 
 
-for _command in (*tasks.COMMANDS, mail.fabric_inbox, mail.ack):
+for _command in (*tasks.COMMANDS, mail.fabric_inbox, mail.ack, artifact.artifact):
     fabric.add_command(_command)
 
 

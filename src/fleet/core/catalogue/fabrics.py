@@ -21,4 +21,19 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-FAB-121": ("There are too many open blockers of one sender.", "Resolve some: fleet fabric resolve N TEXT."),
     "FLT-FAB-122": ("The blocker concerns others.", "Whoever opened it, was told, or a person resolves it."),
     "FLT-FAB-123": ("The blocker is resolved already.", "fleet fabric blockers --all shows how."),
+    "FLT-FAB-130": ("There is no such artifact.", "fleet fabric artifact list shows them."),
+    "FLT-FAB-131": ("The artifact is too large.", "Raise fabric.artifact_bytes, or put it into the repository."),
+    "FLT-FAB-132": (
+        "All artifacts together would be too large.",
+        "A person removes some: fleet fabric artifact remove N; or raise fabric.artifacts_bytes.",
+    ),
+    "FLT-FAB-133": ("A piece of an artifact came out of its turn, or its upload was let go.", "Put it again."),
+    "FLT-FAB-134": ("The content that arrived is not what was sent.", "Put it again."),
+    "FLT-FAB-135": (
+        "The content of an artifact is gone or damaged.",
+        "Restore the named file from a backup, or put the artifact again.",
+    ),
+    "FLT-FAB-136": ("Too many artifacts are being received at once.", "Let the others end first."),
+    "FLT-FAB-137": ("A content cannot be written.", "Look whether the disk is full or the state folder not yours."),
+    "FLT-FAB-138": ("The file that an artifact should go to is there already.", "Add --force to replace it."),
 }
