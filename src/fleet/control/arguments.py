@@ -21,6 +21,8 @@ PIECE = 512 * 1024  # bytes of an artifact in one call: in base64 it fits into a
 SAID_LIMIT = 8 * 1024  # bytes of UTF-8, of a message, a question or an answer
 LINE_LIMIT = 500  # characters
 MAX_LABELS = 20
+MAX_FILES = 1000
+EXPORT_FORMATS = ("jsonl", "csv", "cef")
 MAX_EDITS = 100
 MAX_MESSAGES = 100  # in one acknowledgement
 LONGEST_LEASE = 86_400  # seconds
@@ -279,6 +281,19 @@ def _edits(given: object) -> tuple[tuple[str, str, object], ...]:
     return tuple(found)
 
 
+def _file(given: object) -> str:
+    text = _text(given)
+    if not text.startswith("/") or text.endswith("/") or len(text.encode()) > 4000:
+        raise _Wrong("must be the absolute path of a file")
+    return text
+
+
+def _files(given: object) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)) or not 1 <= len(given) <= MAX_FILES:
+        raise _Wrong(f"must be a list of 1 to {MAX_FILES} paths")
+    return tuple(_file(one) for one in given)
+
+
 def _payload(given: object) -> dict[str, object]:
     if not isinstance(given, str):
         raise _Wrong("must be the text of a JSON object")
@@ -312,6 +327,9 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "artifact": _matching(_ARTIFACT, "an artifact's number, or at least eight digits of its hash"),
     "file_name": _matching(_FILE_NAME, "a plain file name of at most 100 characters, such as report.txt"),
     "task_state": _choice("", *(str(state) for state in TaskState)),
+    "file": _file,
+    "files": _files,
+    "export_format": _choice(*EXPORT_FORMATS),
     "hash": _matching(_HASH, "64 hexadecimal digits"),
     "type": _matching(_TYPE, "a journal type such as run.started"),
     "event": _event,

@@ -13,6 +13,7 @@ from fleet.control import (
     audits,
     configlook,
     configs,
+    exports,
     handoffs,
     members,
     merges,
@@ -62,6 +63,7 @@ _DONE_BY = (
     artifacts,
     audits,
     configlook,
+    exports,
     configs,
     schedules,
 )

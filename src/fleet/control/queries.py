@@ -139,7 +139,7 @@ def log(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, A
     ``type`` is a journal type, or a stream (event, decision, activity). ``head`` is where to go on from: the
     journal's end at the moment of reading, or the last entry given when more may be left.
     """
-    wanted = _log_filter(args)
+    wanted = log_filter(args)
     newest = not args["after"]
 
     def read(tx: Tx) -> tuple[list[Entry], int]:
@@ -151,7 +151,7 @@ def log(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, A
     return {"entries": shown, "head": shown[-1]["seq"] if more else end}
 
 
-def _log_filter(args: dict[str, Any]) -> journal.Filter:
+def log_filter(args: dict[str, Any]) -> journal.Filter:
     """The log's arguments as the journal's filter. Raises UsageError FLT-CTL-017 for ticket and pr together."""
     if args["ticket"] and args["pr"]:
         raise UsageError("FLT-CTL-017", "choose a ticket or a pull request, not both")

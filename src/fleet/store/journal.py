@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.core.errors import IntegrityError, NotFound, UsageError
 from fleet.core.event import BUILTIN, is_event_name
@@ -201,16 +201,19 @@ def _where(wanted: Filter) -> tuple[list[str], dict[str, object]]:
 
 
 def walk(
-    tx: Tx, *, after: int = 0, limit: int | None = None, batch: int = 1000
+    tx: Tx, *, after: int = 0, limit: int | None = None, wanted: Filter | None = None, batch: int = 1000
 ) -> Iterator[tuple[Entry, bytes | None, bytes | None]]:
-    """Every entry (past ``after``, at most ``limit``) with its raw salt and body, in order, for verification."""
+    """Every entry (past ``after``, at most ``limit``, those ``wanted``) with its raw salt and body, in order."""
+    clauses, params = _where(replace(wanted or Filter(), after=0))
+    where = " AND ".join(["j.seq > :position", *clauses])
     position = after or -(1 << 62)  # a sequence below one would be a forgery, and has to be seen
     left = (1 << 62) if limit is None else limit
     while left > 0:
         rows = tx.all(
-            f"SELECT {_COLUMNS}, p.salt, p.seq {_FROM} WHERE j.seq > :position ORDER BY j.seq LIMIT :batch",
+            f"SELECT {_COLUMNS}, p.salt, p.seq {_FROM} WHERE {where} ORDER BY j.seq LIMIT :batch",
             position=position,
             batch=min(batch, left),
+            **params,
         )
         if not rows:
             return
@@ -230,6 +233,12 @@ def erased_ids(tx: Tx) -> frozenset[str]:
     """Ids of the entries whose payload was erased on record."""
     rows = tx.all("SELECT cause_id FROM journal WHERE type = 'payload.erased' AND stream = 'decision'")
     return frozenset(row[0] for row in rows)
+
+
+def erased_after(tx: Tx, last: int) -> list[str]:
+    """Ids whose payload an entry past ``last`` says was erased."""
+    rows = tx.all("SELECT cause_id FROM journal WHERE type = 'payload.erased' AND seq > :last", last=last)
+    return [str(row[0]) for row in rows]
 
 
 def erase_payload(tx: Tx, entry_id: str, actor: str, reason: str) -> Appended:

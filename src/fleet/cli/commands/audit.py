@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
+from fleet.cli.commands.auditfiles import export, verifier
 from fleet.cli.door import Door
 from fleet.cli.output import Style, json_line, moment, table, visible
 from fleet.cli.remote import Call, Local, Remote, Result, ask, style_of, wants_json
@@ -34,15 +36,21 @@ def audit() -> None:
 )
 @click.option("--since-checkpoint", is_flag=True, help="Walk only the entries after the last signed checkpoint.")
 @click.option("--key", metavar="HEX", default="", help="A public key noted earlier; it must be one that signed here.")
+@click.option("--archive", "archives", metavar="FILE", multiple=True, help="Check this export or archive as well.")
 @click.pass_context
 @pass_door
-def verify(door: Door, ctx: click.Context, since_checkpoint: bool, key: str) -> int:
+def verify(door: Door, ctx: click.Context, since_checkpoint: bool, key: str, archives: tuple[str, ...]) -> int:
     """Walk the journal's hash chain and compare it with every signed checkpoint.
 
     Exit 1, and the first bad entry, when anything was edited, inserted, removed, moved, cut off or signed by
-    another key. What a checkpoint does not cover yet is proved by the chain alone.
+    another key. What a checkpoint does not cover yet is proved by the chain alone. Several --archive are one
+    journal in pieces, in their order; they must agree with this one.
     """
-    found = _walk(door, since_checkpoint, key)
+    found = _walk(door, since_checkpoint, key.lower())
+    if archives and found["ok"]:
+        files = [str(Path(door.folder, name).absolute()) for name in archives]
+        found["files"] = ask(door, Call("audit.verify_files", given(files=files, key=key.lower())), quiet=True)
+        found["ok"] = found["files"]["ok"]
     if wants_json(ctx):
         sys.stdout.write(json_line(found))
     else:
@@ -70,7 +78,9 @@ def _walk(door: Door, quick: bool, key: str) -> dict[str, Any]:
 
 
 def _verified(result: Result, style: Style) -> str:
-    head, signed = result["head"], result["checkpoints"]
+    head, signed, files = result["head"], result["checkpoints"], result.get("files")
+    if files and not files["ok"]:
+        return f"{style.paint('the files do NOT fit', 'red')}: {visible(files['problem'])}\n"
     if not result["ok"]:
         bad = result["first_bad"]
         name = f"{visible(bad['kind'])} at entry {bad['seq']}" if bad["kind"] != "entry" else f"entry {bad['seq']}"
@@ -87,6 +97,8 @@ def _verified(result: Result, style: Style) -> str:
             f"signed: up to entry {signed['seq']} by {signed['count']} checkpoints, {signed['anchored']} of them in the"
             f" anchor; {signed['unsigned']} entries are newer\nkey: {signed['public']}\n"
         )
+    if files:
+        text += f"files: {files['entries']} entries fit, up to entry {files['last']}\n"
     text += "".join(f"note: {visible(remark)}\n" for remark in result["remarks"])
     return text
 
@@ -167,3 +179,7 @@ def _erased(result: Result, style: Style) -> str:
 def erase(entry: str, reason: str) -> Call:
     """Erase the payload of an entry (its id), for good. The entry and the proof stay."""
     return Call("audit.erase", {"entry": entry, "reason": reason})
+
+
+audit.add_command(export)
+audit.add_command(verifier)

@@ -26,4 +26,14 @@ _TABLES = (
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}
 
 # Calls that runs may not make but that change nothing: a person may make them without a daemon.
-OFFLINE = frozenset({"audit.verify", "audit.checkpoints", "audit.key", "agent.logs", "agent.output"})
+OFFLINE = frozenset(
+    {
+        "audit.verify",
+        "audit.checkpoints",
+        "audit.key",
+        "audit.export",
+        "audit.verify_files",
+        "agent.logs",
+        "agent.output",
+    }
+)

@@ -25,4 +25,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "The journal does not fit together, so no checkpoint was signed.",
         "fleet audit verify names the entry; keep the file as evidence, or restore a backup.",
     ),
+    "FLT-AUD-011": ("A file of this name is there already; nothing is overwritten.", "Name another one."),
+    "FLT-AUD-012": ("An export or archive cannot be written there.", "Check the folder, its rights and free space."),
+    "FLT-AUD-013": (
+        "An export or archive is not what was written, or carries no proof.",
+        "Fetch it again; else treat it as tampered with. A filtered export cannot be verified.",
+    ),
 }

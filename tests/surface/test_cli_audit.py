@@ -1,0 +1,115 @@
+"""``fleet audit`` on a real fleet: words, JSON, exit codes, and the program that checks an export elsewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.tampering import reseal, tamper
+
+from fleet.testing.fleets import fleet_in
+from fleet.testing.shell import Shell, object_of
+
+pytestmark = pytest.mark.tmux
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    """A running fleet with a ticket that nobody takes."""
+    with fleet_in() as paths:
+        found = Shell(paths.checkout, {})
+        found.answer("up")
+        try:
+            found.answer("ticket", "create", "Greet the user")
+            yield found
+        finally:
+            found.fleet("down")
+
+
+def test_the_head_is_signed_listed_and_verified(shell: Shell) -> None:
+    made = shell.answer("audit", "checkpoint")
+    assert made["seq"] >= 1
+    listed = shell.answer("audit", "checkpoints", "--limit", "1")
+    assert [row["number"] for row in listed["checkpoints"]] == [made["number"]]
+    assert listed["anchor"]["lines"] >= made["number"]
+    found = shell.answer("audit", "verify")
+    assert found["checkpoints"]["seq"] >= made["seq"]
+    assert shell.answer("audit", "verify", "--since-checkpoint")["ok"]
+    text = shell.fleet("audit", "verify").text
+    assert "the journal is whole" in text
+    assert f"key: {found['checkpoints']['public']}" in text
+    assert "NUMBER" in shell.fleet("audit", "checkpoints").text
+    assert "checkpoint" in shell.fleet("audit", "checkpoint").text
+
+
+def test_the_key_is_printed_and_rotated(shell: Shell) -> None:
+    first = shell.fleet("audit", "key").text.split()[0]
+    assert re.fullmatch(r"[0-9a-f]{64}", first)
+    assert shell.fleet("audit", "rotate-key").code == 2
+    refused = shell.fleet("audit", "rotate-key", "--lost", "--reason", "x", "--json")
+    assert (refused.code, object_of(refused)["error"]["code"]) == (8, "FLT-AUD-005")
+    made = shell.answer("audit", "rotate-key", "--reason", "yearly")
+    assert made["public"] != first
+    assert shell.answer("audit", "verify", "--key", first)["ok"]
+    wrong = shell.fleet("audit", "verify", "--key", "ab" * 32)
+    assert wrong.code == 1
+    assert "never signed here" in wrong.text
+    assert shell.fleet("audit", "verify", "--key", "xyz").code == 2
+
+
+def test_an_export_is_checked_here_and_by_the_program_alone(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    made = shell.answer("audit", "export", "-o", str(file))
+    assert made["whole"]
+    again = shell.fleet("audit", "export", "-o", str(file), "--json")
+    assert (again.code, object_of(again)["error"]["code"]) == (8, "FLT-AUD-011")
+    assert shell.answer("audit", "verify", "--archive", str(file))["files"]["entries"] == made["entries"]
+    program = tmp_path / "verify.py"
+    program.write_text(shell.fleet("audit", "verifier").text)
+    words = [sys.executable, "-I", str(program), str(file), "--key", shell.answer("audit", "key")["public"]]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"whole: {made['entries']} entries")
+    file.write_text(file.read_text().replace("Greet", "Insult"))
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 1
+    bad = shell.fleet("audit", "verify", "--archive", str(file))
+    assert bad.code == 1
+    assert "NOT fit" in bad.text
+
+
+def test_an_export_to_standard_output_is_the_file(shell: Shell, tmp_path: Path) -> None:
+    lines = shell.fleet("audit", "export").text.splitlines()
+    assert lines[0].startswith('{"after":0,')
+    assert '"record":"trailer"' in lines[-1]
+    assert shell.fleet("audit", "export", "--type", "config.accepted", "--format", "csv").text.count("\n") == 2
+    assert "cannot be verified" in shell.fleet("audit", "export", "--since", "1h", "-o", str(tmp_path / "x")).text
+    for words in (["--json"], ["--format", "xml"], ["--since", "soon"], ["--ticket", "1", "--pr", "2"]):
+        assert shell.fleet("audit", "export", *words).code == 2, words
+    assert shell.fleet("audit", "export", "-o", str(tmp_path / "no" / "x")).code == 1
+    agent = shell.fleet("audit", "export", env={"FLEET_RUN": "r1"})
+    assert agent.code == 6
+
+
+def test_without_a_daemon_the_record_is_still_verified_exported_and_an_attack_found(tmp_path: Path) -> None:
+    """The owner's uid edits the store with plain SQL and recomputes the chain; the key's file it leaves alone."""
+    with fleet_in() as paths:
+        shell = Shell(paths.checkout, {})
+        shell.answer("up")
+        shell.answer("ticket", "create", "Greet the user")
+        shell.answer("audit", "checkpoint")
+        shell.answer("down")
+        assert shell.answer("audit", "verify")["ok"]
+        assert shell.answer("audit", "key")["public"]
+        assert shell.answer("audit", "checkpoints")["total"] >= 1
+        assert shell.answer("audit", "export", "-o", str(tmp_path / "x"))["signed"]
+        assert shell.fleet("audit", "checkpoint").code == 5
+        tamper(paths.database, "UPDATE journal SET actor = 'human:eve' WHERE seq = 2")
+        assert shell.fleet("audit", "verify").code == 1
+        reseal(paths.database)
+        found = shell.fleet("audit", "verify", "--json")
+        assert found.code == 1
+        assert "rewritten" in object_of(found)["first_bad"]["what"]
