@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from fleet.config.commands import faults_of
 from fleet.config.roles import Role
 from fleet.config.timetable import BadTimetable, timetable, zone_named
 from fleet.config.validate import nearest
@@ -30,6 +31,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _teams(document, agents)
     yield from _publishes(document, agents, roles)
     yield from _schedules(document)
+    yield from _commands(document)
     yield from _playbooks(document)
     yield from _protected_paths(document)
     yield from _base(document)
@@ -209,6 +211,24 @@ def _schedules(document: Document) -> Iterator[Problem]:
                 timetable(cron, "UTC")
             except BadTimetable as fault:
                 yield Problem(document.value_spot((*path, "cron")), f"cron is {shown(cron)}", str(fault))
+
+
+def _commands(document: Document) -> Iterator[Problem]:
+    """A command exactly where the vendor is one, and one that can be run."""
+    for index, row in _rows(document.data):
+        path: Path = ("agents", index)
+        is_command = row.get("vendor") == "command"
+        if is_command and not row.get("command"):
+            spot = document.value_spot((*path, "vendor"))
+            yield Problem(spot, "vendor is command and there is no command", "command: [program, argument, …]")
+        for key in ("command", "stdin"):
+            if key in row and not is_command:
+                what = f"{key} is given and the vendor is {shown(row.get('vendor', 'scripted'))}"
+                yield Problem(document.key_spot((*path, key)), what, "vendor: command, or no such key")
+        command = row.get("command")
+        if isinstance(command, tuple) and all(isinstance(word, str) for word in command):
+            for number, what, expected in faults_of(command):
+                yield Problem(document.value_spot((*path, "command", number)), what, expected)
 
 
 def _playbooks(document: Document) -> Iterator[Problem]:

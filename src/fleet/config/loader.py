@@ -49,7 +49,7 @@ def load_config(path: Path, *, roles: Mapping[str, Role], name: str = "") -> Loa
 
 
 def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role], folder: Path | None = None) -> LoadedConfig:
-    """Check the bytes of a configuration file; with ``folder`` also warn of playbooks that are not in it.
+    """Check the bytes of a configuration file; with ``folder`` also warn of files that it lacks.
 
     Raises ConfigError FLT-CFG-010 with every fault.
     """
@@ -61,7 +61,7 @@ def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role], folder: P
     notes = sorted(islice(crosscheck.warnings(document, roles), PROBLEM_LIMIT), key=lambda problem: problem.spot)
     rendered = tuple(problem.render(name) for problem in notes)
     if folder is not None:
-        rendered += _missing_playbooks(config, folder, name)
+        rendered += _missing_files(config, folder, name)
     return LoadedConfig(config, hashlib.sha256(data).hexdigest(), rendered, data, roles)
 
 
@@ -70,12 +70,25 @@ def playbook_path(agent: AgentConfig) -> str:
     return agent.playbook or f"playbooks/{agent.name}.yaml"
 
 
-def _missing_playbooks(config: FleetConfig, folder: Path, shown: str) -> tuple[str, ...]:
+def prompt_path(agent: AgentConfig) -> str:
+    """Where the standing instructions of an agent lie, relative to .fleet/."""
+    return f"prompts/{agent.name}.md"
+
+
+def _missing_files(config: FleetConfig, folder: Path, shown: str) -> tuple[str, ...]:
+    """What agents need beside the configuration and would not find."""
     return tuple(
-        f"{shown}:1:1: agent {agent.name} has no playbook {playbook_path(agent)}, expected that file in .fleet/"
+        f"{shown}:1:1: agent {agent.name} has no {what} {name}, expected that file in .fleet/"
         for agent in config.agents
-        if not (folder / playbook_path(agent)).is_file()
+        for what, name in _needs(agent)
+        if not (folder / name).is_file()
     )
+
+
+def _needs(agent: AgentConfig) -> tuple[tuple[str, str], ...]:
+    if agent.vendor == "scripted":
+        return (("playbook", playbook_path(agent)),)
+    return (("prompt", prompt_path(agent)),) if any("{prompt}" in word for word in agent.command) else ()
 
 
 def read_config(path: Path, shown: str) -> bytes:

@@ -31,6 +31,7 @@ EventNames = Annotated[
     Field(max_length=100),
 ]
 Label = Annotated[str, Field(min_length=1, max_length=50, pattern=LABEL_PATTERN)]
+Word = Annotated[str, Field(max_length=4000)]
 Seconds = Annotated[int, Field(gt=0, le=_SECONDS_LIMIT)]
 
 
@@ -56,7 +57,16 @@ class AgentConfig(_Model):
     role: Name = Field(description="A role of the catalogue; fixes what the agent may do.")
     department: str = Field(default="", max_length=63, description="Where the agent stands in the organisation.")
     reports_to: str = Field(default="", max_length=63, description="Name of the agent this one reports to.")
-    vendor: Literal["scripted"] = Field(default="scripted", description="Which program plays the agent.")
+    vendor: Literal["scripted", "command"] = Field(default="scripted", description="Which program plays the agent.")
+    command: tuple[Word, ...] = Field(
+        default=(),
+        max_length=200,
+        description="The program and its arguments for `vendor: command`; no shell. May hold {brief}, {prompt}, "
+        "{fleet} and {model}.",
+    )
+    stdin: Literal["terminal", "brief"] = Field(
+        default="terminal", description="What a `vendor: command` program reads: its terminal, or the brief."
+    )
     model: str = Field(default="", max_length=100, description="Model name handed to the vendor; empty = its default.")
     enabled: bool = Field(default=True, description="False: known, but never started.")
     subscribes_to: EventNames = Field(default=(), description="Events that start this agent; one name or a list.")

@@ -33,13 +33,16 @@ class Outcome:
         return self.reason == "budget"
 
 
-def of_exit(run: Run, record: ExitRecord, *, expected: Sequence[str], found: Sequence[str]) -> Outcome:
+def of_exit(
+    run: Run, record: ExitRecord, *, expected: Sequence[str], found: Sequence[str], any_code: bool = False
+) -> Outcome:
     """Judge an exit record.
 
     ``expected`` are the events of which one proves the work, ``found`` those of them that the run emitted. A
-    run succeeds only by its own exit with 0 and one of them on record.
+    run succeeds only by its own exit and one of them on record; with 0, unless ``any_code``: its program's exit
+    code says nothing about the work.
     """
-    state, text = _judge(run, record, expected, found)
+    state, text = _judge(run, record, expected, found, any_code=any_code)
     notes = []
     if record.escrow_error:
         notes.append(f"its work could not be saved ({record.escrow_error}) and stays in clones/{run.session}")
@@ -92,9 +95,12 @@ def not_started(run: Run, why: str) -> Outcome:
     return Outcome(RunState.FAILED, "not_started", f"could not be started: {why}")
 
 
-def _judge(run: Run, record: ExitRecord, expected: Sequence[str], found: Sequence[str]) -> tuple[RunState, str]:
-    if record.reason == "exited" and record.code == 0 and found:
-        return RunState.SUCCEEDED, f"{', '.join(found)} is on record"
+def _judge(
+    run: Run, record: ExitRecord, expected: Sequence[str], found: Sequence[str], *, any_code: bool
+) -> tuple[RunState, str]:
+    if record.reason == "exited" and found and (any_code or record.code == 0):
+        odd = f" (its program ended with exit code {record.code})" if record.code else ""
+        return RunState.SUCCEEDED, f"{', '.join(found)} is on record{odd}"
     state, text = _failure(run, record, expected)
     if run.cancel_reason and state is not RunState.OVER_BUDGET:
         return RunState.CANCELLED, f"stopped on request ({run.cancel_reason}): {text}"

@@ -14,7 +14,8 @@ class Launch:
 
     ``session`` is the findable name (run id and epoch). ``folder`` is the run folder of this epoch and
     ``clone`` the working copy; ``bare`` the repository that receives the escrow. ``argv`` and ``env`` are the
-    agent's own, complete. ``allowance_seconds`` ends the run with reason ``allowance_kind``.
+    agent's own, complete. ``allowance_seconds`` ends the run with reason ``allowance_kind``. ``stdin`` is a file
+    that the agent reads as its standard input; without one it has the terminal.
     """
 
     session: str
@@ -27,6 +28,7 @@ class Launch:
     env: Mapping[str, str]
     allowance_seconds: float
     allowance_kind: Literal["timeout", "budget"]
+    stdin: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

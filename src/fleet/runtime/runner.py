@@ -28,6 +28,7 @@ from fleet.runtime.brief import subjects_of
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import ExitRecord, Observation, Runtime
 from fleet.runtime.starter import Buried, GatherFacts, Starter
+from fleet.runtime.vendors import VENDORS
 from fleet.store import capabilities, runs
 from fleet.store.db import Database, Tx
 
@@ -244,7 +245,8 @@ class Runner:
         def judge(tx: Tx, current: Run) -> Outcome:
             moves.answered(tx, current, seen)  # it may have ended before anybody saw it alive
             found = moves.emitted(tx, run.id, expected)
-            return outcome.of_exit(current, record, expected=by_role or expected, found=found)
+            strict = agent is None or VENDORS[agent.vendor].exit_code_counts
+            return outcome.of_exit(current, record, expected=by_role or expected, found=found, any_code=not strict)
 
         return self._end(run, judge)
 

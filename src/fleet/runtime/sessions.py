@@ -257,6 +257,7 @@ def _launch_record(launch: Launch) -> records.Record:
         "env": {**launch.env, MARKER: launch.session},
         "allowance_seconds": launch.allowance_seconds,
         "allowance_kind": launch.allowance_kind,
+        "stdin": os.fspath(launch.stdin) if launch.stdin is not None else "",
     }
 
 

@@ -208,6 +208,8 @@ def _become(launch: records.Record, shim: int) -> None:
         if os.getppid() != shim:
             return  # it died before it could be watched
         os.chdir(launch["clone"])
+        if launch.get("stdin"):
+            os.dup2(os.open(launch["stdin"], os.O_RDONLY | os.O_NOFOLLOW), 0)
         _clear_signals()
         os.execvpe(launch["argv"][0], launch["argv"], launch["env"])
     except (OSError, ValueError, LookupError, TypeError) as error:

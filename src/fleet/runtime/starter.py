@@ -23,6 +23,7 @@ from fleet.runtime.clone import make_clone, remove_clone
 from fleet.runtime.launchfiles import write_launch_files
 from fleet.runtime.port import Launch, Runtime, SessionRef
 from fleet.runtime.vendors import VENDORS
+from fleet.runtime.vendors.port import VendorLaunch
 from fleet.store import capabilities, journal, runs
 from fleet.store.db import Database, Tx
 
@@ -106,7 +107,7 @@ class Starter:
         identity = (run.agent, f"{run.agent}@{brief.MAIL_DOMAIN}")
         make_clone(self._paths.bare, self.clone(session), branch, base, identity)
         probe("start.prepared")
-        vendor = VENDORS[agent.vendor](agent, self._paths.config.parent, ref.folder)
+        vendor = VENDORS[agent.vendor].launch(agent, self._paths.config.parent, ref.folder)
         places = Places(ref.folder, self.clone(session), self._paths.socket, self._programs, vendor.env)
         write_launch_files(
             places,
@@ -115,7 +116,7 @@ class Starter:
             secret=self._secrets[session],
             vendor_files=vendor.files,
         )
-        self._runtime.launch(self._launch(run, vendor.argv, brief.agent_env(run, facts, places)))
+        self._runtime.launch(self._launch(run, vendor, brief.agent_env(run, facts, places)))
         probe("start.launched")
         self._db.write(lambda tx: moves.shown(tx, run, brief.messages_in(facts)))
         self._runtime.watch(ref)
@@ -133,7 +134,7 @@ class Starter:
             return facts.branch, facts.base
         return f"look/{run.id}", run.generation or facts.base
 
-    def _launch(self, run: Run, argv: tuple[str, ...], env: dict[str, str]) -> Launch:
+    def _launch(self, run: Run, vendor: VendorLaunch, env: dict[str, str]) -> Launch:
         return Launch(
             session=run.session,
             run_id=run.id,
@@ -141,10 +142,11 @@ class Starter:
             folder=self.ref(run).folder,
             clone=self.clone(run.session),
             bare=self._paths.bare,
-            argv=argv,
+            argv=vendor.argv,
             env=env,
             allowance_seconds=run.allowance_seconds,
             allowance_kind="budget" if run.allowance_kind == "budget" else "timeout",
+            stdin=vendor.stdin,
         )
 
     # -- ends ----------------------------------------------------------------------------------

@@ -86,7 +86,11 @@ class Workshop:
         git(folder, "clone", "--quiet", "--bare", str(self.paths.checkout), str(self.paths.bare))
         self.base = git(self.paths.bare, "rev-parse", "main")
         self.db: Database = open_for_daemon(self.paths.database, clock=self.clock)
-        self.loaded = load((*usual_members(), member("starter", "developer", may_start=("developer",))), load_roles())
+        others = (
+            member("starter", "developer", may_start=("developer",)),
+            member("outsider", "developer", vendor="command", command=("true",)),
+        )
+        self.loaded = load((*usual_members(), *others), load_roles())
         self.runtime = FakeRuntime(self.clock, agent=agent)
         self.executor = executor or InlineExecutor()
         self.facts: Callable[[Run], WorkFacts] = lambda run: WorkFacts(branch="fleet/7", base="main")

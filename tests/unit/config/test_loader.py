@@ -302,3 +302,43 @@ def test_teams_are_names_of_agents() -> None:
 )
 def test_a_fault_of_a_team_is_named_at_its_place(team: str, fault: str) -> None:
     assert only(f"{TEAMS}  - {team}\n").startswith(fault)
+
+
+COMMAND = """\
+version: 1
+agents:
+  - name: dev
+    role: developer
+"""
+
+
+def test_a_command_is_a_list_of_words() -> None:
+    loaded = parse(COMMAND + "    vendor: command\n    command: [cat, '{brief}']\n    stdin: brief\n")
+    assert loaded.config.agents[0].command == ("cat", "{brief}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("vendor: command", "5:13: vendor is command and there is no command"),
+        ("vendor: command\n    command: []", "5:13: vendor is command and there is no command"),
+        ("vendor: command\n    command: cat x", "6:14: agents[0].command is 'cat x', expected a list"),
+        ("vendor: command\n    command: [cat, 1]", "6:20: agents[0].command[1] is 1, expected text"),
+        ("vendor: command\n    command: [cat, '{ticket}']", "6:20: unknown placeholder {ticket}"),
+        ("vendor: command\n    command: [./x]", "6:15: the program is './x'"),
+        ("command: [cat]", "5:5: command is given and the vendor is 'scripted'"),
+        ("stdin: brief", "5:5: stdin is given and the vendor is 'scripted'"),
+        ("vendor: command\n    command: [cat]\n    stdin: pipe", "7:12: agents[0].stdin is 'pipe'"),
+        ("vendor: commands", "5:13: agents[0].vendor is 'commands', expected 'scripted' or 'command'"),
+    ],
+)
+def test_a_fault_of_a_command_is_named_at_its_place(lines: str, fault: str) -> None:
+    assert only(f"{COMMAND}    {lines}\n").startswith(fault)
+
+
+def test_a_prompt_that_a_command_asks_for_is_missed(tmp_path: Path) -> None:
+    path = tmp_path / ".fleet" / "config.yaml"
+    path.parent.mkdir()
+    path.write_text(COMMAND + "    vendor: command\n    command: [cat, '{prompt}']\n")
+    (warning,) = load_config(path, roles=ROLES, name=NAME).warnings
+    assert "agent dev has no prompt prompts/dev.md" in warning

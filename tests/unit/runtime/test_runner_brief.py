@@ -117,9 +117,9 @@ def test_the_scripted_vendor_plays_a_copy_outside_the_clone(tmp_path: Path) -> N
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "book.yaml").write_bytes(b"rules")
     agent = AgentConfig(name="dev", role="developer", playbook="own/book.yaml")
-    launch = VENDORS["scripted"](agent, tmp_path, tmp_path / "run")
+    launch = VENDORS["scripted"].launch(agent, tmp_path, tmp_path / "run")
     assert launch.files == {"playbook.yaml": b"rules"}
     assert launch.argv[1:] == ("-P", "-m", "fleet.testing.agent", str(tmp_path / "run" / "playbook.yaml"))
     with pytest.raises(PermanentError) as caught:
-        VENDORS["scripted"](AgentConfig(name="other", role="developer"), tmp_path, tmp_path / "run")
+        VENDORS["scripted"].launch(AgentConfig(name="other", role="developer"), tmp_path, tmp_path / "run")
     assert caught.value.code == "FLT-RUN-011"

@@ -39,6 +39,10 @@ def running(shop: Workshop, **more: object) -> str:
         ("tech-lead", "pr_needs_review", 0, "pr_approved", RunState.SUCCEEDED, "pr_approved is on record"),
         ("tech-lead", "pr_needs_review", 0, "note", RunState.FAILED, "without pr_approved or pr_changes_requested"),
         ("release-manager", "pr_approved", 0, "pr_conflict", RunState.SUCCEEDED, "pr_conflict is on record"),
+        ("outsider", "ticket_ready", 7, "pr_created", RunState.SUCCEEDED, "its program ended with exit code 7"),
+        ("outsider", "ticket_ready", 0, "pr_created", RunState.SUCCEEDED, "pr_created is on record"),
+        ("outsider", "ticket_ready", 7, "note", RunState.FAILED, "ended with exit code 7 after 0.0 s"),
+        ("outsider", "ticket_ready", 0, "note", RunState.FAILED, "ended without pr_created or pr_updated"),
     ],
 )
 def test_an_exit_is_judged_by_its_code_and_by_what_is_on_record(

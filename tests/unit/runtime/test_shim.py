@@ -63,6 +63,22 @@ def test_an_agent_runs_to_its_end(world: World) -> None:
     assert (ref.folder / records.EXIT).stat().st_mode & 0o777 == 0o600
 
 
+def test_an_agent_may_read_a_file_as_its_standard_input(world: World) -> None:
+    source = world.runs.parent / "brief.json"
+    source.write_text("what to do")
+    ref = prepare(world, "cat", stdin=str(source))
+    assert run(argv(ref), timeout=30, stdin=b"the terminal").text == "what to do"
+    assert ended(ref)["code"] == 0
+
+
+def test_an_agent_whose_input_is_gone_does_not_start(world: World) -> None:
+    ref = prepare(world, "echo started", stdin="/nonexistent/brief.json")
+    done = run(argv(ref), timeout=30)
+    assert "cannot start the agent" in done.error_text
+    assert done.text == ""
+    assert ended(ref)["code"] == 127
+
+
 @pytest.mark.parametrize("broken", ["no folder", "no record", "not JSON", "another session"])
 def test_without_a_launch_record_of_its_own_nothing_is_started(world: World, broken: str) -> None:
     ref = prepare(world, "echo started >> $COUNTS")

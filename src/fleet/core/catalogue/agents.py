@@ -16,6 +16,10 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "FLT-AGT-107": ("A task without words, and without a ticket that has some.", "Say what to do, or name --ticket."),
     "FLT-AGT-108": ("No enabled agent of the configuration is in this department.", "The hint lists those there are."),
+    "FLT-AGT-120": (
+        "The prompt file that an agent's command asks for cannot be read.",
+        "Write .fleet/prompts/NAME.md.",
+    ),
     "FLT-FRG-101": (
         "There is nothing to cancel: the ticket is closed, and nothing of it is under way.",
         "fleet why ticket/N tells how it ended.",
