@@ -74,6 +74,11 @@ def _head(result: Row, style: Style) -> list[str]:
     counts = (("need you", len(result["attention"])), ("working", len(result["runs"])), ("held", len(result["held"])))
     words = ", ".join(f"{count} {word}" for word, count in counts if count) or "all is quiet"
     lines = [f"{style.paint(visible(result['fleet']), 'bold')}  {words}"]
+    if result["daemon"]["pid"] and result["daemon"]["version"] != __version__:
+        other = visible(result["daemon"]["version"])
+        lines.append(
+            style.paint(f"! the daemon is version {other}, this command {__version__}: fleet restart", "yellow")
+        )
     if result["daemon"]["paused"]:
         lines.append(style.paint("! going down: nothing new is started", "yellow"))
     return lines
@@ -199,8 +204,6 @@ def _daemon(result: Row) -> str:
     up = duration((result["now"] - daemon["started_at"]) / SECOND)
     kept = "supervised" if daemon["supervised"] else "! not supervised"
     version = f"version {visible(daemon['version'])}"
-    if daemon["version"] != __version__:
-        version = f"! {version} while this command is {__version__}: fleet restart"
     return f"pid {daemon['pid']}, {kept}, up {up}, {version}, {result['mode']}"
 
 

@@ -195,7 +195,7 @@ def test_trouble_of_forge_and_disk_is_in_the_foot() -> None:
         "! not supervised",
         "! going down",
         "3 unread",
-        "! version 0.0.9",
+        "! the daemon is version 0.0.9",
     ):
         assert words in text
 
