@@ -60,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "restore": ("Keep", "keeping", "restore", "Put a backup in the place of this fleet's state."),
     "config": ("Check", "config", "config", "Look at the configuration, change it, check it."),
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
+    "support-bundle": ("Check", "bundle", "support_bundle", "Write a file for support, without secrets or your work."),
     "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),
     "version": (
         "Check",

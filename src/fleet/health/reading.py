@@ -54,3 +54,18 @@ def _read(db: Database, now: int) -> tuple[Record, int]:
         return record, starts[0].at if starts else 0
 
     return db.read(look)
+
+
+def tail(database: Path, entries: int) -> list[dict[str, object]]:
+    """The newest entries without payload, summary and hashes. Raises what opening the store raises."""
+    db = open_read_only(database)
+    try:
+        found = db.read(lambda tx: journal.select(tx, journal.Filter(), limit=entries, newest=True))
+    finally:
+        db.close()
+    kept = ("seq", "id", "at", "stream", "type", "kind", "actor", "subject", "work_item", "agent", "run_id", "cause_id")
+    return [{name: _plain(getattr(entry, name)) for name in kept} for entry in found]
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int) or value is None else str(value)

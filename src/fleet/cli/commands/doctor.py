@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -62,6 +62,12 @@ def report_of(door: Door, *, fix: bool = False) -> Report:
     except FleetError as error:
         trouble = error
 
+    return examine(door.env, paths, asker(door), door.clock.now(), trouble=trouble, fix=fix)
+
+
+def asker(door: Door) -> Callable[[str], Mapping[str, Any]]:
+    """How the doctor speaks to the daemon: a verb without arguments, with a short patience."""
+
     def ask(verb: str) -> Mapping[str, Any]:
         client = door.client()
         try:
@@ -69,7 +75,7 @@ def report_of(door: Door, *, fix: bool = False) -> Report:
         finally:
             client.close()
 
-    return examine(door.env, paths, ask, door.clock.now(), trouble=trouble, fix=fix)
+    return ask
 
 
 def _text(report: Report, style: Style, *, fix: bool) -> str:
