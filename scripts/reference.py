@@ -19,6 +19,7 @@ from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
 from fleet.config.model import (
     AgentConfig,
+    ApprovalsConfig,
     AuditConfig,
     FabricConfig,
     FleetConfig,
@@ -27,6 +28,7 @@ from fleet.config.model import (
     ScheduleConfig,
     TeamConfig,
 )
+from fleet.core.approval import APPROVAL_MOVES
 from fleet.core.board import MAIL_MOVES, TASK_MOVES
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.event import BUILTIN
@@ -69,6 +71,7 @@ def states_page() -> str:
     machines: tuple[tuple[str, Mapping[Any, frozenset[Any]]], ...] = (
         ("Deliveries", DELIVERY_MOVES),
         ("Runs", RUN_MOVES),
+        ("Approvals", APPROVAL_MOVES),
         ("Tasks", TASK_MOVES),
         ("Messages", MAIL_MOVES),
     )
@@ -108,6 +111,7 @@ def config_page() -> str:
         ("`agents[]`", AgentConfig),
         ("`agents[].schedule`", ScheduleConfig),
         ("`teams[]`", TeamConfig),
+        ("`approvals`", ApprovalsConfig),
         ("`retry`", RetryConfig),
         ("`keeping`", KeepingConfig),
         ("`fabric`", FabricConfig),

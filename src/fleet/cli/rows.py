@@ -84,15 +84,17 @@ def comments_text(comments: Iterable[Row], style: Style) -> str:
     )
 
 
-def reviews_text(reviews: Iterable[Row], style: Style) -> str:
-    """Verdicts and waivers; one about an older head says so."""
+def reviews_text(reviews: Iterable[Row], style: Style, *, bodies: bool = False) -> str:
+    """Verdicts and waivers; one about an older head says so. ``bodies`` adds what each verdict said."""
     text = ""
     for item in reviews:
         words, colour = _VERDICTS.get(str(item["verdict"]), (visible(item["verdict"]), "dim"))
         who = f" for {visible(item['waived_agent'])}" if item["waived_agent"] else ""
         age = "" if item["current"] else " (an older head: no longer counts)"
         text += f"{visible(item['by'])} {style.paint(words, colour)}{who} at {visible(item['head'])[:10]}{age}\n"
-        text += quoted(item["body"]) if item["waived_agent"] else ""  # a verdict's words are among the remarks
+        text += (
+            quoted(item["body"]) if item["waived_agent"] or bodies else ""
+        )  # a verdict's words are among the remarks
     return text
 
 

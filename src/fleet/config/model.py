@@ -179,6 +179,14 @@ class AuditConfig(_Model):
     )
 
 
+class ApprovalsConfig(_Model):
+    """How long a person's word is waited for, and how long it holds."""
+
+    expire_after_seconds: Seconds = Field(
+        default=604_800, description="A question without an answer, and a grant that nobody used, end after this."
+    )
+
+
 class FleetConfig(_Model):
     """The whole of .fleet/config.yaml."""
 
@@ -201,6 +209,9 @@ class FleetConfig(_Model):
     protected_paths: tuple[str, ...] = Field(
         default=(".fleet/", ".github/", ".claude/", ".mcp.json", "CLAUDE.md", "AGENTS.md", "CODEOWNERS"),
         description="Changes below these paths need a person's approval at that head.",
+    )
+    approvals: ApprovalsConfig = Field(
+        default_factory=ApprovalsConfig, description="What people are asked (`fleet approvals`)."
     )
     retry: RetryConfig = Field(default_factory=RetryConfig, description="Bounds on repeated attempts.")
     keeping: KeepingConfig = Field(

@@ -18,7 +18,7 @@ from fleet.core.event import subject_number
 from fleet.core.journal import Entry
 from fleet.core.work import Delivery, DeliveryState
 from fleet.store import agents as agent_rows
-from fleet.store import blockers, deliveries, journal, questions
+from fleet.store import approvals, blockers, deliveries, journal, questions
 from fleet.store.db import Tx
 
 HELD_SHOWN = 100
@@ -116,17 +116,36 @@ def _machine(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Ne
 def _held(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
     """Deliveries that wait for a person and for nothing else; an empty budget is told once for an agent."""
     told: set[tuple[str, str]] = set()
+    asked = {(row.subject, row.generation) for row in approvals.requested(tx)}
     for one in deliveries.in_state(tx, DeliveryState.HELD, limit=HELD_SHOWN):
         codes = held_codes(tx, one)
         mine = next((code for code in codes if code in _PERSONS), "")
         if not mine or any(code.startswith(_NOT_MERGE_READY) for code in codes):
             continue
         kind, command = _PERSONS[mine]
+        if kind != "budget" and (one.subject, one.generation) in asked:
+            continue  # told as an approval
         key = (kind, one.agent if kind == "budget" else one.subject)
         if key not in told:
             told.add(key)
             words = command.format(agent=one.agent, number=subject_number(one.subject))
             yield Need(kind, one.reason, words, one.subject, one.agent, one.updated_at, mine)
+
+
+def _approvals(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """What a person is asked to let go on. A question is void, and not told, once nothing waits at its head."""
+    waiting = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD)
+    newest = {row.subject: row for row in approvals.requested(tx)}
+    for row in newest.values():
+        work = deliveries.for_work_item(tx, row.work_item)
+        if row.agent and not any(
+            one.state in waiting and (one.subject, one.generation) == (row.subject, row.generation) for one in work
+        ):
+            continue
+        text = "; ".join(str(reason.get("text", "")) for reason in row.reasons)
+        code = str(row.reasons[0].get("code", "")) if row.reasons else ""
+        command = f"fleet approvals show {row.subject}"
+        yield Need("approval", text, command, row.subject, row.agent, row.requested_at, code)
 
 
 def _dead_letters(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
@@ -174,4 +193,4 @@ def agent_of(principal: str) -> str:
     return principal.removeprefix("agent:")
 
 
-_SOURCES: tuple[Source, ...] = (_machine, _held, _dead_letters, _quarantined, _asked)
+_SOURCES: tuple[Source, ...] = (_machine, _held, _approvals, _dead_letters, _quarantined, _asked)

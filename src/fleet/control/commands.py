@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.control import (
     agents,
+    approvals,
     artifacts,
     assign,
     audits,
@@ -66,6 +67,7 @@ _DONE_BY = (
     exports,
     configs,
     schedules,
+    approvals,
 )
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 

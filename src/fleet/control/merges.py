@@ -9,16 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.control.approving import answer_open
 from fleet.control.checkout import update_checkout
 from fleet.control.context import Context, Handlers, live_pull, still_alive
+from fleet.core.approval import ApprovalState
 from fleet.core.decision import Decision, Verdict
 from fleet.core.errors import Conflict, FleetError, Refused, TemporaryError
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LivePull
 from fleet.core.principal import Principal, PrincipalKind, system
 from fleet.core.probe import probe
+from fleet.dispatch.approvals import Waiting, ask, bound_content, to_ask
 from fleet.dispatch.facts import merge_facts
 from fleet.dispatch.settle import finish_merge, is_settled
+from fleet.policy.approval import MERGE, question
 from fleet.policy.decide import decide_merge
 from fleet.policy.facts import MergeFacts
 from fleet.policy.gates import approvers
@@ -39,8 +43,11 @@ class Gate:
 def gate(ctx: Context, principal: Principal, pull: LivePull) -> Gate:
     """Judge whether this principal may merge the live head now; records nothing."""
     commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
-    config, roles = ctx.loaded.config, ctx.loaded.roles
-    facts = ctx.db.read(lambda tx: merge_facts(tx, pull, config, roles, principal, commits, paths))
+    loaded = ctx.loaded
+    content = bound_content(ctx.live, pull, loaded.digest)
+    facts = ctx.db.read(
+        lambda tx: merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content)
+    )
     return Gate(decide_merge(facts), facts)
 
 
@@ -68,7 +75,7 @@ def check_dict(found: Gate, pull: LivePull) -> dict[str, Any]:
 
 
 def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Merge exactly the live head, if the gate lets it through.
+    """Merge exactly the live head (which is ``head``, where the caller names it), if the gate lets it through.
 
     Repeating a merge finds the first one. Raises Refused with policy's code (HOLD and DENY alike), Conflict
     FLT-FRG-005 when the head moved meanwhile, FLT-FRG-006 when it does not merge (its author hears of it).
@@ -77,6 +84,8 @@ def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
         pull = live_pull(ctx, args["number"])
         if pull.state == "merged":
             return _found_merged(ctx, pull)
+        if args.get("head", pull.head_sha) != pull.head_sha:
+            raise Conflict("FLT-FRG-005", f"the head is {pull.head_sha} by now", where=pull.subject)
         _allow(ctx, principal, pull)
         probe("merge.intended")
         merge_commit = _act(ctx, principal, pull)
@@ -90,24 +99,35 @@ def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
 def _allow(ctx: Context, principal: Principal, pull: LivePull) -> None:
     """One transaction judges and records; anything but ALLOW ends here."""
     commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
-    config, roles = ctx.loaded.config, ctx.loaded.roles
+    loaded = ctx.loaded
+    content = bound_content(ctx.live, pull, loaded.digest)
 
     def decide(tx: Tx) -> Decision:
         still_alive(tx, principal)
-        decision = decide_merge(merge_facts(tx, pull, config, roles, principal, commits, paths))
+        facts = merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content)
+        decision = decide_merge(facts)
         allowed = decision.verdict is Verdict.ALLOW
         summary = f"{pull.subject} may be merged at {pull.head_sha[:12]}" if allowed else decision.text
         payload: dict[str, object] = {"decision": decision.as_dict(), "head": pull.head_sha, "base": pull.base_sha}
         journal.append(tx, _draft(principal, "merge.allowed" if allowed else "merge.refused", pull, summary, payload))
+        if allowed and principal.is_human:
+            answer_open(tx, principal, pull, content, ApprovalState.GRANTED, "merges it", loaded)
+        why = to_ask(tx, pull, facts, content, tx.now)
+        if why:
+            waiting = Waiting(str(principal), principal.name if principal.is_agent else "", principal.run_id, tx.now)
+            ask(tx, pull, content, why, waiting, loaded)
         return decision
 
     decision = ctx.db.write(decide)
     if decision.verdict is not Verdict.ALLOW:
+        asked = question(MERGE, decision)
         raise Refused(
             decision.binding[0].code,
             f"{pull.subject} is not merged: {decision.text}",
             where=pull.subject,
-            hint=f"fleet why pr/{pull.number} tells what it waits for.",
+            hint="A person answers it: fleet approvals."
+            if asked
+            else f"fleet why pr/{pull.number} tells what it waits for.",
         )
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from fleet.control.approving import answer_open
 from fleet.control.context import Context, Handlers, live_pull, still_alive
 from fleet.control.merges import gate
+from fleet.core.approval import ApprovalState
 from fleet.core.decision import Decision, Verdict
 from fleet.core.errors import NotFound, Refused
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LivePull
 from fleet.core.principal import Principal
+from fleet.dispatch.approvals import bound_content
 from fleet.dispatch.facts import review_facts
+from fleet.policy.approval import Content
 from fleet.policy.decide import decide_review
 from fleet.store import journal
 from fleet.store.db import Tx
@@ -26,24 +31,41 @@ def review(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
     Said twice it is on record once; a later word of the same principal at the same head replaces the earlier.
     """
     pull = live_pull(ctx, args["number"])
+    content = bound_content(ctx.live, pull, ctx.loaded.digest) if principal.is_human else None
+
+    def say_it(tx: Tx) -> None:
+        say(tx, principal, pull, args, content)
+        if content is not None:
+            state = ApprovalState.GRANTED if args["verdict"] == "approve" else ApprovalState.REFUSED
+            answer_open(tx, principal, pull, content, state, "by a review", ctx.loaded)
+
+    with ctx.locks.held(pull.subject):
+        judged(ctx, principal, pull, args["head"], args["verdict"], say_it)
+        follow(ctx, principal, pull, args)
+    return {"pr": pull.number, "head": pull.head_sha, "verdict": args["verdict"]}
+
+
+def judged(
+    ctx: Context, principal: Principal, pull: LivePull, head: str, verdict: str, then: Callable[[Tx], None]
+) -> None:
+    """Ask policy whether this principal may speak about this head, and do ``then`` in the same transaction.
+
+    Raises Refused with policy's code; the refusal is on record.
+    """
     commits = ctx.live.commits(pull.number)
 
     def decide(tx: Tx) -> Decision:
         still_alive(tx, principal)
-        facts = review_facts(tx, pull, ctx.loaded.roles, principal, args["head"], commits)
-        decision = decide_review(facts)
+        decision = decide_review(review_facts(tx, pull, ctx.loaded.roles, principal, head, commits))
         if decision.verdict is Verdict.ALLOW:
-            _say(tx, principal, pull, args)
+            then(tx)
         else:
-            _refuse(tx, principal, pull, args["verdict"], decision)
+            _refuse(tx, principal, pull, verdict, decision)
         return decision
 
-    with ctx.locks.held(pull.subject):
-        decision = ctx.db.write(decide)
-        if decision.verdict is not Verdict.ALLOW:
-            raise Refused(decision.binding[0].code, decision.text, where=pull.subject)
-        _follow(ctx, principal, pull, args)
-    return {"pr": pull.number, "head": pull.head_sha, "verdict": args["verdict"]}
+    decision = ctx.db.write(decide)
+    if decision.verdict is not Verdict.ALLOW:
+        raise Refused(decision.binding[0].code, decision.text, where=pull.subject)
 
 
 def _who(principal: Principal) -> str:
@@ -51,8 +73,12 @@ def _who(principal: Principal) -> str:
     return principal.run_id or str(principal)
 
 
-def _say(tx: Tx, principal: Principal, pull: LivePull, args: dict[str, Any]) -> None:
-    """The event, unless this principal's latest word on this head is the same already."""
+def say(tx: Tx, principal: Principal, pull: LivePull, args: Mapping[str, Any], content: Content | None = None) -> None:
+    """The event, unless this principal's latest word on this content is the same already.
+
+    ``args`` are verdict and body; ``content`` is what a person saw.
+    """
+    seal = content.seal if content is not None else ""
     kind = _EVENTS[args["verdict"]]
     said = [
         entry
@@ -61,7 +87,7 @@ def _say(tx: Tx, principal: Principal, pull: LivePull, args: dict[str, Any]) -> 
         if entry.generation == pull.head_sha and (entry.actor, entry.run_id) == (str(principal), principal.run_id)
     ]
     latest = max(said, key=lambda entry: entry.seq, default=None)
-    if latest is not None and latest.type == kind:
+    if latest is not None and latest.type == kind and (latest.payload or {}).get("content", "") == seal:
         return
     again = f":{len(said) + 1}" if said else ""
     word = "approves" if kind == "pr_approved" else "wants changes to"
@@ -83,6 +109,7 @@ def _say(tx: Tx, principal: Principal, pull: LivePull, args: dict[str, Any]) -> 
                 "verdict": args["verdict"],
                 "body": args["body"],
                 "run": principal.run_id,
+                **({"content": seal} if seal else {}),
             },
             kind="decision",
             generation=pull.head_sha,
@@ -110,7 +137,7 @@ def _refuse(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision
     )
 
 
-def _follow(ctx: Context, principal: Principal, pull: LivePull, args: dict[str, Any]) -> None:
+def follow(ctx: Context, principal: Principal, pull: LivePull, args: Mapping[str, Any]) -> None:
     """The comment and the labels, for people who look at the forge; both repeatable."""
     word = "Approved" if args["verdict"] == "approve" else "Changes requested"
     ctx.forge.comment(

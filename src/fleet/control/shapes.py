@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from fleet.core.approval import Approval
 from fleet.core.board import Artifact, Blocker, Question, Task
 from fleet.core.clock import SECOND
 from fleet.core.journal import Entry
 from fleet.core.work import LIVE_RUNS, Delivery, Run
 from fleet.forge.port import Comment, LabelMark, Pull, Ticket
+from fleet.policy.approval import Standing
 
 
 def label_names(marks: tuple[LabelMark, ...]) -> list[str]:
@@ -103,6 +105,30 @@ def delivery_dict(delivery: Delivery) -> dict[str, Any]:
         "not_before": delivery.not_before,
         "run": delivery.run_id,
         "updated_at": delivery.updated_at,
+    }
+
+
+def approval_dict(found: Approval, now: Standing) -> dict[str, Any]:
+    """A question to a person: ``state`` is on record, ``status`` is derived from what is live (``void``: see why)."""
+    return {
+        "id": found.id,
+        "asked": found.asked,
+        "subject": found.subject,
+        "head": found.generation,
+        "base": found.base,
+        "work_item": found.work_item,
+        "agent": found.agent,
+        "state": str(found.state),
+        "status": now.word,
+        "changed": list(now.why),
+        "content": found.content,
+        "bound": dict(found.bound),
+        "reasons": [dict(reason) for reason in found.reasons],
+        "requested_at": found.requested_at,
+        "expires_at": found.expires_at,
+        "decided_at": found.decided_at,
+        "decided_by": found.decided_by,
+        "reason": found.reason,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fleet import __version__
 from fleet.config.paths import FleetPaths
 from fleet.control import shapes
+from fleet.control.approvals import open_questions
 from fleet.control.attention import held_dicts, needs
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import agent_dicts
@@ -54,6 +55,7 @@ def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
         "daemon": _daemon(ctx),
         "forge": _forge(ctx),
         "disk": _disk(ctx),
+        "approvals": open_questions(ctx, limit=_SHOWN),
         **ctx.db.read(read),
     }
 

@@ -89,6 +89,9 @@ class LiveState(Protocol):
     def changed_paths(self, number: int) -> tuple[str, ...]:
         """Paths that differ between merge base and head, both names of a rename."""
 
+    def diff_digest(self, number: int) -> str:
+        """A digest of the diff from merge base to head; "" when there is nothing to compare."""
+
     def tickets(self) -> tuple[LiveTicket, ...]:
         """All open tickets, and those closed lately."""
 

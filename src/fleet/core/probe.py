@@ -18,6 +18,7 @@ POINTS: dict[str, str] = {
     "route.after_commit": "a routed event is not routed again",
     "dispatch.claimed": "a claimed delivery is dispatched once after its lease is reclaimed",
     "dispatch.after_commit": "a queued run is started once",
+    "approve.after_commit": "a merge that a person let go on goes on, once",
     "schedule.before_commit": "a due time whose event is not on record is due again after the restart",
     "schedule.after_commit": "a due time whose event is on record never comes again",
     "start.claimed": "a run taken over by the runner is started once",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 
 from fleet.control.queries import reviews_of
@@ -20,6 +21,7 @@ from fleet.store.db import Database, Tx
 
 _BRANCHES = "fleet/"
 _MAIL = 50  # messages in one brief; the agent reads on with: fleet inbox
+_DIFF_LIMIT = 20_000_000  # characters that are compared; the head's commit vouches for the rest
 
 
 class ForgeLive:
@@ -58,6 +60,11 @@ class ForgeLive:
     def changed_paths(self, number: int) -> tuple[str, ...]:
         """Paths that differ between merge base and head."""
         return self._forge.changed_paths(number)
+
+    def diff_digest(self, number: int) -> str:
+        """A digest of the diff from merge base to head."""
+        text = self._forge.diff(number, limit=_DIFF_LIMIT)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if text else ""
 
     def tickets(self) -> tuple[LiveTicket, ...]:
         """Open tickets and those closed lately."""

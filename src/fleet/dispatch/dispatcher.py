@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fleet.config.loader import LoadedConfig
 from fleet.core.clock import SECOND
-from fleet.core.decision import Decision, Verdict
+from fleet.core.decision import Decision, Reason, Verdict
 from fleet.core.errors import Conflict
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LiveState
@@ -18,6 +18,7 @@ from fleet.core.principal import system
 from fleet.core.probe import probe
 from fleet.core.service import Tick, earliest
 from fleet.core.work import Delivery, DeliveryState
+from fleet.dispatch.approvals import Waiting, ask, to_ask
 from fleet.dispatch.facts import Glance, Known, Look, look, parent_run, root_event, start_facts
 from fleet.dispatch.plan import answered_together, plan
 from fleet.policy.budget import allowance
@@ -29,6 +30,7 @@ from fleet.store.db import Database, Tx
 LEASE = 10 * SECOND  # a verdict takes milliseconds; a crash in it costs this much
 RECHECK = 5 * SECOND  # held deliveries are looked at again, because the forge changes without telling us
 TOKEN_BYTES = 16
+_WAITING = frozenset({DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD})
 
 
 class Dispatcher:
@@ -68,10 +70,9 @@ class Dispatcher:
 
     def _consider(self, delivery: Delivery, glance: LiveState) -> int:
         """One delivery, from looking to settling; 1 when it moved."""
-        seen = look(glance, delivery.subject, self._loaded.role_of(delivery.agent))
+        seen = look(glance, delivery.subject, self._loaded.role_of(delivery.agent), self._loaded.digest)
         disk = self._disk()
-        decision, _ = self._db.read(lambda tx: self._judge(tx, delivery, seen, disk))
-        if _nothing_new(delivery, decision) and not self._used_up(delivery):
+        if self._db.read(lambda tx: self._nothing_new(tx, delivery, seen, disk)) and not self._used_up(delivery):
             return 0
         token = self._db.write(lambda tx: _claim(tx, delivery))
         if not token:
@@ -87,6 +88,12 @@ class Dispatcher:
     def _judge(self, tx: Tx, delivery: Delivery, seen: Look, disk: DiskFacts | None) -> tuple[Decision, StartFacts]:
         facts = start_facts(tx, delivery, seen, self._loaded, disk)
         return decide_start(facts), facts
+
+    def _nothing_new(self, tx: Tx, delivery: Delivery, seen: Look, disk: DiskFacts | None) -> bool:
+        """True for a held delivery that is held for the same reasons, with nobody to ask: nothing to write."""
+        decision, facts = self._judge(tx, delivery, seen, disk)
+        held = decision.verdict is Verdict.HOLD and delivery.state is DeliveryState.HELD
+        return held and delivery.reason == decision.text and not _question(tx, delivery, seen, facts)
 
     def _used_up(self, delivery: Delivery) -> bool:
         return delivery.attempt > self._loaded.config.retry.attempts
@@ -105,11 +112,20 @@ class Dispatcher:
         held = decision.verdict is Verdict.HOLD
         state = DeliveryState.HELD if held else DeliveryState.DENIED
         _move(tx, delivery, token, state, decision.text)
+        if held:
+            self._ask_a_person(tx, delivery, seen, facts)
         if not (held and delivery.reason == decision.text):
             kind = "delivery.held" if held else "delivery.denied"
             word = "waits" if held else "does not start"
             summary = f"{delivery.agent} {word} on {delivery.event_type}: {decision.text}"
             self._record(tx, delivery, kind, summary, {"decision": decision.as_dict()})
+
+    def _ask_a_person(self, tx: Tx, delivery: Delivery, seen: Look, facts: StartFacts) -> None:
+        """Where only a person's word is missing, ask for it; once."""
+        why = _question(tx, delivery, seen, facts)
+        if why and seen.pull is not None and seen.content is not None:
+            waiting = Waiting(self._actor, delivery.agent, delivery.event_id, delivery.created_at)
+            ask(tx, seen.pull, seen.content, why, waiting, self._loaded)
 
     def _dispatch(self, tx: Tx, delivery: Delivery, token: str, decision: Decision, facts: StartFacts) -> None:
         """Queue the run, and let it answer every like delivery too."""
@@ -178,10 +194,14 @@ class Dispatcher:
         journal.append(tx, draft)
 
 
-def _nothing_new(delivery: Delivery, decision: Decision) -> bool:
-    """A held delivery that is held for the same reasons: nothing to write."""
-    held = decision.verdict is Verdict.HOLD and delivery.state is DeliveryState.HELD
-    return held and delivery.reason == decision.text
+def _question(tx: Tx, delivery: Delivery, seen: Look, facts: StartFacts) -> tuple[Reason, ...]:
+    """Why a person has to be asked about this start; nothing when nobody has, or somebody was."""
+    if seen.pull is None or seen.content is None:
+        return ()
+    # A later request for the same waits behind this one, and is why an expired question is asked again.
+    waiting = [one for one in deliveries.for_work_item(tx, delivery.work_item) if one.agent == delivery.agent]
+    since = max((one.created_at for one in waiting if one.state in _WAITING), default=delivery.created_at)
+    return to_ask(tx, seen.pull, facts.merge, seen.content, since)
 
 
 def _claim(tx: Tx, delivery: Delivery) -> str:

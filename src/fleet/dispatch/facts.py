@@ -20,8 +20,10 @@ from fleet.core.journal import Entry
 from fleet.core.live import LiveCommit, LivePull, LiveState, LiveTicket
 from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.work import Delivery, DeliveryState, Run
+from fleet.dispatch.approvals import bound_content, grants
 from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.lineage import author_atoms, entry_atoms, lineage_atoms, principal_atoms, starting_atoms
+from fleet.policy.approval import Content
 from fleet.policy.facts import (
     AgentFacts,
     BudgetFacts,
@@ -90,6 +92,10 @@ class Glance:
         """As LiveState."""
         return self._fixed("paths", number, self._live.changed_paths)
 
+    def diff_digest(self, number: int) -> str:
+        """As LiveState."""
+        return self._fixed("diff", number, lambda one: (self._live.diff_digest(one),))[0]
+
     def _fixed(self, what: str, number: int, ask: Callable[[int], T]) -> T:
         pull = self.pull(number)
         key = (what, number, pull.head_sha if pull else "", pull.base_sha if pull else "")
@@ -107,10 +113,14 @@ class Look:
     in_hand: LivePull | None = None
     commits: tuple[LiveCommit, ...] = ()
     changed_paths: tuple[str, ...] = ()
+    content: Content | None = None  # what a person's word would be bound to, where one may be asked
 
 
-def look(live: LiveState, subject: str, role: Role | None) -> Look:
-    """Ask the forge what a start of this role on this subject depends on. Raises TemporaryError."""
+def look(live: LiveState, subject: str, role: Role | None, policy: str = "") -> Look:
+    """Ask the forge what a start of this role on this subject depends on. Raises TemporaryError.
+
+    ``policy`` is the digest of the configuration in force.
+    """
     number = subject_number(subject)
     kind = subject_kind(subject)
     if kind == "ticket":
@@ -123,6 +133,7 @@ def look(live: LiveState, subject: str, role: Role | None) -> Look:
         pull=pull,
         commits=live.commits(number) if merges or role.is_reviewer else (),
         changed_paths=live.changed_paths(number) if merges else (),
+        content=bound_content(live, pull, policy) if merges else None,
     )
 
 
@@ -152,7 +163,7 @@ def start_facts(
         authors = author_atoms(tx, pull, seen.commits)
     if pull is not None and agent.merges and delivery.event_type not in _NO_MERGE:
         principal = Principal(PrincipalKind.AGENT, agent.name, role=agent.role)
-        facts = merge_facts(tx, pull, config, roles, principal, seen.commits, seen.changed_paths)
+        facts = merge_facts(tx, pull, config, roles, principal, seen.commits, seen.changed_paths, seen.content)
         merge = replace(facts, lineage=lineage)
     return StartFacts(
         work=work_facts(tx, delivery, root),
@@ -237,8 +248,9 @@ def merge_facts(
     principal: Principal,
     commits: tuple[LiveCommit, ...],
     changed_paths: tuple[str, ...],
+    content: Content | None = None,
 ) -> MergeFacts:
-    """Everything the merge gate reads about ``pull`` for ``principal``."""
+    """Everything the merge gate reads about ``pull`` for ``principal``; without ``content`` no grant counts."""
     return MergeFacts(
         number=pull.number,
         state=pull.state,
@@ -252,6 +264,8 @@ def merge_facts(
         lineage=principal_atoms(tx, principal),
         shared_uid=True,  # the only mode there is so far
         shared_uid_merge_allowed=config.allow_shared_uid_merge,
+        content=content.seal if content is not None else "",
+        grants=grants(tx, pull, content) if content is not None else (),
     )
 
 
@@ -294,7 +308,14 @@ def _verdicts(tx: Tx, pull: LivePull) -> tuple[VerdictFact, ...]:
         for entry in journal.select(tx, Filter(type=kind, stream="event", subject=pull.subject), limit=_EVERYTHING)
     ]
     return tuple(
-        VerdictFact(entry.seq, entry.actor, entry.type == "pr_approved", entry.generation, entry_atoms(tx, entry))
+        VerdictFact(
+            entry.seq,
+            entry.actor,
+            entry.type == "pr_approved",
+            entry.generation,
+            entry_atoms(tx, entry),
+            str((entry.payload or {}).get("content", "")),
+        )
         for entry in sorted(found, key=lambda one: one.seq)
     )
 

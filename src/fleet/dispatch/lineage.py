@@ -46,6 +46,12 @@ def principal_atoms(tx: Tx, principal: Principal) -> frozenset[str]:
     return _actor_atoms(tx, str(principal), principal.run_id)
 
 
+def named_atoms(actor: str) -> frozenset[str]:
+    """The atoms of a principal that is known by name alone."""
+    kind, _, name = actor.partition(":")
+    return agent_atoms(name) if kind == "agent" else frozenset({actor})
+
+
 def entry_atoms(tx: Tx, entry: Entry) -> frozenset[str]:
     """The lineage of whoever made a journal entry."""
     return _actor_atoms(tx, entry.actor, entry.run_id)
@@ -82,8 +88,7 @@ def _pushes(tx: Tx, pull: LivePull) -> list[Entry]:
 
 
 def _actor_atoms(tx: Tx, actor: str, run_id: str) -> frozenset[str]:
-    kind, _, name = actor.partition(":")
-    atoms = agent_atoms(name) if kind == "agent" else frozenset({actor})
+    atoms = named_atoms(actor)
     run = _run(tx, run_id)
     return atoms | (lineage_atoms(tx, run) if run is not None else frozenset())
 

@@ -101,6 +101,21 @@ def diff_text(repo: Repo, base: str, head: str, limit: int) -> str:
     return f"{text[:limit]}\n… cut here: the diff is longer than {limit} characters\n"
 
 
+def diff_stat(repo: Repo, base: str, head: str) -> tuple[tuple[str, int, int], ...]:
+    """Changed paths from merge base to head with the lines added and removed; -1 for both where they are not text."""
+    starts = merge_bases(repo, base, head)
+    if not starts:
+        return ()
+    words = ("diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--end-of-options")
+    out = git(repo, *words, starts[0], check_sha(head)).out.decode("utf-8", "backslashreplace")
+    rows = (row.split("\t", 2) for row in out.split("\0") if row)
+    return tuple((path, _count(added), _count(removed)) for added, removed, path in rows)
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isdigit() else -1
+
+
 def _beginning(repo: Repo, words: tuple[str, ...], size: int) -> bytes:
     """The first ``size`` bytes that a git command prints; what follows is not waited for."""
     argv, env = command(repo, *words)

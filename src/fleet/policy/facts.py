@@ -95,6 +95,7 @@ class VerdictFact:
     approves: bool
     head: str
     lineage: frozenset[str]
+    content: str = ""  # a person's: the seal of what was seen; "" where nothing was sealed
 
     @property
     def by_person(self) -> bool:
@@ -109,6 +110,14 @@ class ReviewerFact:
     agent: str
     asked: str  # the state of its delivery, or "not asked yet"
     waived_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFact:
+    """A person's approval that stands: granted for exactly the present content, and not expired."""
+
+    principal: str
+    lineage: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,8 @@ class MergeFacts:
     lineage: frozenset[str]  # of the principal
     shared_uid: bool
     shared_uid_merge_allowed: bool
+    content: str = ""  # the seal over what a person's word is bound to
+    grants: tuple[GrantFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

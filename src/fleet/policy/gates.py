@@ -85,10 +85,20 @@ def reviewers_answered(facts: MergeFacts) -> Reason:
     return Reason("reviewers_answered", Verdict.HOLD, "FLT-POL-068", text, seen)
 
 
+def granted_by(facts: MergeFacts) -> tuple[str, ...]:
+    """People whose approval of exactly this content stands, and who had no part in the change."""
+    return tuple(one.principal for one in facts.grants if not shared_atoms(one.lineage, facts.authors))
+
+
 def protected_paths(facts: MergeFacts) -> Reason:
-    """HOLD changes to protected paths until a person who did not write them has approved this head."""
+    """HOLD changes to protected paths until a person who did not write them has approved exactly this content."""
     counted = approvers(facts)
-    people = [one.principal for one in standing(facts) if one.by_person and one.principal in counted]
+    reviewed = [
+        one.principal
+        for one in standing(facts)
+        if one.by_person and one.principal in counted and one.content in ("", facts.content)
+    ]
+    people = list(dict.fromkeys([*reviewed, *granted_by(facts)]))
     seen: dict[str, object] = {"paths": list(facts.protected)[:_SHOWN], "approved_by": people[:_SHOWN]}
     if not facts.protected:
         return Reason("protected_paths", Verdict.ALLOW, "FLT-POL-070", "no protected path is touched", seen)
@@ -100,16 +110,21 @@ def protected_paths(facts: MergeFacts) -> Reason:
 
 
 def shared_uid(facts: MergeFacts) -> Reason:
-    """HOLD merges by agents that share one uid, unless the configuration says that this is acceptable."""
+    """HOLD merges by agents that share one uid, unless the configuration or a person lets this one through."""
+    people = granted_by(facts)
     seen: dict[str, object] = {
         "principal": facts.principal,
         "shared_uid": facts.shared_uid,
         "allow_shared_uid_merge": facts.shared_uid_merge_allowed,
+        "approved_by": list(people)[:_SHOWN],
     }
     if facts.principal_is_agent and facts.shared_uid and not facts.shared_uid_merge_allowed:
+        if people:
+            text = f"{_list(people)} approved this merge at this head"
+            return Reason("shared_uid", Verdict.ALLOW, "FLT-POL-075", text, seen)
         text = (
-            f"all runs share one uid, so a person merges: fleet pr merge {facts.number}"
-            " (or set allow_shared_uid_merge: true)"
+            f"all runs share one uid, so a person approves the merge (fleet approvals) or merges: fleet pr merge"
+            f" {facts.number} (or set allow_shared_uid_merge: true)"
         )
         return Reason("shared_uid", Verdict.HOLD, "FLT-POL-074", text, seen)
     return Reason("shared_uid", Verdict.ALLOW, "FLT-POL-073", "this principal may merge", seen)

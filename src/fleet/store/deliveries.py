@@ -158,6 +158,17 @@ def give_back(tx: Tx, delivery_id: str, *, token: str) -> bool:
     )
 
 
+def release(tx: Tx, subject: str, generation: str) -> int:
+    """Held -> pending for what waits on one head, because a person let it go on; how many."""
+    return tx.run(
+        "UPDATE deliveries SET state = 'pending', updated_at = :now"
+        " WHERE subject = :subject AND generation = :generation AND state = 'held'",
+        subject=subject,
+        generation=generation,
+        now=tx.now,
+    )
+
+
 def counts(tx: Tx) -> dict[str, int]:
     """How many deliveries are in each state."""
     return {state: number for state, number in tx.all("SELECT state, count(*) FROM deliveries GROUP BY state")}

@@ -39,13 +39,16 @@ class MemoryForge:
         self._tickets[ticket.number] = ticket
         return ticket
 
-    def change_ticket(self, number: int, *, state: str = "", labels: frozenset[str] | None = None) -> None:
-        """Close or reopen a ticket, or replace its labels."""
+    def change_ticket(
+        self, number: int, *, state: str = "", labels: frozenset[str] | None = None, body: str | None = None
+    ) -> None:
+        """Close or reopen a ticket, or replace its labels or its body."""
         ticket = self._tickets[number]
         self._tickets[number] = replace(
             ticket,
             state="closed" if (state or ticket.state) == "closed" else "open",
             labels=ticket.labels if labels is None else labels,
+            body=ticket.body if body is None else body,
         )
 
     def open_pull(
@@ -116,6 +119,12 @@ class MemoryForge:
         """Paths that a pull request changes."""
         self._ask("changed_paths")
         return self._paths.get(number, ())
+
+    def diff_digest(self, number: int) -> str:
+        """A digest that changes with the head and the paths of a pull request."""
+        self._ask("diff_digest")
+        pull = self._pulls.get(number)
+        return f"{pull.head_sha}:{self._paths[number]}" if pull is not None else ""
 
     def tickets(self) -> tuple[LiveTicket, ...]:
         """All tickets."""

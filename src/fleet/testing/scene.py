@@ -47,9 +47,13 @@ def usual_members() -> tuple[AgentConfig, ...]:
 
 
 def load(agents: tuple[AgentConfig, ...], roles: Mapping[str, Role], **config: object) -> LoadedConfig:
-    """A configuration as if it had been read from a file; agents may merge unless the test says otherwise."""
+    """A configuration as if it had been read from a file; agents may merge unless the test says otherwise.
+
+    ``config`` are keys of the file, and ``digest``, the digest it is to have.
+    """
+    digest = str(config.pop("digest", "c" * 64))
     fields: dict[str, object] = {"version": 1, "allow_shared_uid_merge": True, **config, "agents": agents}
-    return LoadedConfig(FleetConfig.model_validate(fields), "c" * 64, (), b"", roles)
+    return LoadedConfig(FleetConfig.model_validate(fields), digest, (), b"", roles)
 
 
 class Scene:

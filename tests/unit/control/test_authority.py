@@ -65,7 +65,7 @@ LEVELS = {
     Access.READ: {
         "config.state", "config.key", "config.revisions",
         "ping", "status", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
-        "fabric.history", "log", "why", "watcher.status", "schedules",
+        "fabric.history", "log", "why", "watcher.status", "schedules", "approvals", "approval.show",
         "agent.show", "agent.budget", "teams", "team.show",
         "fabric.tasks", "artifact.list", "artifact.read", "fabric.blockers", "inbox", "question",
         "questions",
@@ -83,6 +83,7 @@ LEVELS = {
         "ticket.comment", "pr.close", "task.assign",
         "config.rollback", "audit.checkpoint", "audit.checkpoints", "audit.key", "audit.rotate_key",
         "answer", "agent.send", "artifact.remove",
+        "approval.grant", "approval.deny",
     },
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ One file a noun; a verb's function stands in the ``HANDLERS`` of the control mod
 
 from __future__ import annotations
 
-from fleet.control.verbs import agents, audits, config, fabric, messages, pulls, schedules, tickets
+from fleet.control.verbs import agents, approvals, audits, config, fabric, messages, pulls, schedules, tickets
 from fleet.control.verbs import fleet as whole
 from fleet.control.verbs.words import Access, Arg, Verb
 
@@ -21,6 +21,7 @@ _TABLES = (
     audits.VERBS,
     config.VERBS,
     schedules.VERBS,
+    approvals.VERBS,
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}

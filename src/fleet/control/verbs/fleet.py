@@ -10,8 +10,8 @@ VERBS = (
         "status",
         Access.READ,
         (),
-        "attention[], held[], runs[], agents[], deliveries{}, dead_letters[], blockers[], questions[], inbox{}, mode,"
-        " daemon{}, forge{}, disk{}, journal{}, now",
+        "attention[], held[], runs[], agents[], deliveries{}, dead_letters[], approvals[], blockers[], questions[],"
+        " inbox{}, mode, daemon{}, forge{}, disk{}, journal{}, now",
     ),
     Verb("ps", Access.READ, (Arg("all", "flag", False),), "runs[]"),
     Verb(

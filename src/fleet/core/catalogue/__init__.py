@@ -12,6 +12,7 @@ from fleet.core.catalogue import (
     configuring,
     doors,
     fabrics,
+    flow,
     forges,
     health,
     keeping,
@@ -33,6 +34,7 @@ _TABLES = (
     keeping.ROWS,
     audits.ROWS,
     living.ROWS,
+    flow.ROWS,
 )
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 # area -> (what part of the program speaks, where its codes usually come from)
 AREAS: dict[str, tuple[str, str]] = {
     "AGT": ("agents", "a name that is not, or no longer, in the configuration"),
+    "APR": ("approvals", "a question that was answered, expired, or is about something that has changed since"),
     "AUD": ("the record's proof", "the signing key, the anchor, an archive, or a store that somebody changed"),
     "AUT": ("identity and authority", "who called does not fit what was called, or from where"),
     "CFG": ("the configuration and where things lie", "the file in .fleet/, or the folders around it"),
@@ -29,6 +30,12 @@ AREAS: dict[str, tuple[str, str]] = {
 }
 
 CAUSES: dict[str, tuple[str, ...]] = {
+    "FLT-APR-002": ("two people answered at once", "nobody answered before the approval's time was over"),
+    "FLT-APR-003": (
+        "a commit was pushed after you looked",
+        "the ticket was edited",
+        "fleet config set, or fleet reload",
+    ),
     "FLT-AUD-001": ("a backup was restored without the key", "the audit folder was cleaned up by hand"),
     "FLT-AUD-003": ("an older backup of the store or of the key was restored", "the key was swapped"),
     "FLT-AUD-006": ("the disk or mount of audit.anchor is full, read-only or gone",),

@@ -1,0 +1,16 @@
+"""Codes of approvals and dead letters."""
+
+from __future__ import annotations
+
+ROWS: dict[str, tuple[str, str]] = {
+    "FLT-APR-001": ("No approval has this id.", "fleet approvals --all shows them."),
+    "FLT-APR-002": (
+        "Somebody else answered first, or the question expired.",
+        "fleet approvals --all shows every answer, with who gave it and why.",
+    ),
+    "FLT-APR-003": (
+        "What the approval is bound to has changed: head, ticket text, diff or configuration. Nothing was decided.",
+        "Look at what is asked now: fleet approvals.",
+    ),
+    "FLT-APR-004": ("Nobody is asked about this pull request at its head.", "fleet why pr/N tells what it waits for."),
+}
