@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from fleet.core.agent import AgentState
+from fleet.core.approval import ApprovalState
 from fleet.core.board import BlockerState, MailState, QuestionState, TaskState
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.catalogue.causes import AREAS, CAUSES
@@ -109,6 +110,7 @@ def test_the_schema_repeats_the_states_of_the_code() -> None:
     assert listed("deliveries") == set(DeliveryState)
     assert listed("runs") == set(RunState)
     assert listed("agents") == set(AgentState)
+    assert listed("approvals") == set(ApprovalState)
     assert listed("tasks") == set(TaskState)
     assert listed("inbox") == set(MailState)
     assert listed("questions") == set(QuestionState)

@@ -46,15 +46,17 @@ def _listed(result: Result, style: Style) -> str:
     return text + "".join(f"\n{_because(row, style)}" for row in rows)
 
 
-def _because(row: Row, style: Style) -> str:
-    """Why a person is asked, and what came of it."""
+def _because(row: Row, style: Style, *, listed: bool = True) -> str:
+    """Why a person is asked, what came of it or what to type: to see it where it is ``listed``, else to answer."""
     text = f"{style.paint(visible(row['id']), 'bold')}\n"
     text += "".join(f"  {visible(reason['text'])} [{visible(reason['code'])}]\n" for reason in row["reasons"])
     if row["decided_by"]:
         why = f": {visible(row['reason'])}" if row["reason"] else ""
         text += f"  {visible(row['state'])} by {visible(row['decided_by'])}, {moment(row['decided_at'])}{why}\n"
     elif row["status"] == "requested":
-        text += f"  fleet approvals show {visible(row['id'])}; it expires {moment(row['expires_at'])}\n"
+        name = visible(row["id"])
+        what = f"fleet approvals show {name}" if listed else f"fleet approve {name}, or fleet deny {name} --reason TEXT"
+        text += f"  {what}; it expires {moment(row['expires_at'])}\n"
     return text + "".join(f"  void: {visible(change)}\n" for change in row["changed"])
 
 
@@ -64,7 +66,7 @@ def _shown(result: Result, style: Style) -> str:
     text = (
         f"{style.paint(visible(row['subject']), 'bold')} {visible(pull['title'])}\n"
         f"{style.state(row['status'])}  may {visible(row['agent']) or 'it'} {visible(row['asked'])} exactly"
-        f" {visible(row['head'])}?\n\n{_because(row, style)}"
+        f" {visible(row['head'])}?\n\n{_because(row, style, listed=False)}"
     )
     if ticket is not None:
         text += f"\nticket/{ticket['number']} {visible(ticket['title'])}, by {visible(ticket['author'])}\n"
