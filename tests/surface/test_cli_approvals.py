@@ -87,7 +87,7 @@ def test_an_approved_change_is_merged_at_exactly_that_head_without_further_typin
     listed = shell.fleet("approvals").text
     assert "CLAUDE.md is protected: a person has to approve this head [FLT-POL-072]" in listed
     assert f"fleet approvals show {row['id']}" in listed
-    assert row["id"] in shell.fleet("status").text
+    assert "fleet approvals show pr/2" in shell.fleet("status").text
     shown = shell.fleet("approvals", "show", row["id"])
     assert f"may release-manager merge exactly {row['head']}?" in shown.text
     assert "+round 1" in shown.text

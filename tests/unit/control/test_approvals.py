@@ -242,6 +242,10 @@ def test_an_unknown_pull_request_is_not_found(desk: Desk) -> None:
 
 def test_the_status_counts_what_waits_for_a_person(desk: Desk) -> None:
     _, _, _, name = held(desk)
-    assert [one["id"] for one in desk.ask("status")["approvals"]] == [name]
+    status = desk.ask("status")
+    assert [one["id"] for one in status["approvals"]] == [name]
+    (need,) = [one for one in status["attention"] if one["kind"] == "approval"]
+    assert (need["command"], need["code"]) == (f"fleet approvals show {need['subject']}", "FLT-POL-072")
     desk.ask("approval.grant", id=name)
-    assert desk.ask("status")["approvals"] == []
+    status = desk.ask("status")
+    assert (status["approvals"], [one for one in status["attention"] if one["kind"] == "approval"]) == ([], [])
