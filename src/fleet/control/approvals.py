@@ -191,7 +191,8 @@ def _answered(found: Approval) -> Conflict:
     """Somebody was first, or nobody in time."""
     if found.state is ApprovalState.EXPIRED or found.state is ApprovalState.REQUESTED:
         text = "this approval expired"
-        hint = f"It is asked again when the work comes up again: fleet agent start {found.agent or 'NAME'} --subject {found.subject}"
+        again = f"fleet agent start {found.agent or 'NAME'} --subject {found.subject}"
+        hint = f"It is asked again when the work comes up again: {again}"
         return Conflict("FLT-APR-002", text, where=found.id, hint=hint)
     word = "granted" if found.state is ApprovalState.GRANTED else "refused"
     why = f": {found.reason}" if found.reason else ""

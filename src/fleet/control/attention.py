@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.control import shapes
-from fleet.control.context import Context
+from fleet.control.context import Context, generation_of
 from fleet.core.agent import AgentState
 from fleet.core.decision import Verdict
 from fleet.core.event import subject_number
@@ -133,13 +133,12 @@ def _held(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
 
 
 def _approvals(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
-    """What a person is asked to let go on. A question is void, and not told, once nothing waits at its head."""
-    waiting = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD)
+    """What a person is asked to let go on; not where the head moved on since, or the pull request is done."""
     newest = {row.subject: row for row in approvals.requested(tx)}
     for row in newest.values():
-        work = deliveries.for_work_item(tx, row.work_item)
-        if row.agent and not any(
-            one.state in waiting and (one.subject, one.generation) == (row.subject, row.generation) for one in work
+        ends = [journal.Filter(type=kind, subject=row.subject) for kind in ("pr_merged", "pr_closed")]
+        if generation_of(tx, None, row.subject) != row.generation or any(
+            journal.select(tx, end, limit=1) for end in ends
         ):
             continue
         text = "; ".join(str(reason.get("text", "")) for reason in row.reasons)
