@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +75,8 @@ def test_an_agent_asks_a_person_reads_the_answer_in_its_inbox_and_goes_on(stage:
     (asked,) = wait_until(lambda: shell.answer("questions")["questions"], timeout=60, what="a question")
     assert (asked["asker"], asked["subject"], asked["state"]) == ("agent:developer", "ticket/1", "open")
     text = shell.fleet("status").text
-    assert "asked of you" in text
-    assert "question/1 agent:developer on ticket/1: May I greet by name?" in text
+    assert "question: ticket/1 developer: May I greet by name?" in text
+    assert "fleet answer 1 TEXT" in text
     (seen,) = shell.answer("agent", "messages", "developer")["items"]
     assert (seen["state"], seen["shown_to"]) == ("delivered", asked["run"]), "it was in the brief"
 
@@ -154,6 +157,79 @@ def test_what_was_asked_is_waited_for_and_a_late_answer_is_exit_6(shell: Shell) 
     text = shell.fleet("questions", "--all").text
     assert "question/1 answered" in text
     assert "  | Yes.\n" in text
+
+
+def test_a_waiting_asker_gets_the_answer_as_it_comes_also_across_a_killed_daemon(shell: Shell) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: shell.fleet("ask", "Still there?", "--wait", "60", "--json"))
+        wait_until(lambda: shell.answer("questions")["questions"], timeout=30, what="the question")
+        number = str(shell.answer("questions")["questions"][0]["number"])
+        os.kill(int(shell.answer("status")["daemon"]["pid"]), signal.SIGKILL)
+        shell.answer("answer", number, "Yes.")
+        done = waiting.result(60)
+    assert (done.code, object_of(done)["question"]["answer"]) == (0, "Yes.")
+    unread = [item for item in shell.answer("inbox")["items"] if item["kind"] == "answer"]
+    assert number not in {str(item["about"]) for item in unread}, "what was printed is acknowledged"
+
+
+def test_the_fields_of_every_answer_are_as_agreed(shell: Shell, tmp_path: Path) -> None:
+    task = {
+        "number", "title", "body", "state", "subject", "work_item", "offered_by", "holder", "holder_run", "claim",
+        "lease_until", "lease_left", "outcome", "created_at", "updated_at",
+    }  # fmt: skip
+    message = {
+        "number", "kind", "to", "from", "trusted", "subject", "work_item", "about", "text", "state", "returned_from",
+        "shown_to", "queued_at", "delivered_at", "consumed_at",
+    }  # fmt: skip
+    question = {
+        "number", "text", "state", "asker", "run", "subject", "work_item", "answer", "answered_by", "asked_at",
+        "answered_at",
+    }  # fmt: skip
+    blocker = {
+        "number", "text", "state", "opened_by", "run", "subject", "work_item", "told", "resolution", "resolved_by",
+        "opened_at", "resolved_at",
+    }  # fmt: skip
+    artifact = {"number", "name", "size", "sha256", "subject", "work_item", "put_by", "run", "entry", "at"}
+
+    def fields(*words: str) -> dict[str, Any]:
+        answer = shell.answer(*words)
+        assert answer.pop("ok") is True
+        answer.pop("schema_version")
+        return {key: set(value) if isinstance(value, dict) else value for key, value in answer.items()}
+
+    published = fields("fabric", "task", "Fields")
+    assert set(published) == {"id", "seq", "repeated", "object"}
+    number = str(published["object"]).removeprefix("task/")
+    won = fields("fabric", "claim", number)
+    assert (set(won), won["task"]) == ({"task", "token"}, task)
+    for words in (("renew",), ("release",)):
+        assert fields("fabric", *words, number, "--token", won["token"]) == {"task": task}
+    won = fields("fabric", "claim", number)
+    assert fields("fabric", "complete", number, "--token", won["token"]) == {"task": task}
+    assert set(shell.answer("fabric", "tasks", "--state", "done")["tasks"][-1]) == task
+    handed = fields("fabric", "handoff", "fields", "--to", "developer")
+    assert (set(handed), handed["message"]) == ({"id", "seq", "repeated", "message", "wakes"}, message)
+    assert fields("agent", "send", "developer", "fields") == {"message": message}
+    asked = fields("ask", "Fields?")
+    assert asked == {"question": question, "repeated": False}
+    about = str(shell.answer("questions")["questions"][-1]["number"])
+    answered = fields("answer", about, "These.")
+    assert (set(answered), answered["question"]) == ({"question", "delivered_to"}, question)
+    (item, *_) = shell.answer("inbox")["items"]
+    assert set(item) == message
+    assert set(shell.answer("fabric", "ack", str(item["number"]))["items"][0]) == message
+    fields("fabric", "blocker", "fields")
+    (stuck,) = shell.answer("fabric", "blockers")["blockers"]
+    assert set(stuck) == blocker
+    assert fields("fabric", "resolve", str(stuck["number"]), "fields") == {"blocker": blocker}
+    source = tmp_path / "fields.txt"
+    source.write_text("fields")
+    assert fields("fabric", "artifact", "put", str(source)) == {"artifact": artifact, "repeated": False}
+    kept = str(shell.answer("fabric", "artifact", "list")["artifacts"][-1]["number"])
+    target = str(tmp_path / "out.txt")
+    assert fields("fabric", "artifact", "get", kept, "-o", target) == {"artifact": artifact, "output": target}
+    removed = fields("fabric", "artifact", "remove", kept, "--reason", "fields")
+    assert removed == {"artifact": artifact, "content_removed": True}
 
 
 def test_what_somebody_wrote_does_not_steer_the_terminal(shell: Shell) -> None:

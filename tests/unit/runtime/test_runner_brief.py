@@ -14,7 +14,16 @@ from fleet.config.model import AgentConfig
 from fleet.core.errors import PermanentError, TemporaryError
 from fleet.core.journal import Entry
 from fleet.core.work import Run, RunState
-from fleet.runtime.brief import Places, WorkFacts, agent_env, build_brief, git_config, review_round, subjects_of
+from fleet.runtime.brief import (
+    Places,
+    WorkFacts,
+    agent_env,
+    build_brief,
+    git_config,
+    messages_in,
+    review_round,
+    subjects_of,
+)
 from fleet.runtime.launchfiles import write_launch_files
 from fleet.runtime.vendors import VENDORS
 
@@ -123,3 +132,22 @@ def test_the_scripted_vendor_plays_a_copy_outside_the_clone(tmp_path: Path) -> N
     with pytest.raises(PermanentError) as caught:
         VENDORS["scripted"].launch(AgentConfig(name="other", role="developer"), tmp_path, tmp_path / "run")
     assert caught.value.code == "FLT-RUN-011"
+
+
+def a_message(number: int, work_item: str = "", sender: str = "human:ann") -> dict[str, object]:
+    """A message as the gatherer gives it."""
+    trusted = sender.startswith("human:")
+    return {"number": number, "from": sender, "trusted": trusted, "work_item": work_item, "text": "hello"}
+
+
+def test_the_brief_holds_unread_messages_marked_with_who_wrote_them_and_what_they_concern() -> None:
+    messages = (a_message(1), a_message(2, "ticket/7", "agent:tech-lead"), a_message(3, "ticket/9"))
+    facts = WorkFacts("fleet/7", "main", inbox=messages)
+    found = build_brief(a_run(), an_event(""), facts)["inbox"]
+    assert isinstance(found, list)
+    assert [(one["from"], one["trusted"], one["about_this_work"]) for one in found] == [
+        ("human:ann", True, True),
+        ("agent:tech-lead", False, True),
+        ("human:ann", True, False),
+    ]
+    assert messages_in(facts) == [1, 2, 3]

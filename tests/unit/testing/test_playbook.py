@@ -28,6 +28,15 @@ rules:
       - merge
       - merge_base
       - publish: {event: qa_passed, summary: fine, payload: {n: 1}}
+      - ask: {question: "which?", wait_seconds: 60}
+      - inbox: {wait_for: answer, wait_seconds: 60, path: b.md}
+      - handoff: {to: tech-lead, summary: yours}
+      - blocker: stuck
+      - task: Write the guide
+      - claim: {title: Write the guide, lease_seconds: 30}
+      - complete
+      - release
+      - artifact: c.md
 """
 
 
@@ -58,6 +67,15 @@ def test_the_first_rule_that_fits_is_played() -> None:
     ("old", "new", "expected"),
     [
         ("version: 1", "version: 2", "1:10: version is 2, expected 1"),
+        ("wait_for: answer", "wait_for: question", "20:27: inbox wait_for is 'question'"),
+        ("path: b.md}", "path: ../b.md}", "20:59: inbox path is '../b.md', expected a relative path inside the clone"),
+        ("path: b.md}", "path: b.md, ack: 1}", "20:70: inbox ack is 1, expected true or false"),
+        (
+            "lease_seconds: 30",
+            "lease_seconds: 0",
+            "24:56: claim lease_seconds is 0, expected a whole number from 1 to 86400",
+        ),
+        ("lease_seconds: 30", "expect: maybe", "24:49: claim expect is 'maybe', expected one of won, lost"),
         ("version: 1", "verison: 1", "1:1: unknown key 'verison', expected one of rules, version"),
         ("on: [ticket_ready]\n", "on: [Ticket]\n", "3:9: on is a list, expected an event name or a list of them"),
         ("attempt: 2", "attempt: 0", "4:14: attempt is 0, expected a whole number from 1 to 1000"),
