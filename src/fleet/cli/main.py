@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from fleet import __version__
 from fleet.cli.door import Door
@@ -75,6 +76,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
     "support-bundle": ("Check", "bundle", "support_bundle", "Write a file for support, without secrets or your work."),
     "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),
+    "completion": (
+        "Check",
+        "completion",
+        "completion",
+        "Print the script that completes commands, options and names in a shell.",
+    ),
     "version": (
         "Check",
         "about",
@@ -83,6 +90,9 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "help": ("Check", "about", "help_", "Explain a command, the exit codes or an error code."),
 }
+
+
+COMPLETE = "_FLEET_COMPLETE"  # in the environment: a shell asks what could stand here; click looks for it
 
 
 class LazyGroup(click.Group):
@@ -100,11 +110,16 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(_HERE + module), attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names from the table, so that none of the commands is loaded."""
+        names = [CompletionItem(name, help=row[3]) for name, row in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's; an unknown name is compared with all names."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise click.exceptions.NoSuchCommand(args[0], possibilities=list(COMMANDS), ctx=ctx)
         return super().resolve_command(ctx, args)
 

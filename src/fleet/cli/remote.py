@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from fleet.cli.door import Door
 from fleet.cli.output import Style, report, result_line, wants_colour
@@ -75,6 +76,18 @@ def door_of(ctx: click.Context) -> Door:
     return door
 
 
+class _Text(click.types.StringParamType):
+    """Text on the command line; the shell completes it where its parameter's name says what it means."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Ask ``completing``, which is loaded only now."""
+        found: list[CompletionItem] = importlib.import_module("fleet.cli.completing").suggest(ctx, param, incomplete)
+        return found
+
+
+_TEXT = _Text()
+
+
 class Local(click.Command):
     """A command that works in this process; its function returns an exit code or None."""
 
@@ -89,6 +102,9 @@ class Local(click.Command):
         super().__init__(*args, **attrs)
         self.examples = tuple(examples)
         self.exits = dict(exits or {})
+        for param in self.params:
+            if param.type is click.STRING:
+                param.type = _TEXT
         self.params.extend(_common())
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

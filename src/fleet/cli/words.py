@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from fleet.cli.door import Door
 from fleet.control.arguments import BODY_LIMIT
@@ -37,6 +39,12 @@ class NumberType(click.ParamType[int]):
         if found is None:
             self.fail(f"{value!r} is not a number such as 8 or {self._prefix}/8", param, ctx)
         return int(found[1])
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The numbers of tickets or pull requests; ``completing`` is loaded only now."""
+        completing = importlib.import_module("fleet.cli.completing")
+        found: list[CompletionItem] = completing.numbers(ctx, self._prefix, incomplete)
+        return found
 
 
 TICKET = NumberType("ticket", "ticket")
