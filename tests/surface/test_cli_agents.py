@@ -186,6 +186,39 @@ def test_budgets_and_teams_are_tables_for_people(shell: Shell) -> None:
     assert [one["name"] for one in shell.answer("team", "show", "makers")["agents"]] == ["developer"]
 
 
+def test_an_agent_is_hired_and_works_without_a_restart(shell: Shell) -> None:
+    made = shell.fleet(
+        "agent", "create", "second", "--role", "developer", "--budget", "2h", "--subscribes-to", "qa_failed",
+        "--reason", "more hands",
+    )  # fmt: skip
+    assert made.ok, made.error_text
+    assert made.text.splitlines()[:3] == [
+        "second is a member in the role developer",
+        "  wrote .fleet/playbooks/second.yaml",
+        "  wrote .fleet/prompts/second.md",
+    ]
+    number = ticket(shell)
+    shell.answer("agent", "start", "second", "--ticket", number)
+
+    def opened() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = shell.answer("ticket", "show", number)["pulls"]
+        return found
+
+    assert wait_until(opened, timeout=60, what="its pull request")[0]["author"] == "agent:second"
+    assert shell.answer("agent", "budget", "second", "--set", "90m")["agents"][0]["budget_seconds"] == 5400
+    assert shell.fleet("agent", "budget", "second", "--set", "none").text.splitlines()[1].split()[3] == "none"
+    assert "90m" not in shell.fleet("agent", "revisions", "second").text
+    assert shell.answer("agent", "rollback", "second")["changes"]["lines"]
+    assert shell.answer("agent", "budget", "second")["agents"][0]["budget_seconds"] == 5400
+    assert shell.fleet("team", "add", "makers", "second").text.splitlines()[0] == "makers: developer, second"
+    assert shell.answer("team", "remove", "makers", "second")["agents"] == ["developer"]
+    words = ("agent", "create", "outside", "--role", "developer", "--json")
+    assert shell.fleet(*words, "--", "true").code == 2, "a command needs --vendor command"
+    outside = object_of(shell.fleet(*words, "--vendor", "command", "--", "true", "{brief}"))
+    assert outside["files"] == ["prompts/outside.md"]
+    assert shell.answer("config", "get", "agents.outside.command")["value"] == ["true", "{brief}"]
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -204,6 +237,22 @@ def test_budgets_and_teams_are_tables_for_people(shell: Shell) -> None:
         ("agent start developer --ticket 99", 4),
         ("agent start scribe --ticket 1", 6),
         ("team show ghosts", 4),
+        ("agent create developer --role developer", 8),
+        ("agent create new --role develper", 4),
+        ("agent create new", 2),
+        ("agent create new --role developer --vendor command", 2),
+        ("agent create new --role developer --budget soon", 2),
+        ("agent create new --role developer --reports-to nobody", 3),
+        ("agent create Bad/Name --role developer", 2),
+        ("agent budget --set 1h", 2),
+        ("agent budget developer --set 0", 2),
+        ("agent budget nobody --set 1h", 4),
+        ("agent rollback nobody", 4),
+        ("agent rollback developer --revision 999", 4),
+        ("agent revisions nobody", 4),
+        ("team add makers nobody", 3),
+        ("team add makers developer", 8),
+        ("team remove ghosts", 4),
     ],
 )
 def test_bad_input_is_refused_with_its_exit_code(shell: Shell, words: str, code: int) -> None:

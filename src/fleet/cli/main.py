@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "Refuse a held change; its author is brought back with the reason. People only.",
     ),
     "schedules": ("Work", "schedules", "schedules", "List what starts by the clock, with the next times."),
-    "team": ("Work", "team", "team", "List and show teams of agents."),
+    "team": ("Work", "team", "team", "List, show and change teams of agents."),
     "agent": ("Work", "agent", "agent", "List, start, stop, pause, watch and write to agents."),
     "fabric": ("Work", "fabric", "fabric", "Publish events, share tasks, hand work over, read the history."),
     "ask": ("Work", "mail", "ask_", "Ask a person."),

@@ -18,8 +18,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from fleet.config.loader import parse_config
-from fleet.config.model import FleetConfig
+from fleet.config.loader import parse_config, playbook_path, prompt_path
+from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.repository import current_branch
 from fleet.config.roles import Role, load_roles
 from fleet.core.clock import SECOND
@@ -128,6 +128,41 @@ def _prompt(name: str, role: Role, config: FleetConfig) -> str:
         f"## This repository\n\nWork is merged into `{config.base}`. Add here what a newcomer to this repository has "
         "to know: how to run the tests, what not to touch, whom to ask.\n"
     )
+
+
+def member_files(agent: AgentConfig, role: Role, config: FleetConfig) -> dict[str, str]:
+    """What a new agent needs beside its entry in the configuration, by name in .fleet/: prompt, playbook."""
+    files = {prompt_path(agent): _prompt(agent.name, role, config)}
+    if agent.vendor == "scripted":
+        files[playbook_path(agent)] = _playbook(agent, role, config)
+    return files
+
+
+# Which starter playbook fits a role, by the first of these that it may do.
+_STARTERS = {"pr.push": "developer.yaml", "pr.review": "tech-lead.yaml", "pr.merge": "release-manager.yaml"}
+_REMARK = """\
+# What this scripted agent does: it leaves a remark. Edit it.
+version: 1
+rules:
+  - on: [$events]
+    do:
+      - say: "looking at this for ticket {ticket}"
+      - publish: { event: $event, summary: "$name has looked" }
+"""
+
+
+def _playbook(agent: AgentConfig, role: Role, config: FleetConfig) -> str:
+    """A first playbook: what its role usually does, on what the agent subscribes to and when started by hand."""
+    starter = next((name for verb, name in _STARTERS.items() if verb in role.verbs), "")
+    events = [*agent.subscribes_to, "schedule_due", "agent_start_requested"]
+    if not starter:
+        event = next((name for name in role.expected_after("*") if name in role.emits), "note")
+        return Template(_REMARK).substitute(events=", ".join(dict.fromkeys(events)), event=event, name=agent.name)
+    text = _template(starter, base_range=_quoted(f"origin/{config.base}...HEAD"))
+    first = next(line for line in text.splitlines() if line.startswith("  - on: ["))
+    known = first.removeprefix("  - on: [").removesuffix("]").split(", ")
+    later = [event for event in events if f"  - on: [{event}]" not in text.splitlines()]
+    return text.replace(first, f"  - on: [{', '.join(dict.fromkeys([*known, *later]))}]", 1)
 
 
 # -- putting it in place ---------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ EXPORT_FORMATS = ("jsonl", "csv", "cef")
 MAX_EDITS = 100
 MAX_MESSAGES = 100  # in one acknowledgement
 LONGEST_LEASE = 86_400  # seconds
+MAX_WORDS = 200
+MAX_WORD = 4000  # characters
 MAX_COUNT = 10_000
 MAX_NUMBER = 2**53
 LONGEST_WAIT = 60.0  # seconds
@@ -294,6 +296,14 @@ def _files(given: object) -> tuple[str, ...]:
     return tuple(_file(one) for one in given)
 
 
+def _words(given: object) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)):
+        raise _Wrong("must be a list of words")
+    if len(given) > MAX_WORDS or any(len(_text(word)) > MAX_WORD for word in given):
+        raise _Wrong(f"has more than {MAX_WORDS} words, or one of more than {MAX_WORD} characters")
+    return tuple(given)
+
+
 def _payload(given: object) -> dict[str, object]:
     if not isinstance(given, str):
         raise _Wrong("must be the text of a JSON object")
@@ -338,5 +348,8 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "labels": _labels,
     "payload": _payload,
     "edits": _edits,
+    "words": _words,
+    "vendor": _choice("scripted", "command"),
+    "stdin": _choice("terminal", "brief"),
     "digest": _matching(_SHA, "a configuration's hash in full"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fleet.cli.commands import agentlogs, mail
+from fleet.cli.commands import agentcrew, agentlogs, mail
 from fleet.cli.door import Door
 from fleet.cli.members import agent_text, budgets_text
 from fleet.cli.output import Style, duration, result_line, table, visible
@@ -177,13 +177,22 @@ def _budget(result: Result, style: Style) -> str:
     show=_budget,
     examples=(
         "fleet agent budget",
-        "fleet agent budget developer --json",
+        'fleet agent budget developer --set 10h --reason "a long migration"',
+        "fleet agent budget developer --set none",
     ),
 )
 @click.argument("name", default="")
-def budget(name: str) -> Call:
-    """Print what agents have used of their run time."""
-    return Call("agent.budget", given(name=name))
+@click.option("--set", "seconds", type=agentcrew.SECONDS, help="Another ceiling: 7200, 15m, 10h or none. People only.")
+@click.option("--reason", metavar="TEXT", default="", help="Why, for the journal.")
+def budget(name: str, seconds: int | None, reason: str) -> Call:
+    """Print what agents have used of their run time, or change a ceiling in the configuration."""
+    if seconds is None:
+        if reason:
+            raise UsageError("FLT-CLI-016", "--reason belongs to --set")
+        return Call("agent.budget", given(name=name))
+    if not name:
+        raise UsageError("FLT-CLI-016", "--set needs an agent's name")
+    return Call("agent.set_budget", {"name": name, "seconds": seconds, **given(reason=reason)})
 
 
 def _output(result: Result, style: Style) -> str:
@@ -228,4 +237,5 @@ def attach(door: Door, ctx: click.Context, name: str) -> None:
     os.execvpe(argv[0], argv, {key: value for key, value in door.env.items() if key not in ("TMUX", "TMUX_PANE")})
 
 
-agent.add_command(agentlogs.logs)
+for _command in (agentlogs.logs, agentcrew.create, agentcrew.revisions, agentcrew.rollback):
+    agent.add_command(_command)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import click
 
 from fleet.cli.commands.agent import agents_text
+from fleet.cli.commands.config import changed_text
 from fleet.cli.output import Style, table, visible
 from fleet.cli.remote import Call, Remote, Result
+from fleet.cli.words import given
 
 
 @click.group()
 def team() -> None:
-    """List and show teams of agents."""
+    """List, show and change teams of agents."""
 
 
 def _list(result: Result, style: Style) -> str:
@@ -36,3 +38,39 @@ def _show(result: Result, style: Style) -> str:
 def show(name: str) -> Call:
     """Show the members of a team with their state, runs and budget."""
     return Call("team.show", {"name": name})
+
+
+def _changed(result: Result, style: Style) -> str:
+    members = ", ".join(map(visible, result["agents"])) or "nobody"
+    return f"{visible(result['team'])}: {members}\n" + changed_text(result, style)
+
+
+@team.command(
+    cls=Remote,
+    show=_changed,
+    examples=("fleet team add reviewers tech-lead qa-engineer",),
+    exits={3: "an agent is not in the configuration", 8: "it is a member already, or somebody changed the file"},
+)
+@click.argument("team_name", metavar="TEAM")
+@click.argument("agents", nargs=-1)
+@click.option("--reason", metavar="TEXT", default="", help="Why, for the journal.")
+def add(team_name: str, agents: tuple[str, ...], reason: str) -> Call:
+    """Put agents into a team; the team is made where there is none."""
+    return Call("team.add", {"team": team_name, "agents": agents, **given(reason=reason)})
+
+
+@team.command(
+    cls=Remote,
+    show=_changed,
+    examples=(
+        "fleet team remove reviewers qa-engineer",
+        "fleet team remove reviewers",
+    ),
+    exits={8: "it is no member, or somebody changed the file"},
+)
+@click.argument("team_name", metavar="TEAM")
+@click.argument("agents", nargs=-1)
+@click.option("--reason", metavar="TEXT", default="", help="Why, for the journal.")
+def remove(team_name: str, agents: tuple[str, ...], reason: str) -> Call:
+    """Take agents out of a team; without any, remove the team."""
+    return Call("team.remove", {"team": team_name, **given(agents=agents, reason=reason)})

@@ -7,6 +7,8 @@ from fleet.control.verbs.words import Access, Arg, Verb, need
 # One agent by name, the members of a team, or all.
 WHO = (Arg("name", "name", ""), Arg("team", "name", ""), Arg("all", "flag", False))
 
+_CHANGED = "changed, revision, hash, before, changes{}, warnings[]"
+
 VERBS = (
     Verb("agents", Access.READ, (), "agents[]"),
     Verb("agent.show", Access.READ, (need("name", "name"),), "agent, budget, runs[], waiting[], idle[]"),
@@ -39,6 +41,54 @@ VERBS = (
             Arg("dry_run", "flag", False),
         ),
         "dry_run, title, assigned[]",
+    ),
+    Verb(
+        "agent.create",
+        Access.HUMAN,
+        (
+            need("name", "name"),
+            need("role", "name"),
+            Arg("vendor", "vendor", "scripted"),
+            Arg("command", "words", ()),
+            Arg("stdin", "stdin", "terminal"),
+            Arg("model", "short", ""),
+            Arg("department", "short", ""),
+            Arg("reports_to", "short", ""),
+            Arg("subscribes_to", "words", ()),
+            Arg("publishes", "words", ()),
+            Arg("may_start", "words", ()),
+            Arg("budget_seconds", "count0", 0),
+            Arg("timeout_seconds", "count0", 0),
+            Arg("max_concurrent", "count0", 0),
+            Arg("disabled", "flag", False),
+            Arg("reason", "line", ""),
+        ),
+        f"agent, role, files[], {_CHANGED}",
+    ),
+    Verb(
+        "agent.set_budget",
+        Access.HUMAN,
+        (need("name", "name"), need("seconds", "count0"), Arg("reason", "line", "")),
+        "agents[]",
+    ),
+    Verb("agent.revisions", Access.READ, (need("name", "name"),), "agent, revisions[]"),
+    Verb(
+        "agent.rollback",
+        Access.HUMAN,
+        (need("name", "name"), Arg("revision", "count0", 0), Arg("reason", "line", "")),
+        f"agent, from_revision, {_CHANGED}",
+    ),
+    Verb(
+        "team.add",
+        Access.HUMAN,
+        (need("team", "name"), need("agents", "words"), Arg("reason", "line", "")),
+        f"team, agents[], {_CHANGED}",
+    ),
+    Verb(
+        "team.remove",
+        Access.HUMAN,
+        (need("team", "name"), Arg("agents", "words", ()), Arg("reason", "line", "")),
+        f"team, agents[], {_CHANGED}",
     ),
     Verb("teams", Access.READ, (), "teams[], unassigned[]"),
     Verb("team.show", Access.READ, (need("name", "name"),), "team, agents[]"),

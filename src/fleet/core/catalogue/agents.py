@@ -20,6 +20,14 @@ ROWS: dict[str, tuple[str, str]] = {
         "The prompt file that an agent's command asks for cannot be read.",
         "Write .fleet/prompts/NAME.md.",
     ),
+    "FLT-AGT-121": ("The configuration has an agent of this name.", "Take another name, or change that agent."),
+    "FLT-AGT-122": ("The catalogue has no such role.", "The hint names the nearest one."),
+    "FLT-AGT-123": (
+        "The agent has no earlier block to go back to, or that revision does not hold it.",
+        "fleet agent revisions NAME lists what there is.",
+    ),
+    "FLT-AGT-124": ("A file of a new agent could not be written; nothing was changed.", "Check rights and free space."),
+    "FLT-AGT-125": ("The team has no such member, or has it already.", "fleet team show NAME lists its members."),
     "FLT-FRG-101": (
         "There is nothing to cancel: the ticket is closed, and nothing of it is under way.",
         "fleet why ticket/N tells how it ended.",
