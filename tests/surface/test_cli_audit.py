@@ -12,7 +12,9 @@ import pytest
 from tests.tampering import reseal, tamper
 
 from fleet.testing.fleets import fleet_in
+from fleet.testing.repos import git
 from fleet.testing.shell import Shell, object_of
+from fleet.testing.waiting import wait_until
 
 pytestmark = pytest.mark.tmux
 
@@ -92,6 +94,29 @@ def test_an_export_to_standard_output_is_the_file(shell: Shell, tmp_path: Path) 
     assert shell.fleet("audit", "export", "-o", str(tmp_path / "no" / "x")).code == 1
     agent = shell.fleet("audit", "export", env={"FLEET_RUN": "r1"})
     assert agent.code == 6
+
+
+def test_a_commit_put_on_the_base_past_the_fleet_is_reported_by_itself_and_accepted_by_a_person(shell: Shell) -> None:
+    assert "git agrees" in shell.fleet("audit", "verify", "--against-git").text
+    bare = Path(shell.answer("watcher", "status")["paths"]["state"]) / "repo.git"
+    old = git(bare, "rev-parse", "main")
+    who = ("developer", "developer@agents.fleet.invalid")
+    new = git(bare, "commit-tree", "-p", old, "-m", "slipped in", f"{old}^{{tree}}", who=who)
+    git(bare, "update-ref", "refs/heads/main", new)
+    wait_until(
+        lambda: any(one["kind"] == "base" for one in shell.answer("status")["attention"]), timeout=20, what="the alarm"
+    )
+    assert "accept-base" in shell.fleet("status").text
+    found = shell.fleet("audit", "verify", "--against-git")
+    assert found.code == 1
+    assert "git does NOT agree" in found.text
+    assert "developer@agents.fleet.invalid" in found.text
+    assert shell.fleet("audit", "accept-base", "abc", "--reason", "x").code == 2
+    assert shell.fleet("audit", "accept-base", "0" * 40, "--reason", "x").code == 4
+    assert shell.fleet("audit", "accept-base", new).code == 2
+    assert shell.answer("audit", "accept-base", new, "--reason", "a test")["open"] == []
+    assert shell.answer("audit", "verify", "--against-git")["git"]["ok"]
+    assert not [one for one in shell.answer("status")["attention"] if one["kind"] == "base"]
 
 
 def test_without_a_daemon_the_record_is_still_verified_exported_and_an_attack_found(tmp_path: Path) -> None:

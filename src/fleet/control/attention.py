@@ -18,7 +18,7 @@ from fleet.core.event import subject_number
 from fleet.core.journal import Entry
 from fleet.core.work import Delivery, DeliveryState
 from fleet.store import agents as agent_rows
-from fleet.store import approvals, blockers, deliveries, journal, questions
+from fleet.store import approvals, blockers, deliveries, journal, questions, refheads
 from fleet.store.db import Tx
 
 HELD_SHOWN = 100
@@ -192,4 +192,11 @@ def agent_of(principal: str) -> str:
     return principal.removeprefix("agent:")
 
 
-_SOURCES: tuple[Source, ...] = (_machine, _held, _approvals, _dead_letters, _quarantined, _asked)
+def _base(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Movements of branches that no entry explains."""
+    for alarm in refheads.open_alarms(tx):
+        command = f"fleet audit accept-base {alarm.new_sha or alarm.old_sha} --reason …"
+        yield Need("base", alarm.text, command, since=alarm.found_at, code="FLT-POL-096" if alarm.holds else "")
+
+
+_SOURCES: tuple[Source, ...] = (_machine, _base, _held, _approvals, _dead_letters, _quarantined, _asked)

@@ -15,6 +15,9 @@ from fleet.control.context import Context, Handlers
 from fleet.control.queries import log_filter
 from fleet.core.errors import FleetError, IntegrityError
 from fleet.core.principal import Principal
+from fleet.forge.gitrepo import Repo
+from fleet.forge.refcheck import check
+from fleet.forge.refguard import accept, look
 from fleet.store import audits, journal
 from fleet.store.db import Tx
 
@@ -89,7 +92,33 @@ def _disagreement(tx: Tx, ours: str, theirs: str, hashes: dict[int, str]) -> str
     return ""
 
 
+def verify_git(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Compare the journal with the fleet's repository and the runs. With a daemon, what is new goes on record first."""
+    repo, base = Repo(ctx.paths.bare, bare=True), ctx.loaded.config.base
+    if ctx.host is not None:
+        look(ctx.db, repo, base)
+    found = check(ctx.db, repo, base)
+    return {
+        "ok": not found.findings,
+        "findings": list(found.findings),
+        "movements": found.movements,
+        "merges": found.merges,
+        "runs": found.runs,
+    }
+
+
+def accept_base(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Say what an unexplained movement to ``sha`` was; merges go on when none is left.
+
+    Raises NotFound FLT-AUD-021 when none to it waits.
+    """
+    made, left = ctx.db.write(lambda tx: accept(tx, args["sha"], actor=str(principal), reason=args["reason"]))
+    return {"id": made.id, "seq": made.seq, "sha": args["sha"], "open": left}
+
+
 HANDLERS: Handlers = {
+    "audit.verify_git": verify_git,
+    "audit.accept_base": accept_base,
     "audit.export": export_file,
     "audit.verify_files": check_files,
 }

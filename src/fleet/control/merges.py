@@ -22,6 +22,8 @@ from fleet.core.probe import probe
 from fleet.dispatch.approvals import Waiting, ask, bound_content, to_ask
 from fleet.dispatch.facts import merge_facts
 from fleet.dispatch.settle import finish_merge, is_settled
+from fleet.forge.gitrepo import Repo
+from fleet.forge.refguard import look
 from fleet.policy.approval import MERGE, question
 from fleet.policy.decide import decide_merge
 from fleet.policy.facts import MergeFacts
@@ -86,6 +88,8 @@ def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
             return _found_merged(ctx, pull)
         if args.get("head", pull.head_sha) != pull.head_sha:
             raise Conflict("FLT-FRG-005", f"the head is {pull.head_sha} by now", where=pull.subject)
+        if ctx.forge.name == "local":
+            look(ctx.db, Repo(ctx.paths.bare, bare=True), pull.base_ref)
         _allow(ctx, principal, pull)
         probe("merge.intended")
         merge_commit = _act(ctx, principal, pull)

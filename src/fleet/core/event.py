@@ -112,6 +112,10 @@ _ALL = (
         "store.restored", "human", "fleet", "A backup took the place of the fleet's state; what lived was ended."
     ),
     _decision("artifact.removed", "human", "any", "A person removed an artifact."),
+    _decision("base.unexplained", "system", "fleet", "The base branch moved past the fleet; merges wait for a person."),
+    _decision("base.moved_by_person", "system", "fleet", "The base branch moved past the fleet, by known people."),
+    _decision("base.accepted", "human", "fleet", "A person said what an unexplained movement was."),
+    _decision("branch.unexplained", "system", "fleet", "A branch of the fleet moved without an announced push."),
     # Activity.
     _activity("daemon.started", "system", "fleet", "The daemon came up on this store."),
     _activity("daemon.stopped", "system", "fleet", "The daemon went down in order."),
@@ -136,6 +140,8 @@ _ALL = (
     _activity("pr.closed", "human", "pr", "A pull request was closed by a person."),
     _activity("task.assigned", "human", "any", "Agents were asked to start on their tickets."),
     _activity("operation.given_up", "human", "any", "What a person asked cannot be done at the forge."),
+    _activity("base.first_seen", "system", "fleet", "Where the base branch was when checking its movements began."),
+    _activity("base.fetch_intended", "system", "fleet", "The base branch is about to move to what the checkout has."),
     _activity("base.fetched", "system", "fleet", "New commits of the base branch came in from the checkout."),
     _activity("base.diverged", "system", "fleet", "The checkout and the fleet disagree about the base branch."),
     _activity("checkout.updated", "system", "fleet", "The person's checkout was fast-forwarded."),

@@ -28,8 +28,10 @@ from fleet.dispatch.dispatcher import Dispatcher
 from fleet.dispatch.reconciler import Reconciler
 from fleet.dispatch.scheduler import Scheduler
 from fleet.fabric.router import Router
+from fleet.forge.gitrepo import Repo
 from fleet.forge.local import LocalForge
 from fleet.forge.port import Forge
+from fleet.forge.refguard import RefGuard
 from fleet.forge.watcher import Watcher
 from fleet.keeping.gauge import DiskGauge
 from fleet.runtime import proctree
@@ -53,6 +55,7 @@ _GAPS = {
     "runner": 0.02,
     "janitor": 0.5,
     "checkpointer": 1.0,
+    "refguard": 0.5,
 }
 
 
@@ -137,7 +140,7 @@ def build(
         WhenOpen(Scheduler(db, config), switch),
         runner,
         Janitor(db),
-        Checkpointer(db, lambda: plan_of(paths, config().config.audit)),
+        *_witnesses(db, paths, config),
     )
     for service in services:
         loops[service.name] = Loop(
@@ -152,6 +155,14 @@ def build(
         effects,
         runtime.shutdown,
         lambda reason: configs.reload(context, system("daemon"), {"reason": reason}),
+    )
+
+
+def _witnesses(db: Database, paths: FleetPaths, config: Callable[[], LoadedConfig]) -> tuple[Service, ...]:
+    """What keeps the record honest: branches against the journal, and signatures."""
+    return (
+        RefGuard(db, Repo(paths.bare, bare=True), lambda: config().config.base),
+        Checkpointer(db, lambda: plan_of(paths, config().config.audit)),
     )
 
 

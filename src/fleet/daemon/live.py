@@ -110,7 +110,7 @@ class WorkGatherer:
 
     def __call__(self, run: Run) -> WorkFacts:
         """Facts for one run that is about to start. Raises TemporaryError when the forge cannot be asked now."""
-        self._record(self._forge.refresh())
+        self._record(self._forge.refresh(self._announce))
         ticket = self._ticket_of(run)
         pull = self._pull_of(run)
         branch = pull.head_ref if pull is not None else f"{_BRANCHES}{ticket.number if ticket is not None else run.id}"
@@ -156,6 +156,22 @@ class WorkGatherer:
         entries = self._db.read(lambda tx: reviews_of(tx, f"pr/{pull.number}"))
         return [review_dict(entry, pull.head_sha) for entry in entries]
 
+    def _announce(self, old: str, new: str) -> None:
+        """The base is about to move: on record before it does, so that no movement is without its entry."""
+        draft = Draft(
+            Stream.ACTIVITY,
+            "base.fetch_intended",
+            str(system("forge")),
+            summary=f"{self._base} is about to move from {old[:12]} to {new[:12]}, as the checkout has it",
+            payload={"old": old, "new": new, "base": self._base},
+            generation=new,
+        )
+
+        def append(tx: Tx) -> None:
+            journal.append(tx, draft)
+
+        self._db.write(append)
+
     def _record(self, report: BaseReport) -> None:
         """What came of looking at the person's checkout, once for each pair of commits."""
         if report.kind not in ("fetched", "diverged"):
@@ -166,6 +182,7 @@ class WorkGatherer:
             str(system("forge")),
             summary=report.detail,
             payload={"old": report.old, "new": report.new, "base": self._base},
+            generation=report.new,
             dedup_key=f"base.{report.kind}:{report.old}:{report.new}",
         )
 

@@ -39,7 +39,7 @@ from fleet.policy.facts import (
     WorkFacts,
 )
 from fleet.policy.scope import protected_among
-from fleet.store import agents, deliveries, journal, runs
+from fleet.store import agents, deliveries, journal, refheads, runs
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
 
@@ -266,6 +266,7 @@ def merge_facts(
         shared_uid_merge_allowed=config.allow_shared_uid_merge,
         content=content.seal if content is not None else "",
         grants=grants(tx, pull, content) if content is not None else (),
+        base_alarm=next((alarm.text for alarm in refheads.open_alarms(tx, holding=True)), ""),
     )
 
 

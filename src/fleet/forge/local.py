@@ -9,7 +9,7 @@ Weakness: it trusts the file rights of its bare repository; who can write there 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -282,9 +282,9 @@ class LocalForge:
 
     # -- base and checkout -----------------------------------------------------------------------------
 
-    def refresh(self) -> BaseReport:
+    def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
         """Fetch the person's new base commits, fast-forward only."""
-        return localbase.refresh(self._base)
+        return localbase.refresh(self._base, announce)
 
     def publish_base(self) -> BaseReport:
         """Fast-forward the person's checkout (or its base branch) to the fleet's base, if that is harmless."""

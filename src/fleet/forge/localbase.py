@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,8 +190,11 @@ def _clear_leavings(bare: Path) -> None:
 # -- checkout -> fleet ---------------------------------------------------------------------------------
 
 
-def refresh(base: Base) -> BaseReport:
-    """Take the checkout's new base commits into the bare repository, forward only."""
+def refresh(base: Base, announce: Callable[[str, str], None] | None = None) -> BaseReport:
+    """Take the checkout's new base commits into the bare repository, forward only.
+
+    ``announce`` is told the old and the new commit before the branch moves.
+    """
     theirs = refs(base.checkout, base.ref).get(base.ref, "")
     ours = refs(base.bare, base.ref).get(base.ref, "")
     if not theirs:
@@ -201,6 +205,8 @@ def refresh(base: Base) -> BaseReport:
     if is_ancestor(base.bare, theirs, ours):
         return BaseReport("unchanged", "", ours, ours)
     if is_ancestor(base.bare, ours, theirs):
+        if announce is not None:
+            announce(ours, theirs)
         if move_refs(base.bare, [RefMove(base.ref, theirs, ours)], reason="fetched from the checkout"):
             return BaseReport("fetched", f"{base.name}: {ours[:12]} -> {theirs[:12]}", ours, theirs)
         return BaseReport("unchanged", f"{base.name} moved meanwhile", ours, ours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -172,8 +173,11 @@ class Forge(Protocol):
     def diff(self, number: int, *, limit: int = 200_000) -> str:
         """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""
 
-    def refresh(self) -> BaseReport:
-        """Fetch the person's new base commits, fast-forward only."""
+    def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
+        """Fetch the person's new base commits, fast-forward only.
+
+        ``announce`` is told the old and the new commit before the branch moves, so that the intent is on record.
+        """
 
     def publish_base(self) -> BaseReport:
         """Fast-forward the person's checkout (or its base branch) to the fleet's base, if that is harmless."""

@@ -33,6 +33,7 @@ MERGE_CHECKS: tuple[Callable[[MergeFacts], Reason], ...] = (
     gates.protected_paths,
     separation.check_merge,
     gates.shared_uid,
+    gates.base_explained,
 )
 
 REVIEW_CHECKS: tuple[Callable[[ReviewFacts], Reason], ...] = (

@@ -138,6 +138,7 @@ class MergeFacts:
     shared_uid_merge_allowed: bool
     content: str = ""  # the seal over what a person's word is bound to
     grants: tuple[GrantFact, ...] = ()
+    base_alarm: str = ""  # an unexplained movement of the base branch, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,16 @@ def shared_uid(facts: MergeFacts) -> Reason:
     return Reason("shared_uid", Verdict.ALLOW, "FLT-POL-073", "this principal may merge", seen)
 
 
+def base_explained(facts: MergeFacts) -> Reason:
+    """HOLD every merge while the base branch stands where no entry of the journal put it."""
+    seen: dict[str, object] = {"alarm": facts.base_alarm}
+    if not facts.base_alarm:
+        text = "every movement of the base branch is explained"
+        return Reason("base_explained", Verdict.ALLOW, "FLT-POL-095", text, seen)
+    text = f"{facts.base_alarm}; a person has to say what that was (fleet audit accept-base)"
+    return Reason("base_explained", Verdict.HOLD, "FLT-POL-096", text, seen)
+
+
 def _list(names: tuple[str, ...]) -> str:
     """Names in a sentence, cut where it would grow long."""
     shown = ", ".join(names[:5])

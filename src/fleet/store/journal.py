@@ -52,6 +52,7 @@ class Filter:
     run_id: str = ""
     since: int = 0
     after: int = 0
+    generation: str = ""
 
 
 def append(tx: Tx, draft: Draft) -> Appended:
@@ -188,6 +189,7 @@ def _where(wanted: Filter) -> tuple[list[str], dict[str, object]]:
         (bool(wanted.subject) and not both, "j.subject = :subject AND j.subject <> ''", {"subject": wanted.subject}),
         (bool(wanted.work_item) and not both, "j.work_item = :item AND j.work_item <> ''", {"item": wanted.work_item}),
         (bool(wanted.run_id), "j.run_id = :run_id AND j.run_id <> ''", {"run_id": wanted.run_id}),
+        (bool(wanted.generation), "j.generation = :generation", {"generation": wanted.generation}),
         (bool(wanted.since), "j.at >= :since", {"since": wanted.since}),
         (bool(wanted.after), "j.seq > :after", {"after": wanted.after}),
     ]

@@ -206,3 +206,15 @@ def totals(tx: Tx) -> dict[str, tuple[int, float]]:
 
 def _run(row: Row) -> Run:
     return Run(*[*row[:11], RunState(row[11]), *row[12:]])
+
+
+def ended_without_entry(tx: Tx) -> tuple[int, list[str]]:
+    """How many runs ended since the last archive was made, and those of them whose end no entry tells."""
+    since = tx.one("SELECT coalesce(max(at), 0) FROM archives")
+    bound = since[0] if since else 0
+    rows = tx.all(
+        "SELECT r.id, EXISTS (SELECT 1 FROM journal j WHERE j.run_id = r.id AND j.run_id <> ''"
+        " AND j.type = 'run.' || r.state) FROM runs r WHERE r.finished_at > :bound",
+        bound=bound,
+    )
+    return len(rows), [run for run, told in rows if not told]

@@ -117,3 +117,11 @@ def test_a_person_merges_what_others_approved() -> None:
     assert decide_merge(own).verdict is Verdict.ALLOW
     assert approvers(own) == ("agent:qa",)
     assert decide_merge(facts(authors=DEV | ANN, verdicts=(said("human:ann", ANN),), **person)).verdict is Verdict.HOLD
+
+
+def test_an_unexplained_movement_of_the_base_holds_every_merge_whoever_asks() -> None:
+    for who in ({}, {"principal": "human:ann", "principal_is_agent": False}):
+        decision = decide_merge(facts(base_alarm="main moved, and no entry says why", **who))
+        assert decision.verdict is Verdict.HOLD
+        assert [reason.code for reason in decision.binding] == ["FLT-POL-096"]
+    assert decide_merge(facts()).verdict is Verdict.ALLOW

@@ -37,9 +37,12 @@ def audit() -> None:
 @click.option("--since-checkpoint", is_flag=True, help="Walk only the entries after the last signed checkpoint.")
 @click.option("--key", metavar="HEX", default="", help="A public key noted earlier; it must be one that signed here.")
 @click.option("--archive", "archives", metavar="FILE", multiple=True, help="Check this export or archive as well.")
+@click.option("--against-git", is_flag=True, help="Compare it with the fleet's branches and runs as well.")
 @click.pass_context
 @pass_door
-def verify(door: Door, ctx: click.Context, since_checkpoint: bool, key: str, archives: tuple[str, ...]) -> int:
+def verify(
+    door: Door, ctx: click.Context, since_checkpoint: bool, key: str, archives: tuple[str, ...], against_git: bool
+) -> int:
     """Walk the journal's hash chain and compare it with every signed checkpoint.
 
     Exit 1, and the first bad entry, when anything was edited, inserted, removed, moved, cut off or signed by
@@ -51,10 +54,13 @@ def verify(door: Door, ctx: click.Context, since_checkpoint: bool, key: str, arc
         files = [str(Path(door.folder, name).absolute()) for name in archives]
         found["files"] = ask(door, Call("audit.verify_files", given(files=files, key=key.lower())), quiet=True)
         found["ok"] = found["files"]["ok"]
+    if against_git:
+        found["git"] = ask(door, Call("audit.verify_git", {}), quiet=True)
+        found["ok"] = found["ok"] and found["git"]["ok"]
     if wants_json(ctx):
         sys.stdout.write(json_line(found))
     else:
-        sys.stdout.write(_verified(found, style_of(ctx)))
+        sys.stdout.write(_verified(found, style_of(ctx)) + _compared(found.get("git"), style_of(ctx)))
     return 0 if found["ok"] else 1
 
 
@@ -81,7 +87,7 @@ def _verified(result: Result, style: Style) -> str:
     head, signed, files = result["head"], result["checkpoints"], result.get("files")
     if files and not files["ok"]:
         return f"{style.paint('the files do NOT fit', 'red')}: {visible(files['problem'])}\n"
-    if not result["ok"]:
+    if result["first_bad"]:
         bad = result["first_bad"]
         name = f"{visible(bad['kind'])} at entry {bad['seq']}" if bad["kind"] != "entry" else f"entry {bad['seq']}"
         return (
@@ -101,6 +107,17 @@ def _verified(result: Result, style: Style) -> str:
         text += f"files: {files['entries']} entries fit, up to entry {files['last']}\n"
     text += "".join(f"note: {visible(remark)}\n" for remark in result["remarks"])
     return text
+
+
+def _compared(git: Result | None, style: Style) -> str:
+    """The journal against the repository."""
+    if git is None:
+        return ""
+    told = f"{git['movements']} movements of the base, {git['merges']} merges, {git['runs']} runs"
+    if git["ok"]:
+        return f"{style.paint('git agrees', 'green')}: {told}\n"
+    lines = "".join(f"  {visible(line)}\n" for line in git["findings"])
+    return f"{style.paint('git does NOT agree', 'red')} ({told}):\n{lines}"
 
 
 # -- checkpoints and keys ------------------------------------------------------------------------------
@@ -161,6 +178,27 @@ def _rotated(result: Result, style: Style) -> str:
 def rotate_key(reason: str, lost: bool) -> Call:
     """Replace the key that signs checkpoints; the old one signs for the new one."""
     return Call("audit.rotate_key", {"reason": reason, "lost": lost})
+
+
+def _accepted(result: Result, style: Style) -> str:
+    left = "".join(f"  {visible(line)}\n" for line in result["open"])
+    more = f"still unanswered:\n{left}" if left else "merges go on\n"
+    return f"accepted, recorded as entry {result['seq']}; {more}"
+
+
+@audit.command(
+    cls=Remote,
+    show=_accepted,
+    examples=('fleet audit accept-base 5d1c0cb0d8e4a4d1f2b7f0a3b1c2d3e4f5a6b7c8 --reason "my own hotfix"',),
+)
+@click.argument("sha")
+@click.option("--reason", metavar="TEXT", required=True, help="What it was; stays on record.")
+def accept_base(sha: str, reason: str) -> Call:
+    """Say what a movement of the base branch was that no entry explains; merges wait for that.
+
+    SHA is the full commit that it moved to.
+    """
+    return Call("audit.accept_base", {"sha": sha, "reason": reason})
 
 
 # -- erase ---------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table
 OFFLINE = frozenset(
     {
         "audit.verify",
+        "audit.verify_git",
         "audit.checkpoints",
         "audit.key",
         "audit.export",

@@ -17,6 +17,8 @@ VERBS = (
         ),
         "ok, done, entries, head, erased[], first_bad, checkpoints{}, remarks[]",
     ),
+    Verb("audit.verify_git", Access.HUMAN, (), "ok, findings[], movements, merges, runs"),
+    Verb("audit.accept_base", Access.HUMAN, (need("sha", "sha"), need("reason", "line")), "id, seq, sha, open[]"),
     Verb("audit.erase", Access.HUMAN, (need("entry", "line"), need("reason", "line")), "id, seq, log_emptied"),
     Verb(
         "audit.export",

@@ -25,6 +25,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "The journal does not fit together, so no checkpoint was signed.",
         "fleet audit verify names the entry; keep the file as evidence, or restore a backup.",
     ),
+    "FLT-AUD-021": (
+        "No unexplained movement to this commit waits for an answer.",
+        "fleet audit verify --against-git lists those that do; give the full commit id.",
+    ),
     "FLT-AUD-011": ("A file of this name is there already; nothing is overwritten.", "Name another one."),
     "FLT-AUD-012": ("An export or archive cannot be written there.", "Check the folder, its rights and free space."),
     "FLT-AUD-013": (

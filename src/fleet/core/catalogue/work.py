@@ -75,6 +75,11 @@ ROWS: dict[str, tuple[str, str]] = {
         "A person approves it (fleet approvals), or merges: fleet pr merge N.",
     ),
     "FLT-POL-075": ("A person approved this merge at this head.", NOTHING),
+    "FLT-POL-095": ("Every movement of the base branch is explained.", NOTHING),
+    "FLT-POL-096": (
+        "The base branch moved past the fleet, and nobody has said what that was.",
+        "Look at the commits; then fleet audit accept-base SHA --reason …, or put the branch back and accept that.",
+    ),
     "FLT-POL-080": ("A person reviews.", NOTHING),
     "FLT-POL-081": ("The role reviews.", NOTHING),
     "FLT-POL-082": ("The role does not review.", "Let a reviewer or a person do it."),
