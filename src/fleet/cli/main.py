@@ -66,6 +66,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "answer": ("Work", "mail", "answer", "Answer what an agent asked. People only, and once."),
     "inbox": ("Work", "mail", "inbox", "Read your inbox."),
     "status": ("Look", "status", "status", "Say how the fleet is doing: who works, what waits, what needs a person."),
+    "top": (
+        "Look",
+        "top",
+        "top",
+        "Watch the runs: processor, memory, time, what is quiet; event rate and writer.",
+    ),
     "ps": ("Look", "look", "ps", "List runs."),
     "log": ("Look", "log", "log", "Print the journal."),
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),

@@ -31,6 +31,7 @@ from fleet.control import (
     tasks,
     teams,
     tickets,
+    top,
     why,
 )
 from fleet.control.arguments import checked, verb_named
@@ -46,6 +47,7 @@ from fleet.store.db import Tx
 
 _DONE_BY = (
     status,
+    top,
     queries,
     why,
     agents,

@@ -79,6 +79,7 @@ class Database:
         self._listeners: list[Callable[[], None]] = []
         self._broken: FleetError | None = None
         self._closed = False
+        self._commit_seconds = 0.0
         self._writer: threading.Thread | None = None
         if not read_only:
             ready: Future[None] = Future()
@@ -90,6 +91,10 @@ class Database:
     def path(self) -> Path:
         """The file of an embedded store."""
         return self._engine.path
+
+    def load(self) -> tuple[int, float]:
+        """How many transactions wait for the writer, and how long its last group took, in seconds."""
+        return self._jobs.qsize(), self._commit_seconds
 
     @property
     def clock(self) -> Clock:
@@ -213,11 +218,12 @@ class Database:
                 job.future.set_exception(self._broken)
             return
         results: list[tuple[_Job, Any, BaseException | None]] = []
-        before = connection.total_changes()
+        before, begun = connection.total_changes(), self._clock.monotonic()
         try:
             connection.begin_write()
             results.extend(self._run_one(connection, job) for job in group)
             connection.commit()
+            self._commit_seconds = self._clock.monotonic() - begun
         except FleetError as error:
             self._abandon(connection, group, error)
             return

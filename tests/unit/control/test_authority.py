@@ -64,7 +64,7 @@ MEANING: dict[Access, dict[str, tuple[bool, bool]]] = {
 LEVELS = {
     Access.READ: {
         "config.state", "config.key", "config.revisions",
-        "ping", "status", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
+        "ping", "status", "top", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
         "fabric.history", "log", "why", "watcher.status", "schedules", "approvals", "approval.show",
         "agent.show", "agent.budget", "teams", "team.show", "agent.revisions",
         "fabric.tasks", "artifact.list", "artifact.read", "fabric.blockers", "inbox", "question",

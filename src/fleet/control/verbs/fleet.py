@@ -13,6 +13,7 @@ VERBS = (
         "attention[], held[], runs[], agents[], deliveries{}, dead_letters[], approvals[], blockers[], questions[],"
         " inbox{}, mode, daemon{}, forge{}, disk{}, journal{}, now",
     ),
+    Verb("top", Access.READ, (), "runs[], deliveries{}, journal{}, writer{}, daemon{}, fleet, now"),
     Verb("ps", Access.READ, (Arg("all", "flag", False),), "runs[]"),
     Verb(
         "log",
