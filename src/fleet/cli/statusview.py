@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 80, 24
 UNFOLDED = 1_000_000
 _NAMES = 6  # idle agents named one by one; more are counted by role
 _BAR = 10
-_STOPS_ALL = frozenset({"daemon", "disk", "service", "base"})
+_STOPS_ALL = frozenset({"record", "daemon", "disk", "service", "base"})
 _BROKEN = _STOPS_ALL | {"dead_letter", "quarantine"}
 _REASONS_OF_NEEDS = frozenset({"review", "merge", "budget"})
 
@@ -100,7 +100,7 @@ def _need_lines(item: Row, width: int) -> tuple[str, ...]:
     about = " ".join(visible(item[key]) for key in ("subject", "agent") if item[key] and item["kind"] != "quarantine")
     text = visible(item["text"])
     line = f"  {sign} {visible(item['kind']).replace('_', ' ')}: {f'{about}: ' if about else ''}{text}"
-    do = f"do: {visible(item['command'])}"
+    do = f"do: {visible(item['command'])}{', then: ' + visible(item['then']) if item['then'] else ''}"
     both = f"{line}  {do}"
     return (both,) if len(both) <= min(width, WIDTH) and "do:" not in line else (line, f"      {do}")
 

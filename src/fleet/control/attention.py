@@ -14,11 +14,11 @@ from fleet.control import shapes
 from fleet.control.context import Context, generation_of
 from fleet.core.agent import AgentState
 from fleet.core.decision import Verdict
-from fleet.core.event import subject_number
+from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Entry
 from fleet.core.work import Delivery, DeliveryState
 from fleet.store import agents as agent_rows
-from fleet.store import approvals, blockers, deliveries, journal, questions, refheads
+from fleet.store import approvals, audits, blockers, deliveries, journal, questions, refheads
 from fleet.store.db import Tx
 
 HELD_SHOWN = 100
@@ -28,8 +28,8 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 
 # The most urgent kind first: what stops everything, then what stops one piece of work.
 _ORDER = (
-    "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter", "quarantine",
-    "blocker", "budget",
+    "record", "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter",
+    "quarantine", "blocker", "budget",
 )  # fmt: skip
 
 # Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
@@ -38,12 +38,16 @@ _PERSONS: dict[str, tuple[str, str]] = {
     "FLT-POL-072": ("review", "fleet pr review {number} --approve"),
     "FLT-POL-074": ("merge", "fleet pr merge {number}"),
 }
+_ENDS = ("ticket_shipped", "pr_merged", "pr_closed", "ticket.cancelled", "ticket.closed")
 _NOT_MERGE_READY = "FLT-POL-06"  # as long as such a reason stands it is not yet a person's turn
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing that a person has to see to. ``since`` in microseconds, 0 when unknown; ``code`` may be ""."""
+    """One thing that a person has to see to: what to type, and ``then`` what usually comes after it.
+
+    ``since`` is in microseconds, 0 when unknown; ``then`` and ``code`` may be "".
+    """
 
     kind: str
     text: str
@@ -52,6 +56,7 @@ class Need:
     agent: str = ""
     since: int = 0
     code: str = ""
+    then: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The need as doors print it."""
@@ -113,6 +118,16 @@ def _machine(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Ne
         yield Need("disk", text, "fleet doctor", code="FLT-KEP-002")
 
 
+def _unsigned(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """The record no longer fits together, so its head was not signed; until it is signed again."""
+    refused = journal.select(tx, journal.Filter(type="checkpoint.refused"), limit=1, newest=True)
+    signed = audits.last_checkpoint(tx)
+    for entry in refused:
+        if signed is None or signed.seq < entry.seq:
+            code = str((entry.payload or {}).get("code", ""))
+            yield Need("record", entry.summary, "fleet audit verify", since=entry.at, code=code)
+
+
 def _held(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
     """Deliveries that wait for a person and for nothing else; an empty budget is told once for an agent."""
     told: set[tuple[str, str]] = set()
@@ -152,7 +167,11 @@ def _dead_letters(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterat
     for entry in journal.select(tx, journal.Filter(type="delivery.dead_lettered"), limit=_DEAD_SHOWN, newest=True):
         if not _settled_since(tx, entry):
             ref = entry.subject or entry.agent
-            yield Need("dead_letter", entry.summary, f"fleet why {ref}", entry.subject, entry.agent, entry.at)
+            ticket = subject_number(entry.work_item) if subject_kind(entry.work_item) == "ticket" else 0
+            then = f"fleet ticket retry {ticket}" if ticket else ""
+            yield Need(
+                "dead_letter", entry.summary, f"fleet why {ref}", entry.subject, entry.agent, entry.at, then=then
+            )
 
 
 def _settled_since(tx: Tx, dead: Entry) -> bool:
@@ -162,8 +181,8 @@ def _settled_since(tx: Tx, dead: Entry) -> bool:
     later = [one for one in deliveries.for_work_item(tx, dead.work_item) if one.event_seq > dead.seq]
     if any(one.agent == dead.agent and one.state is DeliveryState.DISPATCHED for one in later):
         return True
-    ends = ("ticket_shipped", "pr_merged", "pr_closed")
-    narrow = [journal.Filter(type=end, work_item=dead.work_item, after=dead.seq) for end in ends]
+    item = dead.work_item
+    narrow = [journal.Filter(type=end, subject=item, work_item=item, after=dead.seq) for end in _ENDS]
     return any(journal.select(tx, wanted, limit=1) for wanted in narrow)
 
 
@@ -199,4 +218,4 @@ def _base(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
         yield Need("base", alarm.text, command, since=alarm.found_at, code="FLT-POL-096" if alarm.holds else "")
 
 
-_SOURCES: tuple[Source, ...] = (_machine, _base, _held, _approvals, _dead_letters, _quarantined, _asked)
+_SOURCES: tuple[Source, ...] = (_machine, _unsigned, _base, _held, _approvals, _dead_letters, _quarantined, _asked)

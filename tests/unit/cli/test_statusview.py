@@ -36,9 +36,10 @@ def held(name: str, subject: str, reason: str) -> dict[str, Any]:
     return {"agent": name, "subject": subject, "reason": reason, "event_type": "ticket_ready"}
 
 
-def need(kind: str, text: str, command: str, subject: str = "", name: str = "") -> dict[str, Any]:
+def need(kind: str, text: str, command: str, subject: str = "", name: str = "", then: str = "") -> dict[str, Any]:
     """Something that needs a person."""
-    return {"kind": kind, "text": text, "command": command, "subject": subject, "agent": name, "since": 0, "code": ""}
+    about = {"subject": subject, "agent": name, "since": 0, "code": ""}
+    return {"kind": kind, "text": text, "command": command, "then": then, **about}
 
 
 def fleet(**more: Any) -> dict[str, Any]:
@@ -63,7 +64,7 @@ BUSY = fleet(
         need("merge", "all runs share one uid, and the configuration does not let agents merge", "fleet pr merge 8",
              "pr/8", "release-manager"),
         need("dead_letter", "the work does not come back: all 3 attempts were used", "fleet why ticket/7", "ticket/7",
-             "developer"),
+             "developer", "fleet ticket retry 7"),
     ],
     held=[
         held("release-manager", "pr/8", "all runs share one uid"),

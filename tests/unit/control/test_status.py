@@ -16,7 +16,7 @@ from fleet.core.agent import AgentState
 from fleet.core.journal import Draft, Stream
 from fleet.core.work import DeliveryState
 from fleet.keeping.gauge import DiskGauge
-from fleet.store import agents, deliveries, journal
+from fleet.store import agents, audits, deliveries, journal
 from fleet.store.db import Tx
 from fleet.testing.desk import ANN, Desk
 
@@ -144,23 +144,36 @@ def test_a_dead_letter_needs_a_person_until_the_work_is_taken_up_or_done(desk: D
     bury(desk, "developer", "ticket/3")
     found = attention(hosted(desk))
     assert [one["command"] for one in found] == [f"fleet why ticket/{number}" for number in (1, 2, 3)]
+    assert [one["then"] for one in found] == [f"fleet ticket retry {number}" for number in (1, 2, 3)]
     desk.run("developer", "ticket/1")  # started again by hand
-
-    def dispatch(tx: Tx) -> None:
-        (again,) = deliveries.for_work_item(tx, "ticket/1")
-        assert deliveries.claim(tx, again.id, token="t", until=tx.now + 10)
-        assert deliveries.settle(tx, again.id, token="t", state=DeliveryState.DISPATCHED)
-        journal.append(
-            tx, Draft(Stream.EVENT, "ticket_shipped", "forge:local", subject="ticket/2", work_item="ticket/2")
-        )
-
-    desk.db.write(dispatch)
+    shipped = Draft(Stream.EVENT, "ticket_shipped", "forge:local", subject="ticket/2", work_item="ticket/2")
+    desk.db.write(lambda tx: journal.append(tx, shipped))
     assert [one["subject"] for one in attention(hosted(desk))] == ["ticket/3"]
+
+
+@pytest.mark.parametrize("end", ["ticket.cancelled", "ticket.closed"])
+def test_a_ticket_that_a_person_ended_needs_nobody(desk: Desk, end: str) -> None:
+    bury(desk, "developer", "ticket/1")
+    desk.db.write(lambda tx: journal.append(tx, Draft(Stream.ACTIVITY, end, "human:ann", subject="ticket/1")))
+    assert attention(hosted(desk)) == []
 
 
 def test_work_for_somebody_else_does_not_revive_a_dead_letter(desk: Desk) -> None:
     bury(desk, "developer", "ticket/1")
     deliver(desk, "qa-engineer", "pr/2", "ticket/1")
+    assert [one["kind"] for one in attention(hosted(desk))] == ["dead_letter"]
+
+
+def test_a_record_that_is_not_signed_any_more_comes_first_until_it_is_signed_again(desk: Desk) -> None:
+    bury(desk, "developer", "ticket/1")
+    refused = Draft(Stream.DECISION, "checkpoint.refused", "system:x", summary="no", payload={"code": "FLT-AUD-007"})
+    desk.db.write(lambda tx: journal.append(tx, refused))
+    first = attention(hosted(desk))[0]
+    assert (first["kind"], first["command"], first["code"]) == ("record", "fleet audit verify", "FLT-AUD-007")
+    seq = desk.ask("status")["journal"]["entries"]
+    row = audits.CheckpointRow(1, seq, "h", "k", 1, "s", "g")
+    desk.db.write(lambda tx: audits.add_key(tx, audits.KeyRow("k", "p", "s", "n", "", 1, 1)))
+    assert desk.db.write(lambda tx: audits.add_checkpoint(tx, row))
     assert [one["kind"] for one in attention(hosted(desk))] == ["dead_letter"]
 
 
