@@ -26,6 +26,7 @@ from fleet.config.model import (
     KeepingConfig,
     RetryConfig,
     ScheduleConfig,
+    SetupConfig,
     TeamConfig,
 )
 from fleet.core.approval import APPROVAL_MOVES
@@ -112,6 +113,7 @@ def config_page() -> str:
         ("`agents[].schedule`", ScheduleConfig),
         ("`teams[]`", TeamConfig),
         ("`approvals`", ApprovalsConfig),
+        ("`setup`", SetupConfig),
         ("`retry`", RetryConfig),
         ("`keeping`", KeepingConfig),
         ("`fabric`", FabricConfig),

@@ -19,6 +19,7 @@ from typing import IO
 from fleet.core.errors import PermanentError, TimedOut
 
 OUTPUT_CAP = 10 * 1024 * 1024
+MERGED = subprocess.STDOUT  # for ``spawn``: errors go where the output goes
 _GRACE_SECONDS = 2.0
 
 

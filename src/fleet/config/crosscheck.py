@@ -41,6 +41,7 @@ def warnings(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]
     """What is allowed but will hardly do what its writer wants."""
     agents = _agents(document.data)
     yield from _silent_events(document, agents, roles)
+    yield from _idle_variables(document)
     ceiling = document.data.get("max_concurrent")
     for index, agent in agents.values():
         wanted = agent.get("max_concurrent")
@@ -293,6 +294,16 @@ def _silent_events(document: Document, agents: Agents, roles: Mapping[str, Role]
                         f"an agent with role {' or '.join(able)}",
                         "Only a person could start this agent by it.",
                     )
+
+
+def _idle_variables(document: Document) -> Iterator[Problem]:
+    """Files of variables where no command would get them."""
+    places: list[tuple[Path, Any]] = [(("setup",), document.data.get("setup"))]
+    places += [(("agents", index, "setup"), row.get("setup")) for index, row in _rows(document.data)]
+    for path, setup in places:
+        if isinstance(setup, dict) and setup.get("env_files") and not setup.get("commands"):
+            spot = document.key_spot((*path, "env_files"))
+            yield Problem(spot, "env_files without commands", "commands, which alone get these variables")
 
 
 def _emits(row: Mapping[str, Any], roles: Mapping[str, Role]) -> frozenset[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 EVENT_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 LABEL_PATTERN = r"^[\x21-\x7e]+( [\x21-\x7e]+)*$"
+PORT_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
 _SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overflow
 
@@ -18,12 +21,35 @@ def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+_SHELL_WORDS = frozenset(["|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "2>", "2>&1"])
+
+
+def _split_command(value: object) -> object:
+    """A command written as one text, as its words. No shell reads it, so nothing that only a shell knows may stand."""
+    if not isinstance(value, str):
+        return value
+    try:
+        words = tuple(shlex.split(value))
+    except ValueError as error:
+        raise PydanticCustomError("command", "words with matching quotes") from error
+    if any(word in _SHELL_WORDS or word.endswith(";") for word in words):
+        raise PydanticCustomError("command", 'one program and its arguments; for a shell write [bash, -c, "…"]')
+    return words
+
+
 def _cron_alone(value: object) -> object:
     """The cron text by itself means a schedule with defaults."""
     return {"cron": value} if isinstance(value, str) else value
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Word = Annotated[str, Field(max_length=4000)]
+Command = Annotated[
+    tuple[Word, ...],
+    BeforeValidator(_split_command, json_schema_input_type=str | tuple[Word, ...]),
+    Field(min_length=1, max_length=200),
+]
+PortName = Annotated[str, Field(pattern=PORT_PATTERN)]
 EventName = Annotated[str, Field(pattern=EVENT_PATTERN, max_length=64)]
 EventNames = Annotated[
     tuple[EventName, ...],
@@ -31,7 +57,6 @@ EventNames = Annotated[
     Field(max_length=100),
 ]
 Label = Annotated[str, Field(min_length=1, max_length=50, pattern=LABEL_PATTERN)]
-Word = Annotated[str, Field(max_length=4000)]
 Seconds = Annotated[int, Field(gt=0, le=_SECONDS_LIMIT)]
 
 
@@ -47,6 +72,28 @@ class ScheduleConfig(_Model):
     missed: Literal["skip", "catch_up_once"] = Field(
         default="skip",
         description="Times that passed while nothing could start: leave out, or make up for all with one start.",
+    )
+
+
+class SetupConfig(_Model):
+    """What a run needs before its agent starts. Its seconds count as the agent's own."""
+
+    commands: Annotated[tuple[Command, ...], Field(max_length=50)] = Field(
+        default=(),
+        description="Programs to run in the clone, one after the other: each a list of words, or one text that is"
+        " split into words without a shell.",
+    )
+    env_files: Annotated[tuple[Name, ...], Field(max_length=20)] = Field(
+        default=(),
+        description="Names of files of variables for the commands (not for the agent), kept in the fleet's state"
+        " folder as env/<name>.env with mode 0600.",
+    )
+    ports: Annotated[tuple[PortName, ...], Field(max_length=20)] = Field(
+        default=(),
+        description="Names of ports that no other live run has; commands and agent find them as FLEET_PORT_<NAME>.",
+    )
+    timeout_seconds: Annotated[int, Field(gt=0, le=86400)] = Field(
+        default=300, description="Limit of all commands together, in seconds; the limit of the run counts as well."
     )
 
 
@@ -81,6 +128,9 @@ class AgentConfig(_Model):
         default=None, description="Cumulative run time of this agent in seconds, enforced; none = unlimited."
     )
     timeout_seconds: Seconds = Field(default=3600, description="Limit of one run, in seconds.")
+    setup: SetupConfig | None = Field(
+        default=None, description="In place of the fleet's `setup`, as a whole; {} = none for this agent."
+    )
     max_concurrent: Annotated[int, Field(gt=0, le=100)] = Field(
         default=1, description="How many runs of this agent may live at once."
     )
@@ -210,6 +260,9 @@ class FleetConfig(_Model):
         default=(".fleet/", ".github/", ".claude/", ".mcp.json", "CLAUDE.md", "AGENTS.md", "CODEOWNERS"),
         description="Changes below these paths need a person's approval at that head.",
     )
+    setup: SetupConfig = Field(
+        default_factory=SetupConfig, description="What happens in a run's clone before its agent starts."
+    )
     approvals: ApprovalsConfig = Field(
         default_factory=ApprovalsConfig, description="What people are asked (`fleet approvals`)."
     )
@@ -226,6 +279,10 @@ class FleetConfig(_Model):
     teams: tuple[TeamConfig, ...] = Field(
         default=(), max_length=200, description="Groups of agents, for commands that speak to several at once."
     )
+
+    def setup_of(self, agent: AgentConfig) -> SetupConfig:
+        """What is set up for the runs of a member: its own, else the fleet's."""
+        return self.setup if agent.setup is None else agent.setup
 
     def agent(self, name: str) -> AgentConfig | None:
         """The member of this name, or None."""

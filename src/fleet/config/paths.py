@@ -60,6 +60,11 @@ class FleetPaths:
         return self.state / "artifacts"
 
     @property
+    def env_files(self) -> Path:
+        """Files of variables for setup commands: <name>.env, mode 0600."""
+        return self.state / "env"
+
+    @property
     def log(self) -> Path:
         """What the daemon says to operators."""
         return self.state / "daemon.log"

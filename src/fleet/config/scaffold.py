@@ -22,11 +22,13 @@ from fleet.config.loader import parse_config, playbook_path, prompt_path
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.repository import current_branch
 from fleet.config.roles import Role, load_roles
+from fleet.config.schema import config_schema
 from fleet.core.clock import SECOND
 from fleet.core.errors import ConfigError, Conflict, PermanentError, UsageError
 
 FOLDER = ".fleet"
 BACKUPS = ".backup"
+SCHEMA = "schema.json"  # the first line of the configuration names it, so that editors find it without a network
 _REASON_LIMIT = 500  # characters, as in the configuration's model
 
 
@@ -101,7 +103,11 @@ def _files(base: str, allowed: bool, reason: str) -> dict[str, str]:
     except ConfigError as error:
         hint = "Check out a branch with an ordinary name."
         raise UsageError("FLT-CFG-013", f"branch {base!r} cannot be the base: {error.message}", hint=hint) from error
-    files = {"config.yaml": config, ".gitignore": f"# kept by fleet init --force\n/{BACKUPS}/\n"}
+    files = {
+        "config.yaml": config,
+        SCHEMA: json.dumps(config_schema(), indent=2) + "\n",
+        ".gitignore": f"# kept by fleet init --force\n/{BACKUPS}/\n",
+    }
     base_range = _quoted(f"origin/{base}...HEAD")
     for agent in loaded.config.agents:
         files[f"playbooks/{agent.name}.yaml"] = _template(f"{agent.name}.yaml", base_range=base_range)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from fleet.config.model import BRANCH_PATTERN, EVENT_PATTERN, LABEL_PATTERN, NAME_PATTERN
+from fleet.config.model import BRANCH_PATTERN, EVENT_PATTERN, LABEL_PATTERN, NAME_PATTERN, PORT_PATTERN
 from fleet.config.yamlfile import PROBLEM_LIMIT, Document, Path, Problem, shown
 
 M = TypeVar("M", bound=BaseModel)
@@ -17,6 +17,7 @@ PATTERNS = {
     NAME_PATTERN: "a name: 1 to 63 lower-case letters, digits, - or _, beginning with a letter or digit",
     EVENT_PATTERN: "an event name: lower-case words joined by _, such as qa_passed",
     LABEL_PATTERN: "a label: printable ASCII, single spaces inside only",
+    PORT_PATTERN: "a port's name: 1 to 31 lower-case letters, digits or _, beginning with a letter",
     BRANCH_PATTERN: "a branch name: letters, digits and . _ / -, at most 100",
 }
 

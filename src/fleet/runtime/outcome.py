@@ -34,16 +34,23 @@ class Outcome:
 
 
 def of_exit(
-    run: Run, record: ExitRecord, *, expected: Sequence[str], found: Sequence[str], any_code: bool = False
+    run: Run,
+    record: ExitRecord,
+    *,
+    expected: Sequence[str],
+    found: Sequence[str],
+    any_code: bool = False,
+    setup: str = "",
 ) -> Outcome:
     """Judge an exit record.
 
     ``expected`` are the events of which one proves the work, ``found`` those of them that the run emitted. A
     run succeeds only by its own exit and one of them on record; with 0, unless ``any_code``: its program's exit
-    code says nothing about the work.
+    code says nothing about the work. ``setup`` says why its setup did not come to its end, so that the agent never
+    began; "" when it did.
     """
     state, text = _judge(run, record, expected, found, any_code=any_code)
-    notes = []
+    notes = [f"its setup was not done: {setup}"] if setup else []
     if record.escrow_error:
         notes.append(f"its work could not be saved ({record.escrow_error}) and stays in clones/{run.session}")
     if record.survivors:

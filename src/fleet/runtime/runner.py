@@ -27,6 +27,7 @@ from fleet.runtime import moves, outcome
 from fleet.runtime.brief import subjects_of
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import ExitRecord, Observation, Runtime
+from fleet.runtime.setup import failure_of
 from fleet.runtime.starter import Buried, GatherFacts, Starter
 from fleet.runtime.vendors import VENDORS
 from fleet.store import capabilities, runs
@@ -246,7 +247,10 @@ class Runner:
             moves.answered(tx, current, seen)  # it may have ended before anybody saw it alive
             found = moves.emitted(tx, run.id, expected)
             strict = agent is None or VENDORS[agent.vendor].exit_code_counts
-            return outcome.of_exit(current, record, expected=by_role or expected, found=found, any_code=not strict)
+            setup = failure_of(str(self._starter.ref(current).folder))
+            return outcome.of_exit(
+                current, record, expected=by_role or expected, found=found, any_code=not strict, setup=setup
+            )
 
         return self._end(run, judge)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fleet.config.loader import LoadedConfig
@@ -22,6 +23,7 @@ from fleet.runtime.brief import Places, WorkFacts
 from fleet.runtime.clone import make_clone, remove_clone
 from fleet.runtime.launchfiles import write_launch_files
 from fleet.runtime.port import Launch, Runtime, SessionRef
+from fleet.runtime.setups import Setups
 from fleet.runtime.vendors import VENDORS
 from fleet.runtime.vendors.port import VendorLaunch
 from fleet.store import capabilities, journal, runs
@@ -66,6 +68,7 @@ class Starter:
         self._work_facts = work_facts
         self._programs = programs
         self._secrets: dict[str, str] = {}
+        self._setups = Setups(paths.env_files)
 
     def ref(self, run: Run, epoch: int | None = None) -> SessionRef:
         """How to find the session of a run, by default that of its present epoch."""
@@ -108,6 +111,8 @@ class Starter:
         make_clone(self._paths.bare, self.clone(session), branch, base, identity)
         probe("start.prepared")
         vendor = VENDORS[agent.vendor].launch(agent, self._paths.config.parent, ref.folder)
+        setup = self._config_at(run.config_hash).config.setup_of(agent)
+        vendor = self._setups.prepare(ref.folder, setup, vendor, partial(self._other_folders, run))
         places = Places(ref.folder, self.clone(session), self._paths.socket, self._programs, vendor.env)
         write_launch_files(
             places,
@@ -121,6 +126,10 @@ class Starter:
         self._db.write(lambda tx: moves.shown(tx, run, brief.messages_in(facts)))
         self._runtime.watch(ref)
         self._clear_older(run)
+
+    def _other_folders(self, run: Run) -> list[Path]:
+        """The run folders of all other live runs: where their ports are written down."""
+        return [self.ref(other).folder for other in self._db.read(runs.live) if other.id != run.id and other.epoch]
 
     def _admit(self, tx: Tx, run: Run, facts: WorkFacts) -> Entry:
         """Let the run touch the pull request it is about to work on; returns the event that started it."""

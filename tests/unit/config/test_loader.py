@@ -94,7 +94,7 @@ def test_windows_line_ends_and_words_of_yaml_1_1_are_ordinary_text() -> None:
         (
             "base: main",
             "bas: main",
-            "3:1: unknown key 'bas', expected one of agents, allow_shared_uid_merge, audit,",
+            "3:1: unknown key 'bas', expected one of agents, allow_shared_uid_merge,",
         ),
         ("name: dev", "name: a/b", "5:11: agents[0].name is 'a/b', expected a name: 1 to 63 lower-case letters"),
         ("name: dev", 'name: "a\\0b"', "5:11: control character U+0000, expected printable text"),

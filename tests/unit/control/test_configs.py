@@ -6,11 +6,15 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.config.test_edit_properties import EDITS
 
 from fleet.config.configfile import digest_of, locked
-from fleet.config.edit import Append, DropAgent, PutAgent, Set
+from fleet.config.edit import Append, DropAgent, Edit, PutAgent, Set
 from fleet.config.loader import load_config
 from fleet.control import configs
 from fleet.control.acceptance import accept_config
@@ -19,6 +23,7 @@ from fleet.core.agent import AgentState
 from fleet.core.errors import ConfigError, Conflict, FleetError, NotFound, PermanentError, Refused
 from fleet.core.principal import human
 from fleet.store import agents, config_revisions
+from fleet.store.db import Tx
 from fleet.testing.desk import ANN, Desk
 
 BOB = human("bob")
@@ -178,6 +183,24 @@ def test_what_the_running_daemon_is_built_on_needs_a_restart(desk: Desk, edits: 
     assert desk.paths.config.read_text() == FILE
 
 
+@given(st.lists(EDITS, min_size=1, max_size=6))
+@settings(max_examples=10)
+def test_a_change_that_reports_success_never_leaves_a_file_that_is_refused(edits: list[Edit]) -> None:
+    with TemporaryDirectory(prefix="flt-", dir="/tmp") as folder:
+        made = Desk(Path(folder))
+        made.paths.config.parent.mkdir()
+        write(made, FILE)
+        made.context.config.replace(reread(made))
+        for edit in edits:
+            before = made.paths.config.read_bytes()
+            try:
+                configs.change(made.context, ANN, [edit])
+            except FleetError:
+                assert made.paths.config.read_bytes() == before
+            assert reread(made).digest == in_force(made)
+        made.close()
+
+
 # -- the file ----------------------------------------------------------------------------------------
 
 
@@ -288,11 +311,21 @@ def test_an_interrupted_change_is_the_old_file_or_the_new_one(desk: Desk, point:
 
 
 def test_the_oldest_revisions_make_room_and_the_one_in_force_stays(desk: Desk) -> None:
-    for number in range(1, config_revisions.KEPT + 10):
-        configs.change(desk.context, ANN, [Set(("owner",), f"o{number}")])
-    kept = desk.db.read(config_revisions.newest)
-    assert len(kept) == config_revisions.KEPT
-    assert kept[0].digest == in_force(desk)
+    configs.change(desk.context, ANN, [Set(("owner",), "ann")])
+    in_force_number = desk.db.read(config_revisions.accepted)[0].number
+
+    def try_often(tx: Tx) -> None:
+        for number in range(config_revisions.KEPT + 10):
+            meant = {"digest": f"{number}", "before": "", "actor": "human:ann", "reason": ""}
+            config_revisions.abandon(tx, config_revisions.intend(tx, **meant, changes=(), body=b""))
+
+    desk.db.write(try_often)
+    kept = desk.db.read(lambda tx: config_revisions.newest(tx, 1000))
+    assert len(kept) <= config_revisions.KEPT + 11
+    assert in_force_number in {row.number for row in kept}
+    configs.change(desk.context, ANN, [Set(("owner",), "bob")])
+    configs.change(desk.context, ANN, [Set(("owner",), "eve")])
+    assert len(desk.db.read(lambda tx: config_revisions.newest(tx, 1000))) == config_revisions.KEPT
     with pytest.raises(FleetError) as caught:
         desk.db.read(lambda tx: config_revisions.text_of(tx, 1))
     assert caught.value.code == "FLT-CFG-108"

@@ -46,6 +46,14 @@ ROWS: dict[str, tuple[str, str]] = {
         "A daemon came up while the file was to be changed without one; nothing was changed.",
         "Repeat the command: the daemon makes the change.",
     ),
+    "FLT-CFG-120": (
+        "A file of variables for the setup is missing, is not private to you, or is malformed; the run does not start.",
+        "Write NAME=value lines into the named file, then: chmod 600 FILE.",
+    ),
+    "FLT-CFG-121": (
+        "No port is free for a run's setup; the start is tried again.",
+        "End what listens on the ports, or let fewer runs live at once.",
+    ),
     "FLT-CFG-108": (
         "No revision of the configuration has this number, or it is no longer kept.",
         "fleet config revisions lists what is kept; git knows the rest.",
