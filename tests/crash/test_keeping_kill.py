@@ -1,4 +1,4 @@
-"""kill -9 while a store is migrated, a backup written, a backup restored: the old state or the new one, never half."""
+"""kill -9 during a migration, a backup, a restore, a clearing away: the old state or the new one, never half."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ import pytest
 
 from fleet.audit.verify import verify_journal
 from fleet.config.paths import FleetPaths
-from fleet.core.errors import FleetError
+from fleet.core.clock import SECOND
+from fleet.core.errors import FleetError, Unreachable
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.keeping.swap import marker_of
 from fleet.process import Completed, run
 from fleet.store import journal
+from fleet.store.db import Tx
 from fleet.store.migrate import migrate, shipped
 from fleet.store.open import open_for_daemon
 from fleet.store.sqlite import SqliteEngine
 from fleet.testing.fleets import ask, fleet_in
+from fleet.testing.repos import git
 from fleet.testing.shell import Shell
+from fleet.testing.waiting import wait_until
 
 # A restore that is killed here, and the state that the next `fleet up` finds: what was written after the backup is
 # there (old) or not (new).
@@ -40,6 +44,7 @@ MIGRATIONS = (
     "migrate.before_commit@2",
 )
 BACKUPS = ("backup.written@1",)
+CLEARINGS = ("gc.planned@1", "gc.moved@1", "gc.moved@2", "gc.acted@1", "gc.acted@3")
 
 COMMAND = """
 import sys
@@ -138,6 +143,65 @@ def test_a_backup_that_is_killed_leaves_no_file_that_looks_like_one(
     made = json.loads(Shell(paths.checkout, {}).fleet("backup", str(tmp_path), "--json").text)
     assert made["ok"]
     assert [path.name for path in tmp_path.iterdir()] == [Path(made["path"]).name], "the rest was cleared away"
+
+
+def age_everything(paths: FleetPaths) -> None:
+    """A year passes for every run and pull request."""
+    year = 365 * 86_400 * SECOND
+
+    def change(tx: Tx) -> None:
+        tx.run("UPDATE runs SET finished_at = finished_at - :year", year=year)
+        tx.run("UPDATE forge_pulls SET updated_at = updated_at - :year", year=year)
+
+    db = open_for_daemon(paths.database)
+    db.write(change)
+    db.close()
+
+
+def cleared(paths: FleetPaths) -> bool:
+    """Ask until a pass leaves nothing that could go; the first answer may not come."""
+    try:
+        found = ask(paths, "gc.run", patience=20)
+    except Unreachable:
+        return False
+    return not found["removed"] and not found["left"]
+
+
+@pytest.mark.crash
+@pytest.mark.tmux
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("point", CLEARINGS)
+def test_a_clearing_away_that_is_killed_is_finished_and_takes_nothing_that_is_needed(point: str) -> None:
+    with fleet_in() as paths:
+        with up(paths):
+            ask(paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
+            wait_until(
+                lambda: ask(paths, "log", {"type": "ticket_shipped"})["entries"] and not ask(paths, "ps")["runs"],
+                timeout=60,
+                what="the ticket to be shipped",
+            )
+            head = ask(paths, "pr.show", {"number": 2})["pr"]["merged_head"]
+        age_everything(paths)
+        before = {path.name for path in paths.runs.glob("*-e*")}
+        assert before
+        note = paths.checkout.parent / "died"
+        program = (sys.executable, "-m", "fleet.testing.crash", point, str(note))
+        start_detached(paths, supervised=True, program=program)
+        try:
+            wait_until(lambda: cleared(paths), timeout=60, what="everything that may go to be gone")
+            assert note.exists(), f"it never came to {point}"
+            assert ask(paths, "audit.verify")["ok"]
+            assert ask(paths, "gc.plan")["goes"] == []
+            done = ask(paths, "log", {"type": "gc.done"})["entries"]
+            assert done
+            diff = ask(paths, "pr.diff", {"number": 2})["diff"]
+        finally:
+            stop(paths, 20)
+        assert list(paths.runs.iterdir()) == []
+        assert git(paths.bare, "for-each-ref", "--format=%(refname)", "refs/heads/fleet", "refs/fleet/escrow") == ""
+        assert git(paths.bare, "merge-base", head, "main") == head, "what was merged is there"
+        assert diff
+        assert git(paths.bare, "fsck", "--full", "--no-dangling") == ""
 
 
 @pytest.mark.crash

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,3 +94,45 @@ def test_a_restore_goes_back_and_says_what_it_left(shell: Shell) -> None:
         shell.answer("up")
     said = [entry["summary"] for entry in shell.answer("fabric", "history", "--event", "note")["entries"]]
     assert said == ["before"]
+
+
+def test_what_could_go_is_shown_and_nothing_is_removed_without_yes(shell: Shell) -> None:
+    done = shell.fleet("gc")
+    assert done.ok, done.error_text
+    assert done.text.startswith("could go: ")
+    assert "stays: " in done.text
+    found = shell.answer("gc", "--dry-run")
+    assert sorted(found) == ["bytes", "goes", "kept", "ok", "schema_version"]
+    assert shell.answer("log", "--type", "gc.planned")["entries"] == []
+
+
+def test_yes_removes_and_the_record_says_who_did_it(shell: Shell) -> None:
+    state = Path(shell.answer("watcher", "status")["paths"]["state"])
+    left_over = state / "runs" / ".gone-r1-e1"
+    left_over.mkdir()
+    os.utime(left_over, (1_000_000_000, 1_000_000_000))
+    assert ".gone-r1-e1" in shell.fleet("gc").text
+    done = shell.fleet("gc", "--yes")
+    assert done.ok, done.error_text
+    assert done.text.startswith("removed: 1 thing")
+    assert not left_over.exists()
+    (entry,) = shell.answer("log", "--type", "gc.done")["entries"]
+    assert entry["actor"].startswith("human:")
+    again = shell.answer("gc", "--yes")
+    assert (again["removed"], again["left"]) == ([], 0)
+
+
+def test_yes_and_dry_run_exclude_each_other(shell: Shell) -> None:
+    done = shell.fleet("gc", "--yes", "--dry-run")
+    assert (done.code, "FLT-KEP-022" in done.error_text) == (2, True)
+
+
+def test_looking_needs_no_daemon_and_removing_does(shell: Shell) -> None:
+    shell.answer("down")
+    try:
+        looked = shell.fleet("gc")
+        assert looked.ok, looked.error_text
+        assert "could go: " in looked.text
+        assert shell.fleet("gc", "--yes").code == 5
+    finally:
+        shell.answer("up")

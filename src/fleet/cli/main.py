@@ -77,6 +77,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),
     "audit": ("Look", "audit", "audit", "Verify the journal, sign its head, or erase a payload from it."),
     "backup": ("Keep", "keeping", "backup", "Write everything of this fleet into one file, while it works."),
+    "gc": ("Keep", "keeping", "gc", "Show what can go from the disk and why the rest stays; --yes removes it."),
     "restore": ("Keep", "keeping", "restore", "Put a backup in the place of this fleet's state."),
     "config": ("Check", "config", "config", "Look at the configuration, change it, check it."),
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),

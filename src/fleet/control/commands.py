@@ -17,6 +17,7 @@ from fleet.control import (
     crew,
     exports,
     handoffs,
+    keeping,
     members,
     merges,
     messages,
@@ -72,6 +73,7 @@ _DONE_BY = (
     configs,
     schedules,
     approvals,
+    keeping,
 )
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 

@@ -151,6 +151,8 @@ _ALL = (
     _activity("message.delivered", "agent human system", "any", "Messages were shown to their reader."),
     _activity("message.consumed", "agent human", "any", "Their reader acknowledged messages."),
     _activity("message.returned", "system", "agent", "Messages of an agent that left the fleet went to people."),
+    _activity("gc.planned", "human system", "fleet", "What is about to be cleared away, each thing with its reason."),
+    _activity("gc.done", "human system", "fleet", "What was cleared away, with its bytes, and what stayed after all."),
     _activity("label.changed", "agent human system", "any", "Labels were set."),
 )
 

@@ -34,6 +34,7 @@ from fleet.forge.port import Forge
 from fleet.forge.refguard import RefGuard
 from fleet.forge.watcher import Watcher
 from fleet.keeping.gauge import DiskGauge
+from fleet.keeping.keeper import Keeper
 from fleet.runtime import proctree
 from fleet.runtime.port import Runtime
 from fleet.runtime.runner import Runner
@@ -56,6 +57,7 @@ _GAPS = {
     "janitor": 0.5,
     "checkpointer": 1.0,
     "refguard": 0.5,
+    "keeper": 1.0,
 }
 
 
@@ -141,11 +143,11 @@ def build(
         runner,
         Janitor(db),
         *_witnesses(db, paths, config),
+        Keeper(db, paths, lambda: config().config, disk, effects, may_go_on=lambda: not switch.paused),
     )
-    for service in services:
-        loops[service.name] = Loop(
-            service, db.clock, on_trouble=on_trouble, on_failure=on_failure, gap_seconds=_GAPS[service.name]
-        )
+    for one in services:
+        gap = _GAPS[one.name]
+        loops[one.name] = Loop(one, db.clock, on_trouble=on_trouble, on_failure=on_failure, gap_seconds=gap)
     db.on_commit(lambda: _wake(loops))
     return Fleet(
         Control(context),
@@ -162,7 +164,6 @@ def _witnesses(db: Database, paths: FleetPaths, config: Callable[[], LoadedConfi
     """What keeps the record honest: branches against the journal, and signatures."""
     return (
         RefGuard(db, Repo(paths.bare, bare=True), lambda: config().config.base),
-        Checkpointer(db, lambda: plan_of(paths, config().config.audit)),
     )
 
 

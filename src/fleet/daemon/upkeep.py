@@ -22,7 +22,8 @@ from fleet.daemon.supervisor import running
 from fleet.daemon.terminals import end_terminals
 from fleet.keeping.backup import Made, Progress, make, stamp, target_of
 from fleet.keeping.lock import keeping
-from fleet.keeping.restore import Incoming, living_sessions, prepare
+from fleet.keeping.restore import Incoming, prepare
+from fleet.keeping.sessions import living_sessions
 from fleet.keeping.swap import Settled, settle, swap
 
 _END_SECONDS = 75.0  # a shim saves its work for at most a minute

@@ -8,7 +8,6 @@ reconciler as new runs, so that no session of the abandoned present can be taken
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ from fleet.keeping.archive import CONFIG, REPOSITORY, STORE, Manifest
 from fleet.keeping.backup import Progress, silent, stamp, verified
 from fleet.keeping.gauge import require_space
 from fleet.keeping.git import damaged, related, unbundle
-from fleet.runtime import proctree, records
 from fleet.store import journal, whole
 from fleet.store.db import Tx
 from fleet.store.open import open_for_daemon, open_read_only
@@ -109,18 +107,6 @@ def present(paths: FleetPaths) -> Identity | None:
         return _identity(paths.database)
     except FleetError:
         return None
-
-
-def living_sessions(paths: FleetPaths) -> tuple[str, ...]:
-    """Names of the sessions whose processes live now, whatever the store says."""
-    found = []
-    for folder in sorted(paths.runs.glob("*-e*")):
-        started = records.read(os.fspath(folder), records.STARTED) or {}
-        pid, start = started.get("pid"), started.get("start")
-        same_boot = started.get("boot") == proctree.boot_id()
-        if same_boot and isinstance(pid, int) and isinstance(start, int) and proctree.is_alive(pid, start):
-            found.append(folder.name)
-    return tuple(found)
 
 
 def _identity(database: Path) -> Identity:

@@ -78,6 +78,7 @@ LEVELS = {
     Access.START: {"agent.start"},
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
+        "gc.plan", "gc.run",
         "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",
         "ticket.comment", "pr.close", "task.assign",

@@ -1,4 +1,4 @@
-"""``fleet backup`` and ``fleet restore``: everything of a fleet as one file, and back."""
+"""``fleet backup``, ``restore`` and ``gc``: everything of a fleet as one file and back; what can go from the disk."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import duration, json_line, moment, visible
-from fleet.cli.remote import Local, wants_json
+from fleet.cli.output import Style, duration, json_line, moment, visible
+from fleet.cli.remote import Call, Local, Remote, Result, wants_json
 from fleet.cli.words import pass_door
 from fleet.config.loader import load_config
 from fleet.config.paths import CONFIG_RELATIVE
 from fleet.config.roles import load_roles
+from fleet.core.errors import UsageError
 from fleet.daemon import upkeep
 from fleet.daemon.upkeep import Restored
 
@@ -148,3 +149,56 @@ def _progress(ctx: click.Context) -> Callable[[str, int, int], None]:
 
     ctx.call_on_close(lambda: show("", 0, 0))
     return show
+
+
+_SHOWN = 20  # lines of a list
+
+
+def _cleared(result: Result, style: Style) -> str:
+    size = f"{result['bytes'] / _MB:.1f} MB"
+    if "goes" in result:
+        text = f"{style.paint('could go', 'yellow')}: {_counted(result['goes'])}, {size}\n{_listed(result['goes'])}"
+        text += f"stays: {_counted(result['kept'])}\n{_listed(result['kept'])}"
+        return text + ("nothing was removed; fleet gc --yes removes it\n" if result["goes"] else "nothing can go now\n")
+    text = f"{style.paint('removed', 'green')}: {_counted(result['removed'])}, {size}\n{_listed(result['removed'])}"
+    text += f"stays: {_counted(result['kept'])}\n{_listed(result['kept'])}"
+    return text + (f"{result['left']} more can go: fleet gc --yes again\n" if result["left"] else "")
+
+
+def _counted(things: list[Result]) -> str:
+    return "1 thing" if len(things) == 1 else f"{len(things)} things"
+
+
+def _listed(things: list[Result]) -> str:
+    largest = sorted(things, key=lambda thing: -thing["bytes"])
+    lines = [
+        f"  {thing['kind']:<14} {visible(thing['name'])}  {thing['bytes'] / _MB:.1f} MB: {visible(thing['why'])}\n"
+        for thing in largest[:_SHOWN]
+    ]
+    more = len(things) - _SHOWN
+    return "".join(lines) + (f"  and {more} more (--json names all)\n" if more > 0 else "")
+
+
+@click.command(
+    cls=Remote,
+    show=_cleared,
+    examples=(
+        "fleet gc",
+        "fleet gc --yes",
+        "fleet gc --dry-run --json",
+    ),
+    exits={8: "a backup or another clearing away is under way"},
+)
+@click.option("--yes", is_flag=True, help="Remove what can go. Without it nothing is removed.")
+@click.option("--dry-run", is_flag=True, help="Only show it; that is also what happens without --yes.")
+def gc(yes: bool, dry_run: bool) -> Call:
+    """Show what can go from the disk and why the rest stays; --yes removes it.
+
+    Clones and folders of ended runs, branches of merged pull requests, saved work, copies of the store, unused
+    objects: each stays for as long as keeping: in the configuration says. Never removed is a commit that is neither
+    merged nor saved, a clone whose work cannot be saved first, or anything of a run that lives. The daemon does the
+    same by itself, a little at a time (keeping.automatic).
+    """
+    if yes and dry_run:
+        raise UsageError("FLT-KEP-022", "--yes and --dry-run exclude each other")
+    return Call("gc.run" if yes else "gc.plan", {})

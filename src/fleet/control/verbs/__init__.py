@@ -5,7 +5,7 @@ One file a noun; a verb's function stands in the ``HANDLERS`` of the control mod
 
 from __future__ import annotations
 
-from fleet.control.verbs import agents, approvals, audits, config, fabric, messages, pulls, schedules, tickets
+from fleet.control.verbs import agents, approvals, audits, config, fabric, keeping, messages, pulls, schedules, tickets
 from fleet.control.verbs import fleet as whole
 from fleet.control.verbs.words import Access, Arg, Verb
 
@@ -22,6 +22,7 @@ _TABLES = (
     config.VERBS,
     schedules.VERBS,
     approvals.VERBS,
+    keeping.VERBS,
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}
@@ -37,5 +38,6 @@ OFFLINE = frozenset(
         "audit.verify_files",
         "agent.logs",
         "agent.output",
+        "gc.plan",
     }
 )

@@ -29,4 +29,5 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-KEP-019": ("A backup or a clearing away is under way for this fleet.", "Wait until it has ended."),
     "FLT-KEP-020": ("There is no such folder to write a backup to.", "Make it, or name another one."),
     "FLT-KEP-021": ("A backup cannot be written there.", "Check rights, or choose another folder."),
+    "FLT-KEP-022": ("--yes and --dry-run were given together.", "Choose one; without both nothing is removed."),
 }
