@@ -192,8 +192,9 @@ def test_a_clearing_away_that_is_killed_is_finished_and_takes_nothing_that_is_ne
             assert note.exists(), f"it never came to {point}"
             assert ask(paths, "audit.verify")["ok"]
             assert ask(paths, "gc.plan")["goes"] == []
-            done = ask(paths, "log", {"type": "gc.done"})["entries"]
-            assert done
+            assert ask(paths, "log", {"type": "gc.done"})["entries"]
+            for alarm in ("branch.unexplained", "base.unexplained"):
+                assert ask(paths, "log", {"type": alarm})["entries"] == []
             diff = ask(paths, "pr.diff", {"number": 2})["diff"]
         finally:
             stop(paths, 20)

@@ -16,6 +16,7 @@ from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.fabric.contents import Contents, too_large
+from fleet.keeping.gauge import require_space
 from fleet.store import artifacts, journal
 from fleet.store.db import Tx
 
@@ -25,8 +26,8 @@ _LOCK = "artifacts"  # around naming a content and removing one, so that neither
 def send(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Take the next piece of a content; without ``upload`` a new one begins. ``size`` is what the sender expects.
 
-    Raises UsageError FLT-FAB-131 above the limit, before anything is read; Refused FLT-AUT-015, FLT-FAB-136;
-    Conflict FLT-FAB-133.
+    Raises UsageError FLT-FAB-131 above the limit, before anything is read; Refused FLT-AUT-015, FLT-FAB-136, and
+    FLT-KEP-003 while the disk is nearly full; Conflict FLT-FAB-133.
     """
     may_publish(ctx, principal, "artifact")
     most = ctx.loaded.config.fabric.artifact_bytes
@@ -34,6 +35,7 @@ def send(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, 
         raise too_large(most)
     contents, sender, upload = _contents(ctx), _sender(principal), args["upload"]
     if not upload:
+        require_space(ctx.paths.state, args["size"], ctx.loaded.config.keeping, "this artifact")
         upload = ctx.db.clock.entropy(16).hex()
         contents.begin(sender, upload)
     size = contents.add(sender, upload, args["offset"], args["data"], most=most)

@@ -164,6 +164,7 @@ def _witnesses(db: Database, paths: FleetPaths, config: Callable[[], LoadedConfi
     """What keeps the record honest: branches against the journal, and signatures."""
     return (
         RefGuard(db, Repo(paths.bare, bare=True), lambda: config().config.base),
+        Checkpointer(db, lambda: plan_of(paths, config().config.audit)),
     )
 
 

@@ -33,6 +33,7 @@ FOLDERS = ("artifacts", "audit")  # of the state, taken over as they are
 
 _MANIFEST_LIMIT = 64 * 1024 * 1024
 _PIECE = 1 << 20
+_UNFINISHED = "artifacts/incoming/"
 _SECRET = "signing.key"  # a backup travels, and the key that signs must not
 _KEPT = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -178,8 +179,9 @@ def _check_names(names: Sequence[str], expected: int) -> None:
 
 
 def fits(name: str) -> bool:
-    """Whether a file of one of the folders may be part of a backup: a plain name below it, and no secret."""
-    return bool(_KEPT.fullmatch(name)) and not name.rpartition("/")[2].startswith(_SECRET)
+    """Whether a file of one of the folders may be part of a backup: a plain name, nothing unfinished, no secret."""
+    unfinished = name.startswith(_UNFINISHED)
+    return bool(_KEPT.fullmatch(name)) and not unfinished and not name.rpartition("/")[2].startswith(_SECRET)
 
 
 def _typed(found: dict[str, Any], name: str, kind: type) -> Any:

@@ -26,10 +26,12 @@ from fleet.core.probe import probe
 from fleet.keeping import archive
 from fleet.keeping.archive import CONFIG, FOLDERS, REPOSITORY, STORE, Manifest, Part
 from fleet.keeping.gauge import full, require_space
-from fleet.keeping.git import bundle
+from fleet.keeping.git import all_refs, bundle
 from fleet.store import whole
 from fleet.store.open import open_read_only
 from fleet.store.whole import Identity
+
+_QUIET_TRIES = 3
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
@@ -91,6 +93,24 @@ def make(paths: FleetPaths, loaded: LoadedConfig, target: Path, *, clock: Clock,
     return Made(target, target.stat().st_size, manifest, clock.monotonic() - started)
 
 
+def _copy_both(paths: FleetPaths, sources: dict[str, Path], progress: Progress) -> dict[str, str]:
+    """Copy the store, then the repository; the refs. Again, a few times, when a ref moved in between.
+
+    If one always does, the copies are as a crash would leave them: recovery completes that.
+    """
+    refs: dict[str, str] = {}
+    for _ in range(_QUIET_TRIES):
+        for name in (STORE, REPOSITORY):
+            sources[name].unlink(missing_ok=True)
+        before = all_refs(paths.bare)
+        whole.copy_to(paths.database, sources[STORE], lambda done, pages: progress("copying the store", done, pages))
+        progress("copying the repository", 0, 1)
+        refs = bundle(paths.bare, sources[REPOSITORY])
+        if refs == before:
+            break
+    return refs
+
+
 def clear_leavings(paths: FleetPaths, folder: Path) -> None:
     """Remove what backups of this fleet that were killed left in a folder."""
     for left_over in folder.glob(_prefix(paths) + "*"):
@@ -102,9 +122,7 @@ def _gather(
 ) -> tuple[Manifest, dict[str, Path]]:
     """The parts as files, the store first, and the manifest that describes them."""
     sources = {STORE: scratch / STORE, REPOSITORY: scratch / REPOSITORY, CONFIG: scratch / CONFIG}
-    whole.copy_to(paths.database, sources[STORE], lambda done, pages: progress("copying the store", done, pages))
-    progress("copying the repository", 0, 1)
-    refs = bundle(paths.bare, sources[REPOSITORY])
+    refs = _copy_both(paths, sources, progress)
     sources[CONFIG].write_bytes(loaded.text)
     progress("verifying the journal", 0, 1)
     about = verified(sources[STORE])

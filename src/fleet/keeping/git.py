@@ -24,6 +24,11 @@ def bundle(bare: Path, target: Path) -> dict[str, str]:
     return {name: sha for sha, _, name in pairs if name.startswith(_EVERYTHING)}
 
 
+def all_refs(bare: Path) -> dict[str, str]:
+    """Every ref of a repository with its commit."""
+    return refs(Repo(bare, bare=True), _EVERYTHING.rstrip("/"))
+
+
 def unbundle(source: Path, folder: Path, base: str, expected: dict[str, str]) -> None:
     """Make a repository of a bundle. Raises IntegrityError FLT-KEP-011 unless it holds exactly these refs, whole."""
     sha256 = any(len(sha) == 64 for sha in expected.values())
@@ -31,7 +36,7 @@ def unbundle(source: Path, folder: Path, base: str, expected: dict[str, str]) ->
     words = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
     try:
         git(repo, "fetch", *words, "--end-of-options", str(source), "+refs/*:refs/*", timeout=LONG)
-        found = refs(repo, _EVERYTHING)
+        found = all_refs(folder)
     except FleetError as error:
         raise damaged(f"the repository in it cannot be read: {error.message}") from error
     if found != expected:

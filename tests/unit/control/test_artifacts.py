@@ -253,3 +253,11 @@ def test_a_hash_prefix_names_the_newest_artifact_of_that_content(desk: Desk) -> 
     keep(desk, b"other", "c.txt")
     found = desk.db.read(lambda tx: artifacts.find(tx, digest(b"same")[:12]))
     assert found.name == "b.txt"
+
+
+def test_no_content_is_received_on_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
+    full = Desk(tmp_path, keeping={"low_disk_mb": 1_000_000_000})
+    with pytest.raises(Refused, match="can be spared") as caught:
+        upload(full, b"a result")
+    assert caught.value.code == "FLT-KEP-003"
+    full.close()

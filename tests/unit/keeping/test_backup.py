@@ -43,6 +43,8 @@ def test_saved_work_artifacts_and_sealed_archives_are_in_it_and_the_private_key_
     artifact = desk.paths.state / "artifacts" / "ab" / "abcdef"
     artifact.parent.mkdir(parents=True)
     artifact.write_bytes(b"a result")
+    (desk.paths.state / "artifacts" / "incoming").mkdir()
+    (desk.paths.state / "artifacts" / "incoming" / "developer.1").write_bytes(b"half a res")
     (desk.paths.audit / "archives").mkdir(parents=True)
     for name in ("archives/1-200.jsonl", "signing.key", "signing.key.new", ".draft"):
         (desk.paths.audit / name).write_bytes(b"of the audit")
@@ -51,7 +53,7 @@ def test_saved_work_artifacts_and_sealed_archives_are_in_it_and_the_private_key_
         "audit/archives/1-200.jsonl"
     }
     assert made.manifest.refs["refs/fleet/escrow/r1-e1"] == base
-    assert "artifacts/ab/abcdef" in {part.name for part in made.manifest.parts}
+    assert {part.name for part in made.manifest.parts if part.name.startswith("artifacts/")} == {"artifacts/ab/abcdef"}
 
 
 def test_writers_go_on_while_the_store_is_copied_and_the_copy_is_of_one_instant(desk: Desk) -> None:
@@ -70,6 +72,24 @@ def test_writers_go_on_while_the_store_is_copied_and_the_copy_is_of_one_instant(
     assert len(steps) >= 3
     assert made.manifest.entries == before
     assert desk.db.read(journal.head)[0] == before + len(steps)
+
+
+def test_a_branch_that_moves_while_the_store_is_copied_makes_it_copy_again(desk: Desk) -> None:
+    """So that store and repository are of one instant wherever there is a quiet one."""
+    base = git(desk.paths.bare, "rev-parse", "main")
+    copies: list[str] = []
+
+    def push(what: str, _done: int, _all: int) -> None:
+        if what == "copying the repository":
+            copies.append(what)
+            if len(copies) == 1:
+                git(desk.paths.bare, "update-ref", "refs/heads/fleet/77", base)
+                desk.ask("fabric.publish", kind="note", summary="the entry of that push")
+
+    made = upkeep.backup(desk.paths, desk.loaded, None, clock=desk.clock, progress=push)
+    assert len(copies) == 2
+    assert "refs/heads/fleet/77" in made.manifest.refs
+    assert made.manifest.entries == desk.db.read(journal.head)[0]
 
 
 def test_what_a_killed_backup_left_is_removed_by_the_next_one(desk: Desk, tmp_path: Path) -> None:
