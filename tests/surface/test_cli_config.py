@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,36 @@ def test_without_a_daemon_nothing_is_changed_while_one_starts(alone: tuple[Fleet
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = shell.fleet("config", "set", "max_concurrent", "2")
     assert (done.code, "FLT-CFG-111" in done.error_text) == (8, True)
+
+
+def test_many_commands_at_once_without_a_daemon_lose_no_change(alone: tuple[FleetPaths, Shell]) -> None:
+    paths, shell = alone
+    wanted = {"owner": "ann", "repo": "acme/shop", "max_concurrent": "3", "retry.attempts": "5"}
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda pair: shell.fleet("config", "set", *pair), wanted.items()))
+    assert [one.code for one in done] == [0] * len(wanted), [one.error_text for one in done]
+    assert {key: shell.fleet("config", "get", key).text.strip() for key in wanted} == wanted
+    assert not list(paths.config.parent.glob(".config*"))
+
+
+def test_a_daemon_that_comes_back_to_a_faulty_file_refuses_and_says_so(alone: tuple[FleetPaths, Shell]) -> None:
+    """Killed, it is started again by its supervisor, which gives up at once: no old configuration in secret."""
+    paths, shell = alone
+    shell.answer("up")
+    good = paths.config.read_text()
+    replace(paths, "attempts: 3", "attempts: lots")
+    pid = holder(paths.daemon_lock)
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: holder(paths.supervisor_lock) is None, timeout=30, what="the supervisor to give up")
+    assert "supervisor.gave_up" in paths.log.read_text()
+    assert shell.fleet("reload").code == 5
+    done = shell.fleet("up")
+    assert done.code == 3
+    assert ".fleet/config.yaml:" in done.error_text
+    assert shell.answer("status")["agents"], "the record is readable all the same"
+    paths.config.write_text(good)
+    assert shell.fleet("up").ok
 
 
 def test_an_earlier_file_comes_back_whole_also_without_a_daemon(alone: tuple[FleetPaths, Shell]) -> None:

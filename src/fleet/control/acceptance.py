@@ -16,7 +16,7 @@ from fleet.core.errors import ConfigError
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, system
 from fleet.fabric.mail import return_to_people
-from fleet.store import agents, config_revisions, cursors, journal
+from fleet.store import agents, config_revisions, cursors, journal, runs
 from fleet.store.config_revisions import Revision
 from fleet.store.db import Database, Tx
 
@@ -47,7 +47,8 @@ def accept(tx: Tx, loaded: LoadedConfig, actor: str, reason: str) -> Accepted:
     before = cursors.value(tx, CONFIG_KEY)
     meant = _settle_interrupted(tx, loaded.digest)
     moved = _sync_agents(tx, loaded)
-    if before == loaded.digest and not moved and meant is None:
+    kept = config_revisions.accepted(tx, 1)  # none in a store that is older than revisions
+    if before == loaded.digest and not moved and meant is None and kept:
         return Accepted(0, before, None)
     changes = changes_since(tx, loaded)
     if meant is not None:
@@ -74,15 +75,23 @@ def changes_since(tx: Tx, loaded: LoadedConfig) -> Changes | None:
     return compare(old.config, loaded.config) if old is not None else None
 
 
+def known_to_runs(tx: Tx) -> list[LoadedConfig]:
+    """The configurations that live runs were dispatched under, as far as they are kept; the oldest first."""
+    wanted = {run.config_hash for run in runs.live(tx)}
+    kept = [row.number for row in reversed(config_revisions.accepted(tx)) if row.digest in wanted]
+    return [loaded for number in kept if (loaded := _kept(tx, number)) is not None]
+
+
 def in_force_before(tx: Tx) -> LoadedConfig | None:
     """The configuration that was accepted last; None where none is kept, or this program no longer takes it."""
     last = next(iter(config_revisions.accepted(tx, 1)), None)
-    if last is None:
-        return None
+    return _kept(tx, last.number) if last is not None else None
+
+
+def _kept(tx: Tx, number: int) -> LoadedConfig | None:
+    """The configuration of a revision; None where this program does not take its text any more."""
     try:
-        return parse_config(
-            config_revisions.text_of(tx, last.number), name=f"revision {last.number}", roles=load_roles()
-        )
+        return parse_config(config_revisions.text_of(tx, number), name=f"revision {number}", roles=load_roles())
     except ConfigError:
         return None
 

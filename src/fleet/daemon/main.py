@@ -25,7 +25,7 @@ from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
 from fleet.config.roles import load_roles
-from fleet.control.acceptance import accept_config
+from fleet.control.acceptance import accept_config, known_to_runs
 from fleet.core.clock import SystemClock
 from fleet.core.errors import FleetError
 from fleet.core.principal import human
@@ -143,7 +143,7 @@ class _Life:
         loop = asyncio.get_running_loop()
         fleet = build(
             self._paths,
-            InForce(self._loaded),
+            InForce(self._loaded, self._db.read(known_to_runs)),
             self._db,
             supervised=self._supervised,
             on_trouble=lambda name, error: self._log.error("service.trouble", error, service=name),
