@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "pr": ("Work", "pr", "pr", "Open, list, show, review, merge and close pull requests."),
     "release": ("Work", "pr", "release", "Ask whether a pull request may be merged."),
     "task": ("Work", "task", "task", "Hand work to agents by name."),
+    "deadletters": ("Work", "deadletters", "deadletters", "List, explain, replay and discard work that was given up."),
     "approvals": ("Work", "approvals", "approvals", "List what waits for a person's word, or show one with its diff."),
     "approve": (
         "Work",

@@ -14,9 +14,9 @@ from fleet.control import shapes
 from fleet.control.context import Context, generation_of
 from fleet.core.agent import AgentState
 from fleet.core.decision import Verdict
-from fleet.core.event import subject_kind, subject_number
-from fleet.core.journal import Entry
+from fleet.core.event import subject_number
 from fleet.core.work import Delivery, DeliveryState
+from fleet.dispatch.deadletters import settled_since
 from fleet.store import agents as agent_rows
 from fleet.store import approvals, audits, blockers, deliveries, journal, questions, refheads
 from fleet.store.db import Tx
@@ -38,7 +38,6 @@ _PERSONS: dict[str, tuple[str, str]] = {
     "FLT-POL-072": ("review", "fleet pr review {number} --approve"),
     "FLT-POL-074": ("merge", "fleet pr merge {number}"),
 }
-_ENDS = ("ticket_shipped", "pr_merged", "pr_closed", "ticket.cancelled", "ticket.closed")
 _NOT_MERGE_READY = "FLT-POL-06"  # as long as such a reason stands it is not yet a person's turn
 
 
@@ -159,31 +158,16 @@ def _approvals(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[
         text = "; ".join(str(reason.get("text", "")) for reason in row.reasons)
         code = str(row.reasons[0].get("code", "")) if row.reasons else ""
         command = f"fleet approvals show {row.subject}"
-        yield Need("approval", text, command, row.subject, row.agent, row.requested_at, code)
+        then = f"fleet approve {row.subject}"
+        yield Need("approval", text, command, row.subject, row.agent, row.requested_at, code, then)
 
 
 def _dead_letters(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
-    """Work that used up its attempts and was not taken up again since."""
-    for entry in journal.select(tx, journal.Filter(type="delivery.dead_lettered"), limit=_DEAD_SHOWN, newest=True):
-        if not _settled_since(tx, entry):
-            ref = entry.subject or entry.agent
-            ticket = subject_number(entry.work_item) if subject_kind(entry.work_item) == "ticket" else 0
-            then = f"fleet ticket retry {ticket}" if ticket else ""
-            yield Need(
-                "dead_letter", entry.summary, f"fleet why {ref}", entry.subject, entry.agent, entry.at, then=then
-            )
-
-
-def _settled_since(tx: Tx, dead: Entry) -> bool:
-    """Whether the same work was taken up again, or came to its end, after it was given up."""
-    if not dead.work_item:
-        return False
-    later = [one for one in deliveries.for_work_item(tx, dead.work_item) if one.event_seq > dead.seq]
-    if any(one.agent == dead.agent and one.state is DeliveryState.DISPATCHED for one in later):
-        return True
-    item = dead.work_item
-    narrow = [journal.Filter(type=end, subject=item, work_item=item, after=dead.seq) for end in _ENDS]
-    return any(journal.select(tx, wanted, limit=1) for wanted in narrow)
+    """Work that used up its attempts, was not taken up again since, and that no person has dealt with."""
+    for entry in journal.dead_letters(tx, limit=_DEAD_SHOWN):
+        if not settled_since(tx, entry):
+            look, then = (f"fleet deadletters {verb} {entry.id}" for verb in ("explain", "replay"))
+            yield Need("dead_letter", entry.summary, look, entry.subject, entry.agent, entry.at, then=then)
 
 
 def _quarantined(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:

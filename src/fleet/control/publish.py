@@ -29,7 +29,7 @@ SOURCES = {
     "pr_merged": "fleet pr merge N",
     "pr_closed": "the watcher, when a pull request is closed",
     "review_waived": "fleet pr waive N AGENT",
-    "work_returned": "the reconciler, when a run ended without its result, or fleet ticket retry N",
+    "work_returned": "the reconciler after a run without result; fleet ticket retry; fleet deadletters replay",
     "agent_start_requested": "fleet agent start NAME",
     "schedule_due": "the scheduler, when the time of an agent's `schedule:` has come",
     "task_returned": "fleet fabric release N, or the janitor when a lease runs out",

@@ -97,8 +97,8 @@ def _unread(tx: Tx) -> dict[str, Any]:
 
 
 def dead_letters(tx: Tx) -> list[dict[str, Any]]:
-    """The newest work that used up its attempts; a person has to look."""
-    found = journal.select(tx, journal.Filter(type="delivery.dead_lettered"), limit=_SHOWN, newest=True)
+    """The newest work that used up its attempts and that no person has dealt with."""
+    found = journal.dead_letters(tx, limit=_SHOWN)
     return [
         {
             "entry": entry.id,

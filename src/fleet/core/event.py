@@ -78,6 +78,8 @@ _ALL = (
     _decision("delivery.held", "system", "any", "Policy said not yet, and why."),
     _decision("delivery.denied", "system human", "any", "Policy said no, or the event went stale, and why."),
     _decision("delivery.dead_lettered", "system", "any", "Every attempt failed; a person has to look."),
+    _decision("dead_letter.replayed", "human", "any", "A person had given-up work offered to its agent again."),
+    _decision("dead_letter.discarded", "human", "any", "A person said why given-up work is not needed any more."),
     _decision("schedule.skipped", "system", "agent", "Scheduled starts were missed and are not made up for."),
     _decision("approval.requested", "agent human system", "pr", "A person is asked, and what the answer is bound to."),
     _decision("approval.granted", "human", "pr", "A person approved exactly this content."),

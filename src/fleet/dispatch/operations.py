@@ -18,6 +18,7 @@ from fleet.core.journal import Draft, Stream
 from fleet.core.live import LiveEffects, LiveState
 from fleet.core.probe import probe
 from fleet.core.work import DeliveryState
+from fleet.dispatch.offering import offer_again
 from fleet.store import deliveries, journal, operations, runs
 from fleet.store.db import Database, Tx
 from fleet.store.operations import Operation
@@ -207,25 +208,18 @@ def _retried(tx: Tx, operation: Operation, found: Facts) -> tuple[str, str, Fact
     """Offer each piece of work again, as if for the first time."""
     why = f": {operation.reason}" if operation.reason else ""
     for work in operation.plan["work"]:
-        draft = Draft(
-            Stream.EVENT,
-            "work_returned",
+        draft = offer_again(
             operation.actor,
-            kind="task",
+            work["agent"],
+            work["event_type"],
             subject=work["subject"],
             generation=work["generation"],
             work_item=operation.subject,
-            agent=work["agent"],
+            run=work["run"],
             cause_id=operation.entry_id,
             dedup_key=f"retried:{operation.id}:{work['agent']}",
             summary=f"{operation.actor} asks {work['agent']} to take up {work['event_type']} again{why}",
-            payload={
-                "run": work["run"],
-                "event_type": work["event_type"],
-                "attempt": 1,
-                "not_before": 0,
-                "reason": f"retried by {operation.actor}{why}",
-            },
+            reason=f"retried by {operation.actor}{why}",
         )
         journal.append(tx, draft)
     names = ", ".join(work["agent"] for work in operation.plan["work"])

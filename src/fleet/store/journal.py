@@ -167,6 +167,18 @@ def select(tx: Tx, wanted: Filter, *, limit: int = 500, newest: bool = False) ->
     return entries[::-1] if newest else entries
 
 
+def dead_letters(tx: Tx, *, limit: int, resolved: bool = False) -> list[Entry]:
+    """The newest work that was given up, oldest first; ``resolved``: also what a person dealt with."""
+    unless = (
+        "" if resolved else (" AND NOT EXISTS (SELECT 1 FROM journal r WHERE r.dedup_key = 'dead_letter:' || j.id)")
+    )
+    rows = tx.all(
+        f"SELECT {_COLUMNS} {_FROM} WHERE j.type = 'delivery.dead_lettered'{unless} ORDER BY j.seq DESC LIMIT :limit",
+        limit=limit,
+    )
+    return [_entry(row) for row in rows][::-1]
+
+
 def _where(wanted: Filter) -> tuple[list[str], dict[str, object]]:
     """Clauses and parameters; every value travels as a parameter.
 

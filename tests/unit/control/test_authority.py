@@ -66,6 +66,7 @@ LEVELS = {
         "config.state", "config.key", "config.revisions",
         "ping", "status", "top", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
         "fabric.history", "log", "why", "watcher.status", "schedules", "approvals", "approval.show",
+        "deadletters", "deadletter.explain",
         "agent.show", "agent.budget", "teams", "team.show", "agent.revisions",
         "fabric.tasks", "artifact.list", "artifact.read", "fabric.blockers", "inbox", "question",
         "questions",
@@ -85,7 +86,7 @@ LEVELS = {
         "agent.create", "agent.set_budget", "agent.rollback", "team.add", "team.remove",
         "config.rollback", "audit.checkpoint", "audit.checkpoints", "audit.key", "audit.rotate_key",
         "answer", "agent.send", "artifact.remove",
-        "approval.grant", "approval.deny",
+        "approval.grant", "approval.deny", "deadletter.replay", "deadletter.discard",
     },
 }  # fmt: skip
 

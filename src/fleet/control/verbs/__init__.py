@@ -5,7 +5,19 @@ One file a noun; a verb's function stands in the ``HANDLERS`` of the control mod
 
 from __future__ import annotations
 
-from fleet.control.verbs import agents, approvals, audits, config, fabric, keeping, messages, pulls, schedules, tickets
+from fleet.control.verbs import (
+    agents,
+    approvals,
+    audits,
+    config,
+    deadletters,
+    fabric,
+    keeping,
+    messages,
+    pulls,
+    schedules,
+    tickets,
+)
 from fleet.control.verbs import fleet as whole
 from fleet.control.verbs.words import Access, Arg, Verb
 
@@ -23,6 +35,7 @@ _TABLES = (
     schedules.VERBS,
     approvals.VERBS,
     keeping.VERBS,
+    deadletters.VERBS,
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}

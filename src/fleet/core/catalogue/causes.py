@@ -14,6 +14,7 @@ AREAS: dict[str, tuple[str, str]] = {
     "CFG": ("the configuration and where things lie", "the file in .fleet/, or the folders around it"),
     "CLI": ("the command line", "the words as they were typed, or no daemon behind them"),
     "CTL": ("calls to the daemon", "the arguments of the call, or the state of what they name"),
+    "DLQ": ("dead letters", "somebody dealt with it, or a merge, a new head or a closed ticket overtook the work"),
     "DMN": ("the daemon", "its start, its end, or what was sent to its socket"),
     "DOC": ("health: doctor, explain and the support bundle", "the words as they were typed, or a file's place"),
     "DSP": ("dispatch", "a delivery that moved on meanwhile"),
