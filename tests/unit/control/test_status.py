@@ -143,8 +143,9 @@ def test_a_dead_letter_needs_a_person_until_the_work_is_taken_up_or_done(desk: D
     bury(desk, "developer", "ticket/2")
     bury(desk, "developer", "ticket/3")
     found = attention(hosted(desk))
-    assert [one["command"] for one in found] == [f"fleet why ticket/{number}" for number in (1, 2, 3)]
-    assert [one["then"] for one in found] == [f"fleet ticket retry {number}" for number in (1, 2, 3)]
+    assert [one["subject"] for one in found] == [f"ticket/{number}" for number in (1, 2, 3)]
+    assert all(one["command"].startswith("fleet deadletters explain e") for one in found)
+    assert all(one["then"].startswith("fleet deadletters replay e") for one in found)
     desk.run("developer", "ticket/1")  # started again by hand
     shipped = Draft(Stream.EVENT, "ticket_shipped", "forge:local", subject="ticket/2", work_item="ticket/2")
     desk.db.write(lambda tx: journal.append(tx, shipped))
