@@ -20,6 +20,7 @@ from fleet.keeping.gauge import require_space
 from fleet.store import artifacts, journal
 from fleet.store.db import Tx
 
+MOST = 10_000  # artifacts of a fleet, however small
 _LOCK = "artifacts"  # around naming a content and removing one, so that neither meets the other half-way
 
 
@@ -80,6 +81,8 @@ def _record(ctx: Context, tx: Tx, principal: Principal, args: dict[str, Any], si
             f"all artifacts together would have more than {most} bytes",
             hint="A person removes some: fleet fabric artifact remove N; or raise fabric.artifacts_bytes.",
         )
+    if artifacts.count(tx) >= MOST:
+        raise Refused("FLT-FAB-132", f"there are {MOST} artifacts", hint="Remove some: fleet fabric artifact remove N")
     number = artifacts.next_number(tx)
     payload: dict[str, object] = {"artifact": number, "sha256": sha256, "size": size, "name": name}
     wanted = Wanted("artifact", "artifact", f"artifact/{number} {name} ({size} bytes)", payload, subject=about)

@@ -67,7 +67,7 @@ def _keep(ctx: Context, tx: Tx, who: Principal, wanted: Wanted, made: Appended) 
     entry = journal.get(tx, made.id)
     if wanted.type == "task":
         body = wanted.payload.get("body", "")
-        number = claims.room_for_one(tx)
+        number = claims.room_for_one(tx, entry.actor)
         tasks.create(
             tx,
             number,

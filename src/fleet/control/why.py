@@ -10,6 +10,7 @@ from fleet.control import sentences
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.control.queries import reviews_of
+from fleet.control.standing import around_agent, around_run, around_work
 from fleet.core.agent import AgentState
 from fleet.core.errors import NotFound
 from fleet.core.journal import Entry, Stream
@@ -71,7 +72,10 @@ def _of_number(ctx: Context, principal: Principal, number: int, *, only_pull: bo
         if only_pull:
             raise
         return _of_ticket(ctx, principal, ctx.forge.ticket(number))
-    return _of_pull(ctx, principal, pull)
+    story = _of_pull(ctx, principal, pull)
+    item = f"ticket/{pull.ticket}" if pull.ticket else f"pr/{pull.number}"
+    story.lines.extend(ctx.db.read(lambda tx: around_work(tx, item)))
+    return story
 
 
 # -- a run -----------------------------------------------------------------------------------------
@@ -103,6 +107,7 @@ def _of_run(ctx: Context, run_id: str) -> _Story:
         sentences.happened(entry) for entry in own if entry.type in (*_DECISIONS, "request.refused", "run.left_alone")
     ]
     lines += [f"Afterwards: {entry.summary}" for entry in own if entry.type == "work_returned"]
+    lines += ctx.db.read(lambda tx: around_run(tx, run_id))
     return _Story(f"run {run.id} of {run.agent} ({run.role})", lines + _run_advice(ctx, run), own)
 
 
@@ -211,6 +216,7 @@ def _of_ticket(ctx: Context, principal: Principal, ticket: Ticket) -> _Story:
         sentences.ended(sentences.delivery_line(one)) for one in work if one.state is not DeliveryState.DISPATCHED
     ]
     lines += [sentences.ended(sentences.run_line(run)) for run in its_runs]
+    lines += ctx.db.read(lambda tx: around_work(tx, item))
     lines += [f"A person has to look: {entry.summary}" for entry in entries if entry.type == "delivery.dead_lettered"]
     for pull in ctx.forge.snapshot().pulls:
         if pull.ticket == ticket.number:
@@ -269,6 +275,7 @@ def _of_agent(ctx: Context, name: str) -> _Story:
     waiting = [one for one in work if one.state in _OPEN]
     lines += [f"On {one.subject or one.event_type}: {sentences.ended(sentences.delivery_line(one))}" for one in waiting]
     lines += [f"On {run.subject}: {sentences.ended(sentences.run_line(run))}" for run in its_runs]
+    lines += ctx.db.read(lambda tx: around_agent(tx, name))
     told = [entry for entry in entries if entry.type in _DECISIONS and entry.agent == name][-5:]
     lines += [sentences.happened(entry) for entry in told]
     if not waiting and not any(run.state in LIVE_RUNS for run in its_runs):

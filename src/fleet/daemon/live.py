@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from fleet.control.queries import reviews_of
 from fleet.control.shapes import comment_dict, label_names, review_dict
+from fleet.core.board import Mail
 from fleet.core.errors import NotFound
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Draft, Stream
@@ -114,6 +115,7 @@ class WorkGatherer:
         ticket = self._ticket_of(run)
         pull = self._pull_of(run)
         branch = pull.head_ref if pull is not None else f"{_BRANCHES}{ticket.number if ticket is not None else run.id}"
+        unread, total = self._unread(f"agent:{run.agent}")
         return WorkFacts(
             branch=branch,
             base=self._base,
@@ -122,10 +124,13 @@ class WorkGatherer:
             reviews=self._reviews(pull) if pull is not None else (),
             # On the local forge a ticket is a person's, or an agent's that a person let open tickets.
             trusted=ticket is not None and ticket.author.startswith("human:"),
-            inbox=self._db.read(
-                lambda tx: [as_dict(mail) for mail in inbox.unread(tx, f"agent:{run.agent}", limit=_MAIL)]
-            ),
+            inbox=[as_dict(one) for one in unread],
+            inbox_left_out=total - len(unread),
         )
+
+    def _unread(self, reader: str) -> tuple[list[Mail], int]:
+        """The oldest messages that a reader has not consumed, and how many there are in all."""
+        return self._db.read(lambda tx: (inbox.unread(tx, reader, limit=_MAIL), inbox.count_unread(tx, reader)))
 
     def _ticket_of(self, run: Run) -> Ticket | None:
         number = subject_number(run.work_item) if subject_kind(run.work_item) == "ticket" else 0

@@ -20,6 +20,7 @@ from fleet.store import journal, tasks
 from fleet.store.db import Tx
 
 MOST_LIVE = 1000  # open and claimed tasks of a fleet
+MOST_OF_AGENT = 100  # of which one agent offered so many: it cannot fill the list for the others
 _TOKEN_BYTES = 16
 
 
@@ -36,12 +37,13 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def room_for_one(tx: Tx) -> int:
-    """The number of the next task. Raises Refused FLT-FAB-101 when the list is full."""
-    if tasks.count_live(tx) >= MOST_LIVE:
+def room_for_one(tx: Tx, offered_by: str) -> int:
+    """The number of the next task. Raises Refused FLT-FAB-101 when the list, or an agent's part of it, is full."""
+    of_agent = offered_by.startswith("agent:") and tasks.count_live(tx, offered_by=offered_by) >= MOST_OF_AGENT
+    if of_agent or tasks.count_live(tx) >= MOST_LIVE:
         raise Refused(
             "FLT-FAB-101",
-            f"{MOST_LIVE} tasks are open or claimed already",
+            f"{MOST_OF_AGENT} tasks of {offered_by} are open" if of_agent else f"{MOST_LIVE} tasks are open or claimed",
             hint="Complete or withdraw some: fleet fabric tasks",
         )
     return tasks.next_number(tx)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Set
+from contextlib import suppress
 from pathlib import Path
 
 from fleet.core.errors import Conflict, IntegrityError, Refused, TemporaryError, UsageError
@@ -145,12 +146,16 @@ class Contents:
         self.path(sha256).unlink(missing_ok=True)
 
     def sweep(self, named: Set[str]) -> int:
-        """Remove contents that nothing names, and what was being received. Only while nobody calls; how many."""
+        """Remove contents that nothing names, and what was being received. Only while nobody calls; how many.
+
+        A file that cannot be removed stays and harms nobody.
+        """
         gone = 0
-        for file in self._folder.glob("*/*") if self._folder.is_dir() else ():
+        for file in self._folder.glob("*/*"):
             if file.parent == self._incoming or file.name not in named:
-                file.unlink(missing_ok=True)
-                gone += 1
+                with suppress(OSError):
+                    file.unlink()
+                    gone += 1
         return gone
 
     # -- small things --------------------------------------------------------------------------

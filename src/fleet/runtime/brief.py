@@ -29,7 +29,7 @@ class WorkFacts:
     ``head``. ``reviews`` are given oldest first, each with at least ``verdict`` and ``head``. ``branch`` is
     where the work goes, such as ``fleet/7``; ``base`` the branch it starts from. ``trusted`` says whether
     the ticket's author may give orders to agents. ``inbox`` are the agent's unread messages, each with its
-    ``number``, ``from`` and whether that author is ``trusted``.
+    ``number``, ``from`` and whether that author is ``trusted``; ``inbox_left_out`` says how many more there are.
     """
 
     branch: str
@@ -39,6 +39,7 @@ class WorkFacts:
     reviews: Sequence[Plain] = ()
     trusted: bool = False
     inbox: Sequence[Plain] = ()
+    inbox_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def build_brief(run: Run, event: Entry, facts: WorkFacts) -> dict[str, object]:
         "pr": dict(facts.pull) if facts.pull is not None else None,
         "reviews": [dict(review) for review in facts.reviews],
         "inbox": [{**message, "about_this_work": _concerns(run, message)} for message in facts.inbox],
+        "inbox_left_out": facts.inbox_left_out,
     }
 
 

@@ -86,6 +86,12 @@ def total_bytes(tx: Tx) -> int:
     return int(row[0]) if row else 0
 
 
+def count(tx: Tx) -> int:
+    """How many artifacts there are."""
+    row = tx.one("SELECT count(*) FROM artifacts")
+    return int(row[0]) if row else 0
+
+
 def contents(tx: Tx) -> frozenset[str]:
     """The hashes that some artifact names."""
     return frozenset(row[0] for row in tx.all("SELECT DISTINCT sha256 FROM artifacts"))

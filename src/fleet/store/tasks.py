@@ -71,9 +71,12 @@ def select(tx: Tx, *, state: TaskState | None = None, holder: str = "", limit: i
     return [_task(row) for row in rows]
 
 
-def count_live(tx: Tx) -> int:
-    """How many tasks are open or claimed."""
-    row = tx.one("SELECT count(*) FROM tasks WHERE state IN ('open', 'claimed')")
+def count_live(tx: Tx, *, offered_by: str = "") -> int:
+    """How many tasks are open or claimed; ``offered_by`` narrows."""
+    row = tx.one(
+        "SELECT count(*) FROM tasks WHERE state IN ('open', 'claimed') AND (:who = '' OR offered_by = :who)",
+        who=offered_by,
+    )
     return int(row[0]) if row else 0
 
 

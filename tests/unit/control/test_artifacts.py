@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fleet.control import artifacts as control
 from fleet.control.arguments import PIECE
 from fleet.core import probe
 from fleet.core.errors import Conflict, FleetError, IntegrityError, NotFound, Refused, TemporaryError, UsageError
@@ -148,6 +149,14 @@ def test_all_artifacts_together_are_bounded_and_a_person_makes_room(desk: Desk) 
     assert [entry.payload and entry.payload["artifact"] for entry in desk.entries("artifact.removed")] == [1, 2]
     assert code_of(lambda: desk.ask("artifact.read", artifact=number)) == (NotFound, "FLT-FAB-130")
     assert code_of(lambda: desk.ask("artifact.remove", artifact="99", reason="x")) == (NotFound, "FLT-FAB-130")
+
+
+def test_the_number_of_artifacts_is_bounded_however_small_they_are(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MOST", 1)
+    keep(desk, b"", "a")
+    assert code_of(lambda: keep(desk, b"", "b")) == (Refused, "FLT-FAB-132")
+    assert code_of(lambda: keep(desk, b"x", "c")) == (Refused, "FLT-FAB-132")
+    assert len(files(desk)) == 1
 
 
 def test_pieces_come_in_turn_and_from_whoever_began(desk: Desk) -> None:

@@ -213,3 +213,14 @@ def test_the_list_of_tasks_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatc
     assert len(desk.entries("task")) == 2, "what was refused is not on the Fabric either"
     desk.ask("fabric.withdraw", task=first, reason="room")
     offer(desk)
+
+
+def test_one_agent_cannot_fill_the_list_for_the_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "MOST_OF_AGENT", 1)
+    developer, scribe = two(desk)
+    offer(desk, who=developer)
+    with pytest.raises(Refused, match="1 tasks of agent:developer are open"):
+        offer(desk, "Another", who=developer)
+    offer(desk, who=scribe)
+    for _ in range(2):
+        offer(desk)

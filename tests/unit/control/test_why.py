@@ -103,3 +103,25 @@ def test_what_names_nothing_is_not_found(desk: Desk, ref: str) -> None:
 def test_moments_are_the_calendars(seconds: int) -> None:
     known = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     assert moment(seconds * SECOND) == known
+
+
+def test_open_questions_blockers_claims_and_unread_messages_are_told_with_what_to_type(desk: Desk) -> None:
+    ticket = desk.ticket()
+    _, pull, _ = desk.pushed("developer", ticket)
+    who = desk.run("developer", f"ticket/{ticket}")
+    desk.ask("ask", who, text="May I change\nthe API? " + "x" * 300)
+    desk.ask("fabric.publish", who, kind="blocker", summary="No credentials")
+    desk.ask("fabric.publish", kind="task", summary="Write the guide")
+    token = desk.ask("fabric.claim", who, task=1)["token"]
+    desk.ask("agent.send", name="developer", text="hello")
+    asked, stuck = "agent:developer asks a person: May I change the API? x", "(fleet fabric resolve 1 TEXT)"
+    for ref in (f"ticket/{ticket}", f"pr/{pull}", "developer", who.run_id):
+        text = told(desk, ref)
+        assert text.count(asked) == text.count(stuck) == 1, ref
+        assert "(fleet answer 1 TEXT)" in text
+        assert "x" * 201 not in text
+    text = told(desk, "developer")
+    assert "It holds task/1: Write the guide" in text
+    assert "Its inbox holds 1 unread: fleet agent messages developer" in text
+    assert asked not in told(desk, f"ticket/{desk.ticket()}")
+    assert token not in text
