@@ -57,7 +57,8 @@ def _facts(found: Row) -> list[tuple[str, str]]:
 
 
 def _budget(budget: Row) -> str:
-    used = f"{duration(budget['used_seconds'])} in {budget['runs']} runs"
+    number = budget["runs"]
+    used = f"{duration(budget['used_seconds'])} in {number} run{'' if number == 1 else 's'}"
     if budget["budget_seconds"] is None:
         return f"{used}, no budget"
     promised = f", {duration(budget['reserved_seconds'])} promised to live runs" if budget["reserved_seconds"] else ""

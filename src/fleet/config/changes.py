@@ -92,4 +92,6 @@ def _lines(label: str, old: BaseModel, new: BaseModel, keys: Iterable[str]) -> l
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
     return value.model_dump() if isinstance(value, BaseModel) else value

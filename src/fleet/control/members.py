@@ -210,7 +210,8 @@ def _idle(
         found.append("the fleet is going down")
     if not member.subscribes_to:
         found.append("it subscribes to nothing: it is started by hand only")
-    found += [f"waits: {reason}" for reason in dict.fromkeys(waiting) if reason and reason not in found]
+    own = row.reason if row.state is not AgentState.ACTIVE else ""
+    found += [f"waits: {one}" for one in dict.fromkeys(waiting) if one and not (own and own in one)]
     return found or ["nothing waits for it"]
 
 

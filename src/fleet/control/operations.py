@@ -152,8 +152,9 @@ def _retriable(
         )
     work, left = failed_work(tx, ticket, pull, ctx.loaded)
     if not work:
+        first = f"fleet ticket reopen {ticket.number}, then " if ticket.state == "closed" else ""
         hint = "; ".join(one.why for one in left) or (
-            f"No agent was told of it. To let it in: fleet ticket label {ticket.number} --add ready"
+            f"No agent was told of it. To let it in: {first}fleet ticket label {ticket.number} --add ready"
         )
         raise Conflict("FLT-FRG-103", "nothing of this ticket could start again", where=subject, hint=hint)
     return work, [{"agent": one.agent, "why": one.why} for one in left]

@@ -67,7 +67,8 @@ def _lines(ctx: Context, run: Run, most: int) -> list[str]:
     """The last lines of one run's terminal, without the empty rest of its screen."""
     if not run.epoch:
         return []
-    return ctx.runtime.output(ctx.session_ref(run), lines=most).rstrip("\n").split("\n")
+    shown = ctx.runtime.output(ctx.session_ref(run), lines=most).rstrip("\n")
+    return shown.split("\n") if shown else []
 
 
 def _newest_run(ctx: Context, name: str) -> Run:

@@ -8,8 +8,8 @@ from fleet.policy.facts import StartFacts
 
 _STATES: dict[AgentState, tuple[Verdict, str, str]] = {
     AgentState.ACTIVE: (Verdict.ALLOW, "FLT-POL-001", "{name} is active"),
-    AgentState.PAUSED: (Verdict.HOLD, "FLT-POL-004", "{name} is paused; a person has to resume it{why}"),
-    AgentState.QUARANTINED: (Verdict.HOLD, "FLT-POL-005", "{name} is quarantined; a person has to release it{why}"),
+    AgentState.PAUSED: (Verdict.HOLD, "FLT-POL-004", "{why}; a person has to resume it: fleet agent resume {name}"),
+    AgentState.QUARANTINED: (Verdict.HOLD, "FLT-POL-005", "{why}; a person has to release it"),
     AgentState.RETIRED: (Verdict.DENY, "FLT-POL-006", "{name} is retired: it is no longer in the configuration"),
 }
 
@@ -29,5 +29,5 @@ def check(facts: StartFacts) -> Reason:
         "state": str(agent.state),
         "enabled": agent.enabled,
     }
-    why = f" ({agent.state_reason})" if agent.state_reason else ""
+    why = agent.state_reason or f"{agent.name} is {agent.state}"
     return Reason("agent_state", verdict, code, text.format(name=agent.name, why=why), seen)

@@ -222,7 +222,9 @@ def test_nothing_to_retry_is_answered_with_the_reason(desk: Desk) -> None:
         return f"{caught.value.message}; {caught.value.hint}"
 
     untold = desk.ticket()
-    assert f"fleet ticket label {untold} --add ready" in hint(untold)
+    assert f"let it in: fleet ticket label {untold} --add ready" in hint(untold)
+    desk.forge.close_ticket(untold)
+    assert f"let it in: fleet ticket reopen {untold}, then fleet ticket label" in hint(untold)
     busy = desk.ticket("Do it", "ready")
     who = desk.run("developer", f"ticket/{busy}", event="ticket_ready")
     assert f"developer is at work on it (run {who.run_id})" in hint(busy)

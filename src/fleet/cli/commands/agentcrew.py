@@ -127,7 +127,11 @@ def _block(block: object) -> str:
     """An agent's block on one line."""
     if not isinstance(block, dict):
         return "not in the file"
-    return ", ".join(f"{key}: {value}" for key, value in block.items() if key != "name")
+    return ", ".join(f"{key}: {_value(value)}" for key, value in block.items() if key != "name")
+
+
+def _value(value: object) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 
 @click.command(cls=Remote, show=_revisions, examples=("fleet agent revisions developer",))

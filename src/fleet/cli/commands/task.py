@@ -22,7 +22,8 @@ def _assigned(result: Result, style: Style) -> str:
     for one in result["assigned"]:
         where = f"ticket/{one['ticket']}" if one["ticket"] else "a ticket that is being opened"
         text += f"{visible(one['agent'])} is asked to start on {where}: {visible(result['title'])}\n"
-    return text + "policy decides, see: fleet why ticket/N, or fleet log -f\n"
+    last = result["assigned"][-1]["ticket"]
+    return text + f"policy decides, see: {f'fleet why ticket/{last}' if last else 'fleet log -f'}\n"
 
 
 def _foreseen(result: Result, style: Style) -> str:
