@@ -17,6 +17,7 @@ from fleet.core.journal import Entry, Stream
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
 from fleet.forge.port import Pull, Ticket
+from fleet.runtime.escrow import verified
 from fleet.store import agents as agent_rows
 from fleet.store import deliveries, journal, runs
 from fleet.store.db import Tx
@@ -126,10 +127,12 @@ def _run_advice(ctx: Context, run: Run) -> list[str]:
         lines.append(f"To watch it: fleet agent attach {run.agent}. To end it: fleet agent stop {run.agent}.")
     elif run.epoch:
         lines.append(f"Its last screen: fleet agent output {run.agent}.")
-    if run.escrow_sha:
+    if run.escrow_sha and verified(ctx.paths.bare, run.escrow_ref, run.escrow_sha):
         lines.append(
             f"Its unfinished work is saved: git fetch {ctx.paths.bare} {run.escrow_ref} ({run.escrow_sha[:12]})."
         )
+    elif run.escrow_sha:
+        lines.append("Its unfinished work was saved, and its time is over: fleet log --type gc.done says when.")
     return lines
 
 

@@ -182,7 +182,13 @@ def test_unmerged_saved_work_goes_after_its_days_and_its_size_is_known(desk: Des
     (clone / "big.bin").write_bytes(os.urandom(200_000))
     saved = escrow.save(clone, desk.paths.bare, clone.name)
     desk.end(who)
+
+    def remember(tx: Tx) -> None:
+        tx.run("UPDATE runs SET escrow_ref = :ref, escrow_sha = :sha", ref=saved.ref, sha=saved.sha)
+
+    desk.db.write(remember)
     shutil.rmtree(clone)
+    assert any("git fetch" in line for line in desk.ask("why", ref=who.run_id)["lines"])
     later(desk, 89)
     choice = judged(desk)[saved.ref]
     assert not choice.goes
@@ -190,6 +196,7 @@ def test_unmerged_saved_work_goes_after_its_days_and_its_size_is_known(desk: Des
     later(desk, 2)
     assert run_pass(desk).freed >= choice.thing.size
     assert saved.ref not in refs(desk)
+    assert any("its time is over" in line for line in desk.ask("why", ref=who.run_id)["lines"])
 
 
 # -- clones and run folders ---------------------------------------------------------------------------
