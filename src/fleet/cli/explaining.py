@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from fleet.cli.output import Style, visible
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.catalogue.causes import AREAS, CAUSES
-from fleet.core.catalogue.words import NOTHING
+from fleet.core.catalogue.words import BUG, NOTHING
 from fleet.core.errors import NotFound
 
 _FULL = re.compile(r"FLT[-_ ]?([A-Z]{3,4})[-_ ]?([0-9]{1,3})(?![0-9])", re.IGNORECASE)
 _SHORT = re.compile(r"([A-Z]{3,4})[-_ ]?([0-9]{1,3})", re.IGNORECASE)
+_ABSENT = re.compile(r"There is no such|No [a-z ]+ has this|The [a-z ]+ has no such|No such")
 _LONGEST = 2000  # characters of a pasted line that are looked at
 _NEAREST = 3
 
@@ -63,15 +64,29 @@ def unknown(text: str) -> NotFound:
 def facts_of(code: str) -> Facts:
     """All that is known of a code. ``kind`` is ``reason`` for a yes or no of policy, else ``error``."""
     row = CATALOGUE[code]
-    part, usual = AREAS[area_of(code)]
+    part, _ = AREAS[area_of(code)]
     return {
         "code": code,
         "kind": "reason" if area_of(code) == "POL" else "error",
         "area": part,
         "meaning": row.meaning,
-        "causes": [] if row.remedy == NOTHING else list(CAUSES.get(code, (usual,))),
+        "causes": list(causes_of(code)),
         "remedy": row.remedy,
     }
+
+
+def causes_of(code: str) -> tuple[str, ...]:
+    """Likely causes: what is on record for the code, else what is usual for such a message or its area."""
+    row = CATALOGUE[code]
+    if row.remedy == NOTHING:
+        return ()
+    if code in CAUSES:
+        return CAUSES[code]
+    if row.remedy == BUG:
+        return ("a fault of the program, not of what you typed",)
+    if _ABSENT.match(row.meaning):
+        return ("the name or number is misspelt, belongs to another fleet, or is gone",)
+    return (AREAS[area_of(code)][1],)
 
 
 def text_of(code: str, style: Style) -> str:

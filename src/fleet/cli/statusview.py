@@ -23,7 +23,7 @@ _NAMES = 6  # idle agents named one by one; more are counted by role
 _BAR = 10
 _STOPS_ALL = frozenset({"record", "daemon", "disk", "service", "base"})
 _BROKEN = _STOPS_ALL | {"dead_letter", "quarantine"}
-_REASONS_OF_NEEDS = frozenset({"review", "merge", "budget"})
+_REASONS_OF_NEEDS = frozenset({"approval", "review", "merge", "budget"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +219,10 @@ def _disk(result: Row) -> str:
 
 
 def megabytes(size: float) -> str:
-    """Bytes in the unit of the configuration: 0.4 MB, 512 MB, 41 GB."""
+    """Bytes in the units of the configuration (1 MB is 1,000,000 bytes): 12 kB, 0.4 MB, 512 MB, 5.4 GB, 41 GB."""
     mega = size / 1_000_000
-    if mega >= 10_000:
-        return f"{mega / 1000:.0f} GB"
-    return f"{mega:.0f} MB" if mega >= 10 else f"{mega:.1f} MB"
+    if mega >= 1000:
+        return f"{mega / 1000:.1f} GB" if mega < 10_000 else f"{mega / 1000:.0f} GB"
+    if mega >= 0.1:
+        return f"{mega:.1f} MB" if mega < 10 else f"{mega:.0f} MB"
+    return f"{size / 1000:.1f} kB" if size < 10_000 else f"{size / 1000:.0f} kB"

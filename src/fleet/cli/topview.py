@@ -90,8 +90,8 @@ def _head(facts: Facts, style: Style) -> str:
 def _machinery(facts: Facts) -> str:
     rate, writer, daemon = facts["entries_per_second"], facts["writer"], facts["daemon"]
     return (
-        f"journal {facts['entries']} entries, {'-' if rate is None else f'{rate:.1f}'}/s; "
-        f"writer {writer['queue']} waiting, last commit {writer['commit_ms']:.1f} ms; "
+        f"{facts['entries']} entries, {'-' if rate is None else f'{rate:.1f}'}/s; "
+        f"writer {writer['queue']} waiting, {writer['commit_ms']:.1f} ms; "
         f"daemon {_percent(daemon)}, {_memory(daemon)}"
     )
 

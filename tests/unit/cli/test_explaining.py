@@ -68,3 +68,10 @@ def test_the_list_names_every_code_under_its_area() -> None:
     text = explaining.list_text(sorted(CATALOGUE), Style())
     assert all(code in text for code in CATALOGUE)
     assert all(part in text for part, _ in AREAS.values())
+
+
+def test_causes_fit_the_kind_of_message() -> None:
+    assert explaining.causes_of("FLT-POL-001") == (), "a yes has no cause to look for"
+    assert "--orphan" in explaining.causes_of("FLT-FRG-010")[0]
+    assert "misspelt" in explaining.causes_of("FLT-RUN-001")[0]
+    assert "fault of the program" in explaining.causes_of("FLT-DMN-009")[0]

@@ -216,4 +216,7 @@ def test_a_bar_is_signs_and_numbers(used: float, whole: float, text: str) -> Non
 
 
 def test_bytes_are_told_in_the_unit_of_the_configuration() -> None:
-    assert [megabytes(size) for size in (0, 400_000, 512_000_000, 41e9)] == ["0.0 MB", "0.4 MB", "512 MB", "41 GB"]
+    sizes = (0, 400, 52_000, 400_000, 512_000_000, 5.411e9, 41e9)
+    assert [megabytes(size) for size in sizes] == [
+        "0.0 kB", "0.4 kB", "52 kB", "0.4 MB", "512 MB", "5.4 GB", "41 GB",
+    ]  # fmt: skip
