@@ -124,7 +124,14 @@ def _done(ctx: click.Context, result: Result) -> None:
     sys.stdout.write(result_line(result) if wants_json(ctx) else changed_text(result, style_of(ctx)))
 
 
-@config.command(cls=Local)
+@config.command(
+    cls=Local,
+    examples=(
+        "fleet config validate",
+        "fleet config validate draft.yaml --json",
+    ),
+    exits={3: "the file has faults; each is named with line and column"},
+)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.pass_context
 @pass_door
@@ -145,7 +152,7 @@ def validate(door: Door, ctx: click.Context, file: Path | None) -> None:
     sys.stdout.write(f"{visible(name)} is valid: {len(loaded.config.agents)} agents, hash {loaded.digest[:12]}\n")
 
 
-@config.command(cls=Local)
+@config.command(cls=Local, examples=("fleet config schema > fleet.schema.json  # for your editor",))
 @click.pass_context
 def schema(ctx: click.Context) -> None:
     """Print the JSON schema of the configuration file, for editors."""

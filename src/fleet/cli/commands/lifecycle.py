@@ -184,7 +184,11 @@ def watcher() -> None:
 @click.pass_context
 @pass_door
 def start(door: Door, ctx: click.Context, supervised: bool, foreground: bool) -> int:
-    """Start the daemon; fleet up does the same with --supervised."""
+    """Start the daemon; fleet up does the same with --supervised.
+
+    It answers when this returns. With --foreground it stays and becomes the daemon: for service managers; it
+    understands systemd's Type=notify and watchdog.
+    """
     door.people_only("start a fleet")
     if foreground:
         starting.become(door, supervised=supervised)

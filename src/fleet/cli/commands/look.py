@@ -23,7 +23,10 @@ def _ps(result: Result, style: Style) -> str:
 )
 @click.option("--all", "all_", is_flag=True, help="Ended runs too.")
 def ps(all_: bool) -> Call:
-    """List runs."""
+    """List runs.
+
+    Live ones, oldest first; with --all also the newest 200 that ended. Times are seconds, minutes or hours of run time.
+    """
     return Call("ps", {"all": all_})
 
 

@@ -43,7 +43,10 @@ def _created(result: Result, style: Style) -> str:
 @click.option("--ref", metavar="REF", default="", help="What to push (people only); the current branch by default.")
 @pass_door
 def create(door: Door, title: str, body: str | None, body_file: str | None, ticket: int | None, ref: str) -> Call:
-    """Push the work and open a pull request for it, or update the one there is."""
+    """Push the work and open a pull request for it, or update the one there is.
+
+    An agent's run pushes the head of its own clone for its own ticket. A person pushes the current branch, or --ref.
+    """
     text = body_of(door, body, body_file)
     return Call("pr.push", given(title=title, body=text, ticket=ticket, ref=ref))
 
@@ -54,7 +57,10 @@ def _list(result: Result, style: Style) -> str:
 
 @pr.command("list", cls=Remote, show=_list, examples=("fleet pr list",))
 def list_() -> Call:
-    """List pull requests."""
+    """List pull requests.
+
+    The open ones, and those merged or closed lately, with the head that counts now.
+    """
     return Call("prs", {})
 
 
@@ -91,7 +97,10 @@ def _diff(result: Result, style: Style) -> str:
 @pr.command(cls=Remote, show=_diff, examples=("fleet pr diff 8",))
 @click.argument("number", type=PR)
 def diff(number: int) -> Call:
-    """Print the changes of a pull request."""
+    """Print the changes of a pull request.
+
+    From where it left the base branch to its live head, as git diff does.
+    """
     return Call("pr.diff", {"number": number})
 
 
@@ -137,10 +146,19 @@ def _merged(result: Result, style: Style) -> str:
     return text + "".join(f"  {visible(note)}\n" for note in result.get("notes", ()))
 
 
-@pr.command(cls=Remote, show=_merged, examples=("fleet pr merge 8",))
+@pr.command(
+    cls=Remote,
+    show=_merged,
+    examples=("fleet pr merge 8",),
+    exits={6: "the gate refused; the reason is named", 8: "the head moved, or somebody else was first"},
+)
 @click.argument("number", type=PR)
 def merge(number: int) -> Call:
-    """Merge exactly the approved head, if the merge gate allows it."""
+    """Merge exactly the approved head, if the merge gate allows it.
+
+    The gate asks every check and prints every answer; nothing is merged on a head that moved meanwhile. A clean
+    checkout of the base branch is brought up to date afterwards, a changed one is left alone and said so.
+    """
     return Call("pr.merge", {"number": number})
 
 

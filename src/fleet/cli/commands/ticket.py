@@ -57,7 +57,10 @@ def _list(result: Result, style: Style) -> str:
     ),
 )
 def list_() -> Call:
-    """List tickets."""
+    """List tickets.
+
+    The open ones, and those closed lately, with their labels.
+    """
     return Call("tickets", {})
 
 

@@ -27,7 +27,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-AUT-015": ("The agent may not publish this event.", "Declare it under the agent's publishes."),
     "FLT-CLI-001": ("No daemon answers.", "Start it: fleet up."),
     "FLT-CLI-002": ("The daemon did not answer in time.", "Look with fleet log before repeating the call."),
-    "FLT-CLI-003": ("The daemon's answer cannot be read.", "Use the same version on both sides: fleet down, fleet up."),
+    "FLT-CLI-003": ("The daemon's answer cannot be read.", "Use the same version on both sides: fleet restart."),
     "FLT-CLI-004": ("The call is too large.", "Put large content into the repository and send its path."),
     "FLT-CLI-005": ("The connection broke before the answer came.", "Look with fleet log before repeating the call."),
     "FLT-CLI-006": (
