@@ -78,7 +78,7 @@ def test_the_next_times_are_shown_in_the_schedules_zone_and_in_utc(paths: FleetP
     assert all(moment["local"].endswith("T09:00:00+01:00") for moment in row["next"])
     text = shell.fleet("schedules").text
     assert "scribe  0 9 * 1 1  Europe/Berlin  active" in text
-    assert "last   never" in text
+    assert "last     never" in text
     assert text.count(" 09:00:00+01:00 (") == text.count(" 08:00Z)") == 5
 
 

@@ -12,14 +12,16 @@ from fleet.control.merges import check_dict, gate
 from fleet.control.queries import reviews_of
 from fleet.control.standing import around_agent, around_run, around_work
 from fleet.core.agent import AgentState
+from fleet.core.approval import ApprovalState
 from fleet.core.errors import NotFound
 from fleet.core.journal import Entry, Stream
+from fleet.core.live import LivePull
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
 from fleet.forge.port import Pull, Ticket
 from fleet.runtime.escrow import verified
 from fleet.store import agents as agent_rows
-from fleet.store import deliveries, journal, runs
+from fleet.store import approvals, deliveries, journal, runs
 from fleet.store.db import Tx
 
 _RUN = re.compile(r"(r[0-9a-z]{18})(?:-e[0-9]+)?")
@@ -166,6 +168,7 @@ def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
         ]
         lines += _waiting_lines(waiting, its_runs)
         lines += _pull_advice(pull.number, check)
+        lines += _asked_lines(ctx, live)
     return _Story(f"pr/{pull.number}: {pull.title}", lines, entries)
 
 
@@ -198,6 +201,14 @@ def _pull_advice(number: int, check: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _asked_lines(ctx: Context, live: LivePull) -> list[str]:
+    """Where a person's word is asked at this head: how to give it."""
+    at_head = ctx.db.read(lambda tx: approvals.at_head(tx, live.subject, live.head_sha))
+    if all(one.state is not ApprovalState.REQUESTED for one in at_head):
+        return []
+    return [f"A person is asked: fleet approvals show {live.subject}, then fleet approve {live.subject} or fleet deny"]
+
+
 # -- a ticket --------------------------------------------------------------------------------------
 
 
@@ -220,7 +231,11 @@ def _of_ticket(ctx: Context, principal: Principal, ticket: Ticket) -> _Story:
     ]
     lines += [sentences.ended(sentences.run_line(run)) for run in its_runs]
     lines += ctx.db.read(lambda tx: around_work(tx, item))
-    lines += [f"A person has to look: {entry.summary}" for entry in entries if entry.type == "delivery.dead_lettered"]
+    lines += [
+        f"A person has to look (fleet deadletters explain {entry.id}): {entry.summary}"
+        for entry in entries
+        if entry.type == "delivery.dead_lettered"
+    ]
     for pull in ctx.forge.snapshot().pulls:
         if pull.ticket == ticket.number:
             story = _of_pull(ctx, principal, pull)

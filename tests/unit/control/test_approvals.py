@@ -230,6 +230,16 @@ def test_an_expired_question_is_not_answered_any_more(desk: Desk) -> None:
     assert desk.ask("approvals", all=True)["approvals"][0]["status"] == "expired"
 
 
+def test_a_grant_that_nobody_used_in_time_lets_nothing_through(desk: Desk) -> None:
+    """Also before the janitor has put that on record."""
+    ticket, pull, head, name = held(desk)
+    desk.ask("approval.grant", id=name)
+    desk.clock.advance(604_801)
+    with pytest.raises(Refused) as caught:
+        try_merge(desk, ticket, pull, head)
+    assert caught.value.code == "FLT-POL-072"
+
+
 @pytest.mark.parametrize("name", ["a000000000000000000", "x", "pr", "../x"])
 def test_an_unknown_id_is_not_found(desk: Desk, name: str) -> None:
     for verb, more in (("approval.show", {}), ("approval.grant", {}), ("approval.deny", {"reason": "x"})):

@@ -93,7 +93,7 @@ def _stat(result: Result) -> str:
         for file in stat
     )
     added, removed = (sum(max(0, file[key]) for file in stat) for key in ("added", "removed"))
-    return f"{len(stat)} files changed, +{added} -{removed}\n{lines}"
+    return f"{len(stat)} file{'' if len(stat) == 1 else 's'} changed, +{added} -{removed}\n{lines}"
 
 
 @click.command(

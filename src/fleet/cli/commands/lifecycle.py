@@ -114,7 +114,7 @@ def _welcome(started: Started, style: Style) -> str:
             f"by agents, as the configuration allows: {visible(config.shared_uid_merge_reason) or 'no reason given'}"
         )
     else:
-        merges = "wait for a person: fleet pr merge N (allow_shared_uid_merge is false)"
+        merges = "wait for your word: fleet approvals (allow_shared_uid_merge is false)"
     rows = (
         ("agents", agents),
         ("state", visible(started.paths.state)),

@@ -26,11 +26,11 @@ def _one(row: dict[str, Any], style: Style) -> str:
         f"{style.paint(visible(row['agent']), 'bold')}  {visible(row['cron'])}  {visible(row['timezone'])}"
         f"  {style.state(row['state'])}{reason}\n"
         f"  missed times are {_MISSED.get(row['missed'], visible(row['missed']))}\n"
-        f"  last   {_moment(row['last']) if row['last'] else 'never'}\n"
+        f"  {'last':<8} {_moment(row['last']) if row['last'] else 'never'}\n"
     )
     word = "next" if row["starts"] else "would be"
     for moment in row["next"]:
-        text += f"  {word:<8} {_moment(moment)}\n" if not row["starts"] else f"  {word:<6} {_moment(moment)}\n"
+        text += f"  {word:<8} {_moment(moment)}\n"
         word = ""
     return text
 
