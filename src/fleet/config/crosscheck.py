@@ -5,6 +5,7 @@ Works on the plain data, so that these faults are found together with wrong type
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,6 +16,9 @@ from fleet.config.timetable import BadTimetable, timetable, zone_named
 from fleet.config.validate import nearest
 from fleet.config.yamlfile import Document, Path, Problem, shown
 from fleet.core.event import BUILTIN
+
+# An owner is letters, digits and single dashes; a name must not be a path that climbs.
+_GITHUB_REPO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 
 Agents = dict[str, tuple[int, Mapping[str, Any]]]
 
@@ -35,6 +39,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _playbooks(document)
     yield from _protected_paths(document)
     yield from _base(document)
+    yield from _forge(document)
 
 
 def warnings(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
@@ -265,6 +270,14 @@ def _base(document: Document) -> Iterator[Problem]:
     if ".." in base or bad_part or parts[0] == "fleet":
         spot = document.value_spot(("base",))
         yield Problem(spot, f"base is {shown(base)}", "a branch name that git takes, outside fleet/")
+
+
+def _forge(document: Document) -> Iterator[Problem]:
+    repo = document.data.get("repo", "")
+    if document.data.get("forge") != "github" or not isinstance(repo, str) or _GITHUB_REPO.fullmatch(repo):
+        return
+    spot = document.value_spot(("repo",)) if "repo" in document.data else document.key_spot(("forge",))
+    yield Problem(spot, f"forge is github and repo is {shown(repo)}", "repo: owner/name, as GitHub spells it")
 
 
 def _silent_events(document: Document, agents: Agents, roles: Mapping[str, Role]) -> Iterator[Problem]:

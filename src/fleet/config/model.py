@@ -243,7 +243,9 @@ class FleetConfig(_Model):
     version: Literal[1] = Field(description="Version of this file format.")
     repo: str = Field(default="", max_length=200, description="Name shown for the repository, such as acme/shop.")
     owner: str = Field(default="", max_length=100, description="The person responsible for this fleet.")
-    forge: Literal["local"] = Field(default="local", description="Where tickets and pull requests live.")
+    forge: Literal["local", "github"] = Field(
+        default="local", description="Where tickets and pull requests live; github works through an authenticated gh."
+    )
     base: str = Field(default="main", pattern=BRANCH_PATTERN, description="The base branch.")
     required_label: Label | None = Field(
         default=None, description="A label a ticket needs beside `ready` to enter the chain."

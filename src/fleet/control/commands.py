@@ -42,7 +42,7 @@ from fleet.control.context import Context, Handlers
 from fleet.control.refusals import Refusals
 from fleet.control.verbs import VERBS, Access
 from fleet.core.decision import Verdict
-from fleet.core.errors import FleetError, Refused
+from fleet.core.errors import FleetError, Refused, TemporaryError
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.store.db import Tx
@@ -79,6 +79,8 @@ _DONE_BY = (
 )
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 
+PATIENCE_SECONDS = 60.0  # below what a client waits for an answer
+
 
 class Control:
     """What the daemon's doors call."""
@@ -97,10 +99,28 @@ class Control:
         values = checked(verb_named(verb), args)
         self._authorise(principal, verb, values)
         try:
-            return HANDLERS[verb](self._ctx, principal, values)
+            return self._patiently(principal, verb, lambda: HANDLERS[verb](self._ctx, principal, values))
         except Refused as error:
             self._record_identity(principal, verb, error)
             raise
+
+    def _patiently(self, principal: Principal, verb: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a step; an agent's patient verb is done again while its forge is away, up to a minute.
+
+        An agent that got a passing outage as an answer would end, and its work would have to come back. A
+        person is told at once and decides.
+        """
+        if not (principal.is_agent and VERBS[verb].patient):
+            return step()
+        waited = 0.0
+        while True:
+            try:
+                return step()
+            except TemporaryError as error:
+                pause = min(max(error.retry_after, 0.2), PATIENCE_SECONDS) * (1 + _jitter(self._ctx))
+                if waited + pause > PATIENCE_SECONDS or self._ctx.switch.wait(pause):
+                    raise
+                waited += pause
 
     def start(self, principal: Principal, verb: str, args: Mapping[str, object]) -> Future[dict[str, Any]]:
         """Begin a quick verb; the future resolves once its transaction is durable. Errors arrive in the future."""
@@ -144,6 +164,11 @@ class Control:
         """Refusals of policy have their own entries; those of identity and authority are recorded here."""
         if error.code.startswith("FLT-AUT-") or error.code == "FLT-CTL-005":
             self.refused(principal, 0, verb, error)
+
+
+def _jitter(ctx: Context) -> float:
+    """Up to a quarter, so that callers who wait for the same thing do not come back together."""
+    return ctx.db.clock.entropy(1)[0] / 1024
 
 
 def subjects_of(principal: Principal, verb: str, args: Mapping[str, Any]) -> frozenset[str]:

@@ -41,6 +41,10 @@ class Switch:
         """Stop new starts."""
         self._off.set()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait; True as soon as new starts are off."""
+        return self._off.wait(seconds)
+
 
 class KeyLocks:
     """One lock for each name, so that two pushes of one branch follow each other and others do not wait."""

@@ -20,6 +20,7 @@ from fleet.control.commands import Control
 from fleet.control.context import Context, Host, Switch
 from fleet.core.principal import human, system
 from fleet.core.service import Service, Tick
+from fleet.daemon.forges import look_every, open_forge
 from fleet.daemon.identity import Identity, ProcessTree, login_of
 from fleet.daemon.janitor import Janitor
 from fleet.daemon.live import ForgeLive, WorkGatherer
@@ -29,7 +30,6 @@ from fleet.dispatch.reconciler import Reconciler
 from fleet.dispatch.scheduler import Scheduler
 from fleet.fabric.router import Router
 from fleet.forge.gitrepo import Repo
-from fleet.forge.local import LocalForge
 from fleet.forge.port import Forge
 from fleet.forge.refguard import RefGuard
 from fleet.forge.watcher import Watcher
@@ -44,7 +44,6 @@ from fleet.store.db import Database
 
 HOST = "local"  # a fixed word: live runs of another host would be left alone after a rename
 START_WORKERS = 8  # clones, launches and clean-ups at once
-WATCH_EVERY = 2.0  # seconds; the local forge's changes wake the watcher anyway
 
 # The least time between two idle looks of each service, in seconds: what a look costs decides.
 _GAPS = {
@@ -109,7 +108,7 @@ def build(
 ) -> Fleet:
     """Put a fleet together over an open store. Raises what the forge raises when the checkout cannot be used."""
     base = config().config.base
-    forge = LocalForge(db, paths.bare, paths.checkout, base)
+    forge = open_forge(config().config, paths, db)
     live = ForgeLive(forge)
     loops: dict[str, Loop] = {}
     wake_runner = _later(loops, "runner")
@@ -134,18 +133,7 @@ def build(
         may_start=lambda: not switch.paused and disk.allows_starts(),
         on_trouble=on_trouble,
     )
-    services: tuple[Service, ...] = (
-        Watcher(db, forge, required_label=lambda: config().config.required_label or "", poll_seconds=WATCH_EVERY),
-        Router(db, config),
-        WhenOpen(Dispatcher(db, live, config, disk=disk.look), switch),
-        Reconciler(db, live, live, config, after_merge=lambda pull: update_checkout(db, forge, pull)),
-        WhenOpen(Scheduler(db, config), switch),
-        runner,
-        Janitor(db),
-        *_witnesses(db, paths, config),
-        Keeper(db, paths, lambda: config().config, disk, effects, may_go_on=lambda: not switch.paused),
-    )
-    for one in services:
+    for one in _services(db, context, config, runner, effects):
         gap = _GAPS[one.name]
         loops[one.name] = Loop(one, db.clock, on_trouble=on_trouble, on_failure=on_failure, gap_seconds=gap)
     db.on_commit(lambda: _wake(loops))
@@ -157,6 +145,36 @@ def build(
         effects,
         runtime.shutdown,
         lambda reason: configs.reload(context, system("daemon"), {"reason": reason}),
+    )
+
+
+def _services(
+    db: Database, context: Context, config: InForce, runner: Runner, effects: ThreadPoolExecutor
+) -> tuple[Service, ...]:
+    """All that ticks, in the order in which data flows."""
+    forge, live, switch = context.forge, context.live, context.switch
+    return (
+        Watcher(
+            db,
+            forge,
+            required_label=lambda: config().config.required_label or "",
+            poll_seconds=look_every(config().config),
+        ),
+        Router(db, config),
+        WhenOpen(Dispatcher(db, live, config, disk=context.disk.look), switch),
+        Reconciler(db, live, context.effects, config, after_merge=lambda pull: update_checkout(db, forge, pull)),
+        WhenOpen(Scheduler(db, config), switch),
+        runner,
+        Janitor(db),
+        *_witnesses(db, context.paths, config),
+        Keeper(
+            db,
+            context.paths,
+            lambda: config().config,
+            context.disk,
+            effects,
+            may_go_on=lambda: not switch.paused,
+        ),
     )
 
 
@@ -183,7 +201,7 @@ def make_identity(db: Database, context: Context) -> Identity:
 
 def reading_context(db: Database, paths: FleetPaths, loaded: LoadedConfig) -> Context:
     """What verbs need to read a store that no daemon has open."""
-    forge = LocalForge(db, paths.bare, paths.checkout, loaded.config.base)
+    forge = open_forge(loaded.config, paths, db)
     runtime = TmuxRuntime(Tmux(paths.tmux_socket), wake=lambda: None)
     return _context(db, forge, ForgeLive(forge), runtime, InForce(loaded), paths, switch=Switch(), host=None)
 

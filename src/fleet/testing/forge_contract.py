@@ -24,12 +24,22 @@ class ForgeWorld:
     """A forge with its surroundings.
 
     ``checkout`` is the person's repository, on the base branch ``main`` with one commit; ``new_clone`` makes
-    a clone of the fleet's repository at its base, as a run gets one.
+    a clone of the fleet's repository at its base, as a run gets one. ``share`` brings the checkout's base to
+    where the forge looks for it. ``one_identity`` is the principal that every effect is seen under, "" where
+    the forge knows them apart. ``shown`` is how a text with control characters comes back.
     """
 
     forge: Forge
     checkout: Path
     new_clone: Callable[[], Path]
+    share: Callable[[], object] = lambda: None
+    one_identity: str = ""
+    shown: Callable[[str], str] = lambda text: text
+
+    def arrive(self) -> None:
+        """What the person committed on the base comes to the fleet."""
+        self.share()
+        self.forge.refresh()
 
     def pushed(self, branch: str = "fleet/1", files: dict[str, str] | None = None) -> tuple[Path, str]:
         """A new clone with one commit that was pushed to a new branch: the clone and the commit."""
@@ -100,7 +110,7 @@ def a_label_keeps_its_mark_until_it_is_taken_off(world: ForgeWorld) -> None:
     assert world.forge.set_labels(number, remove=("ready", "absent"), actor="human:bob") == ()
     world.forge.set_labels(number, add=("ready",), actor="human:bob")
     (second,) = world.forge.ticket(number).labels
-    assert (second.name, second.actor) == ("ready", "human:bob")
+    assert (second.name, second.actor) == ("ready", world.one_identity or "human:bob")
     assert second.mark_id != first.mark_id
 
 
@@ -142,8 +152,8 @@ def hostile_text_is_kept_as_it_is(world: ForgeWorld) -> None:
     body = "--upload-pack=x\n\x1b]0;title\x07\r\n%s {{7*7}} \U0001f600"
     number = world.forge.create_ticket(title, body, author="human:ann").number
     world.forge.comment(number, body, author="human:ann")
-    assert (world.forge.ticket(number).title, world.forge.ticket(number).body) == (title, body)
-    assert world.forge.comments(number)[0].body == body
+    assert (world.forge.ticket(number).title, world.forge.ticket(number).body) == (title, world.shown(body))
+    assert world.forge.comments(number)[0].body == world.shown(body)
 
 
 @case
@@ -331,7 +341,7 @@ def changed_paths_name_both_sides_of_a_rename(world: ForgeWorld) -> None:
 def changes_of_the_base_do_not_count_as_the_pull_requests_own(world: ForgeWorld) -> None:
     _, pull = world.opened(files={"mine.txt": "1\n"})
     commit(world.checkout, {"theirs.txt": "2\n"}, "meanwhile")
-    world.forge.refresh()
+    world.arrive()
     assert world.forge.changed_paths(pull.number) == ("mine.txt",)
     assert [fact.sha for fact in world.forge.commits(pull.number)] == [pull.head_sha]
     assert "theirs" not in world.forge.diff(pull.number)

@@ -65,7 +65,7 @@ def conflict(world: ForgeWorld, pull: Pull) -> Conflict:
 def a_conflict_names_the_paths_and_changes_nothing(world: ForgeWorld) -> None:
     clone, pull = world.opened(files={"app.py": "print('theirs')\n", "fine.txt": "x\n"})
     commit(world.checkout, {"app.py": "print('mine')\n"}, "meanwhile")
-    world.forge.refresh()
+    world.arrive()
     before = git(world.new_clone(), "rev-parse", "HEAD")
     error = conflict(world, pull)
     assert error.code == "FLT-FRG-006"
@@ -87,7 +87,7 @@ def merges_keep_what_the_base_got_meanwhile(world: ForgeWorld) -> None:
     _, two = world.opened("fleet/2", {"two.txt": "2\n"})
     _, same = world.opened("fleet/3", {"one.txt": "1\n"})
     commit(world.checkout, {"person.txt": "3\n"}, "meanwhile")
-    world.forge.refresh()
+    world.arrive()
     for pull in (one, two, same):
         world.forge.merge(pull.number, head_sha=pull.head_sha, actor="agent:release-manager")
     clone = world.new_clone()
@@ -101,7 +101,7 @@ def a_merge_that_a_person_made_by_hand_is_seen(world: ForgeWorld) -> None:
     git(world.checkout, "fetch", "--quiet", str(clone), "HEAD")
     git(world.checkout, "merge", "--quiet", "--no-ff", "-m", "by hand", "FETCH_HEAD")
     by_hand = git(world.checkout, "rev-parse", "HEAD")
-    world.forge.refresh()
+    world.arrive()
     states = {each.number: (each.state, each.merge_commit) for each in world.forge.snapshot().pulls}
     assert states == {pull.number: ("merged", by_hand), other.number: ("open", "")}
     again = world.forge.merge(pull.number, head_sha=pull.head_sha, actor="agent:release-manager")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fleet.control.verbs.words import NUMBER, Access, Arg, Verb, need
 
 VERBS = (
-    Verb("tickets", Access.READ, (), "tickets[]"),
-    Verb("ticket.show", Access.READ, (NUMBER,), "ticket, comments[], pulls[]"),
+    Verb("tickets", Access.READ, (), "tickets[]", patient=True),
+    Verb("ticket.show", Access.READ, (NUMBER,), "ticket, comments[], pulls[]", patient=True),
     Verb(
         "ticket.create",
         Access.ROLE,
@@ -28,5 +28,11 @@ VERBS = (
     Verb("ticket.close", Access.HUMAN, (NUMBER, need("reason", "line")), "ticket, state"),
     Verb("ticket.reopen", Access.HUMAN, (NUMBER, Arg("reason", "line", "")), "ticket, state"),
     Verb("ticket.comment", Access.HUMAN, (NUMBER, need("body", "body")), "subject, comments"),
-    Verb("ticket.label", Access.ROLE, (NUMBER, Arg("add", "labels", ()), Arg("remove", "labels", ())), "labels[]"),
+    Verb(
+        "ticket.label",
+        Access.ROLE,
+        (NUMBER, Arg("add", "labels", ()), Arg("remove", "labels", ())),
+        "labels[]",
+        patient=True,
+    ),
 )

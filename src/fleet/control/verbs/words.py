@@ -27,13 +27,17 @@ class Arg:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One row. ``quick`` verbs are a single transaction; the others may wait for git, tmux or a condition."""
+    """One row. ``quick`` verbs are a single transaction; the others may wait for git, tmux or a condition.
+
+    ``patient`` verbs may be done again from their start: an agent's call waits for a forge that is away.
+    """
 
     name: str
     access: Access
     args: tuple[Arg, ...]
     gives: str
     quick: bool = False
+    patient: bool = False
 
 
 def need(name: str, kind: str) -> Arg:

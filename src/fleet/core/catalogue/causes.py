@@ -19,6 +19,7 @@ AREAS: dict[str, tuple[str, str]] = {
     "DOC": ("health: doctor, explain and the support bundle", "the words as they were typed, or a file's place"),
     "DSP": ("dispatch", "a delivery that moved on meanwhile"),
     "FAB": ("the Fabric", "the payload as it was given"),
+    "GHB": ("the forge at GitHub, through gh", "the login, a limit, or GitHub itself"),
     "FRG": ("the forge: tickets, branches, pull requests", "a number or commit that is not there, or git itself"),
     "JRN": ("the journal", "an id that is not on record, or a file changed from outside"),
     "KEP": ("keeping: what stays, what goes, and free disk", "the disk of the state folder is nearly full"),

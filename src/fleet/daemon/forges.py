@@ -1,0 +1,27 @@
+"""Which forge a fleet works with, out of its configuration and the daemon's environment."""
+
+from __future__ import annotations
+
+import os
+
+from fleet.config.model import FleetConfig
+from fleet.config.paths import FleetPaths
+from fleet.forge.github.connect import connect
+from fleet.forge.local import LocalForge
+from fleet.forge.port import Forge
+from fleet.store.db import Database
+
+# Seconds between two looks of the watcher. The local forge's changes wake it anyway.
+_LOCAL_SECONDS, _GITHUB_SECONDS = 2.0, 5.0
+
+
+def open_forge(config: FleetConfig, paths: FleetPaths, db: Database) -> Forge:
+    """The forge of a fleet. Raises what the forge raises when it cannot work with the checkout."""
+    if config.forge == "github":
+        return connect(config.repo, paths.bare, paths.checkout, config.base, env=os.environ, clock=db.clock)
+    return LocalForge(db, paths.bare, paths.checkout, config.base)
+
+
+def look_every(config: FleetConfig) -> float:
+    """Seconds between two looks at the forge."""
+    return _GITHUB_SECONDS if config.forge == "github" else _LOCAL_SECONDS

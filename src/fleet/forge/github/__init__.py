@@ -1,0 +1,7 @@
+"""GitHub as a forge, through nothing but an authenticated ``gh``: no webhook, no App.
+
+Takes a repository's name and the fleet's bare repository; gives the port ``Forge``. One look costs at most
+three conditional requests, which count nothing against GitHub's limits while nothing changed.
+
+Weakness: all agents share one identity at GitHub, so who did what is known from the fleet's own record.
+"""

@@ -1,0 +1,39 @@
+"""Puts the parts of a GitHub forge together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.core.clock import Clock
+from fleet.forge import localbase
+from fleet.forge.github.client import Client
+from fleet.forge.github.forge import GitHubForge
+from fleet.forge.github.gh import CALL_SECONDS, GhTransport, gh_environment
+from fleet.forge.github.remote import Remote
+from fleet.forge.github.view import View
+from fleet.forge.gitrepo import Repo
+
+FRESH_SECONDS = 5.0  # how old what is shown may be
+
+
+def connect(
+    repo: str,
+    bare: Path,
+    checkout: Path,
+    base: str,
+    *,
+    env: Mapping[str, str],
+    clock: Clock,
+    fresh_seconds: float = FRESH_SECONDS,
+    call_seconds: float = CALL_SECONDS,
+) -> GitHubForge:
+    """The forge over ``owner/name``, with the login of ``gh`` in the environment ``env``.
+
+    Raises what ``localbase.prepare`` raises, and on the first start of a fleet what the network does.
+    """
+    client = Client(GhTransport(env, seconds=call_seconds), clock)
+    place = localbase.Base(Repo(bare, bare=True), localbase.open_checkout(checkout), base)
+    remote = Remote(place.bare, f"https://github.com/{repo}.git", gh_environment(env))
+    view = View(client, repo, clock, fresh_seconds=fresh_seconds)
+    return GitHubForge(client, view, remote, repo, place, clock)

@@ -1,0 +1,378 @@
+"""The port ``Forge`` over a repository at GitHub.
+
+Reads come from the view, which is a few seconds old at most; whatever has an effect is bound to what it
+was decided on: a push to the branch's old commit, a merge to the approved head. Content (commits, paths,
+diffs) is read by git in the fleet's bare repository, never from GitHub's rendering of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fleet.core.clock import SECOND, Clock
+from fleet.core.errors import Conflict, NotFound, PermanentError, Refused, TemporaryError, UsageError
+from fleet.forge import localbase, pullgit
+from fleet.forge.github.client import Client, Quota
+from fleet.forge.github.people import People
+from fleet.forge.github.remote import Remote
+from fleet.forge.github.shapes import as_comment, as_pull, as_ticket, marked, unmarked
+from fleet.forge.github.view import View
+from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, is_commit, move_refs, refs
+from fleet.forge.intake import take_from_checkout, take_in
+from fleet.forge.localrows import branch_elsewhere, check_body, check_fleet_branch, check_labels, check_title
+from fleet.forge.port import BaseReport, Comment, CommitFact, LabelMark, Merged, Pull, Snapshot, Ticket
+
+GATE = "fleet/gate"  # the commit status that says: the fleet's merge gate passed at this commit
+
+
+class GitHubForge:
+    """One repository, named ``owner/name``."""
+
+    name = "github"
+
+    def __init__(
+        self, client: Client, view: View, remote: Remote, repo: str, base: localbase.Base, clock: Clock
+    ) -> None:
+        """Bind the parts; asks nothing and needs no network unless the bare repository is missing.
+
+        Raises NotFound FLT-FRG-017 or PermanentError FLT-FRG-016 for a checkout that cannot be used.
+        """
+        self._client = client
+        self._view = view
+        self._remote = remote
+        self._repo = repo
+        self._root = f"repos/{repo}"
+        self._bare = base.bare
+        self._base = base
+        self._clock = clock
+        self._lock = threading.Lock()  # between reading an issue's labels and replacing them
+        self._people = People(client, repo, clock)
+        is_new = not base.bare.path.exists()
+        localbase.prepare(base)
+        if is_new:
+            self.refresh(force=True)
+
+    @property
+    def quota(self) -> Quota:
+        """Limits, requests so far, and present trouble."""
+        return self._client.quota
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Everything open and what closed lately; three conditional requests at most."""
+        issues, pulls = self._view.issues(), self._view.pulls()
+        return Snapshot(
+            tuple(self._ticket(item) for item in issues.values()),
+            tuple(self._pull(item) for item in pulls.values()),
+            complete=True,
+        )
+
+    def ticket(self, number: int) -> Ticket:
+        """One ticket. Raises NotFound FLT-FRG-001."""
+        try:
+            return self._ticket(self._view.one_issue(number))
+        except NotFound as error:
+            raise NotFound("FLT-FRG-001", "no such ticket", where=f"ticket/{number}") from error
+
+    def pull(self, number: int) -> Pull:
+        """One pull request. Raises NotFound FLT-FRG-002."""
+        try:
+            return self._pull(self._view.one_pull(number))
+        except NotFound as error:
+            raise NotFound("FLT-FRG-002", "no such pull request", where=f"pr/{number}") from error
+
+    def comments(self, number: int) -> tuple[Comment, ...]:
+        """Remarks, oldest first. Raises NotFound FLT-FRG-007."""
+        items = self._of_number(
+            number, lambda: self._client.pages(f"{self._root}/issues/{number}/comments?per_page=100")
+        )
+        return tuple(as_comment(item, number, self._people.principal, self._people.own_login()) for item in items)
+
+    def branch_head(self, branch: str) -> str:
+        """Commit of a branch at GitHub; "" when there is none."""
+        try:
+            found = self._client.read(f"{self._root}/git/ref/heads/{check_ref(branch)}")
+        except NotFound:
+            return ""
+        return str(found["object"]["sha"])
+
+    def commits(self, number: int) -> tuple[CommitFact, ...]:
+        """Commits of a pull request that its base does not have (had not, once merged), newest first."""
+        base, head = self._ends(number)
+        return pullgit.commits_between(self._bare, base, head)
+
+    def changed_paths(self, number: int) -> tuple[str, ...]:
+        """Paths that differ between merge base and head, both names of a rename."""
+        base, head = self._ends(number)
+        return pullgit.paths_between(self._bare, base, head)
+
+    def diff(self, number: int, *, limit: int = 200_000) -> str:
+        """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""
+        base, head = self._ends(number)
+        return pullgit.diff_text(self._bare, base, head, limit)
+
+    # -- tickets, labels, comments ---------------------------------------------------------------------
+
+    def create_ticket(
+        self, title: str, body: str, *, author: str, labels: tuple[str, ...] = (), marker: str | None = None
+    ) -> Ticket:
+        """Open an issue in our login's name; its marks say for whom, and find it again."""
+        title, body = check_title(title), check_body(body)
+        check_labels(labels)
+        written = marked(body, "by", author)
+        if marker is not None:
+            self._view.forget()
+            for number, item in self._view.issues().items():
+                if self._carries(item, marker):
+                    return self.ticket(number)
+            written = marked(written, "mark", marker)
+        text = {"title": title, "body": written, "labels": list(labels)}
+        made = self._client.write("POST", f"{self._root}/issues", text)
+        self._view.forget()
+        return self.ticket(int(made["number"]))
+
+    def set_labels(
+        self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str
+    ) -> tuple[str, ...]:
+        """Read the labels and replace them in one request; nothing is written where nothing changes."""
+        check_labels(add, remove)
+        path = f"{self._root}/issues/{number}/labels"
+        with self._lock:
+            items = self._of_number(number, lambda: self._client.read(f"{path}?per_page=100"))
+            present = [str(item["name"]) for item in items]
+            wanted = [name for name in present if name not in remove] + [name for name in add if name not in present]
+            if wanted != present:
+                self._client.write("PUT", path, {"labels": wanted})
+                self._view.forget()
+        return tuple(sorted(wanted))
+
+    def comment(self, number: int, body: str, *, author: str, marker: str | None = None) -> None:
+        """Write a remark; the same marker on the same number writes it once."""
+        body = marked(check_body(body, required=True), "by", author)
+        path = f"{self._root}/issues/{number}/comments"
+        if marker is not None:
+            found = self._of_number(number, lambda: self._client.pages(f"{path}?per_page=100"))
+            if any(self._carries(item, marker) for item in found):
+                return
+            body = marked(body, "mark", marker)
+        self._of_number(number, lambda: self._client.write("POST", path, {"body": body}))
+
+    def close_ticket(self, number: int) -> None:
+        """Close an issue; harmless when closed. Raises NotFound FLT-FRG-001."""
+        self._turn(number, "closed")
+
+    def reopen_ticket(self, number: int) -> None:
+        """Open a closed issue again; harmless when open. Raises NotFound FLT-FRG-001."""
+        self._turn(number, "open")
+
+    def _turn(self, number: int, state: str) -> None:
+        if self.ticket(number).state != state:
+            self._client.write("PATCH", f"{self._root}/issues/{number}", {"state": state})
+            self._view.forget()
+
+    def close_pull(self, number: int) -> None:
+        """Close a pull request without a merge; GitHub decides between this and a merge at the same moment.
+
+        Raises NotFound FLT-FRG-002, Conflict FLT-FRG-005 when it is merged.
+        """
+        if self._fresh_pull(number).state == "open":
+            with suppress(PermanentError):  # merged meanwhile: the fresh look says so
+                self._client.write("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
+        if self._fresh_pull(number).state == "merged":
+            raise Conflict("FLT-FRG-005", "the pull request is merged", where=f"pr/{number}")
+
+    # -- branches and pull requests --------------------------------------------------------------------
+
+    def push(self, source: Path, sha: str, branch: str, *, expected_old: str) -> None:
+        """Take the commit in, then move the branch at GitHub from its expected commit.
+
+        Raises as the port says; UsageError FLT-FRG-009 when the base has the commit already.
+        """
+        ref = check_fleet_branch(branch)
+        check_sha(sha)
+        present = self.branch_head(branch)
+        if present not in (sha, expected_old):
+            raise branch_elsewhere(branch, present, expected_old)
+        if source.resolve() == self._base.checkout.path.resolve():
+            take_from_checkout(self._bare, source, sha)
+        else:
+            take_in(self._bare, source, sha)
+        if is_ancestor(self._bare, sha, self._base_head()):
+            raise UsageError(
+                "FLT-FRG-009",
+                f"{self._base.name} already has this commit",
+                where=f"{branch} {sha[:12]}",
+                hint="Commit a change first.",
+            )
+        if present != sha:
+            self._remote.push(sha, branch, expected_old=expected_old)
+        move_refs(self._bare, [RefMove(ref, sha, None)], reason=f"push {branch}")
+        self._view.forget()
+
+    def open_pull(self, *, branch: str, title: str, body: str, author: str, ticket: int) -> Pull:
+        """Open a pull request for a pushed branch; an open one for that branch is returned as it is."""
+        title, body = check_title(title), check_body(body)
+        head = self.branch_head(branch)
+        if not head:
+            raise NotFound("FLT-FRG-008", "no such branch was pushed", where=branch, hint="Push it first.")
+        known = self._open_pull_of(branch)
+        if known is not None:
+            return known
+        if ticket:
+            self.ticket(ticket)
+        self._have(head)
+        pullgit.require_proposal(self._bare, self._base_head(), head, branch)
+        closes = f"\n\nCloses #{ticket}" if ticket else ""
+        text = {"title": title, "head": branch, "base": self._base.name, "body": marked(body + closes, "by", author)}
+        try:
+            made = self._client.write("POST", f"{self._root}/pulls", text)
+        except PermanentError:
+            known = self._open_pull_of(branch)  # somebody was faster, or a first try whose answer was lost
+            if known is None:
+                raise
+            return known
+        self._view.forget()
+        return self.pull(int(made["number"]))
+
+    def merge(self, number: int, *, head_sha: str, actor: str) -> Merged:
+        """Merge exactly ``head_sha``: GitHub itself compares it. A repetition finds the first one."""
+        check_sha(head_sha)
+        pull = self._fresh_pull(number)
+        if pull.state == "merged" and pull.merged_head == head_sha:
+            return Merged(pull.merge_commit, already=True)
+        if pull.state != "open" or pull.head_sha != head_sha:
+            raise self._not_that_head(pull, head_sha)
+        self._post_gate(head_sha, actor)
+        text = {
+            "sha": head_sha,
+            "merge_method": "merge",
+            "commit_title": f"Merge pr/{number} from {pull.head_ref} ({actor.partition(':')[2] or actor})",
+            "commit_message": f"{pull.title}\n\nFleet-Pull: {number}\nFleet-Head: {head_sha}",
+        }
+        try:
+            made = self._client.write("PUT", f"{self._root}/pulls/{number}/merge", text)
+        except (Conflict, PermanentError) as error:
+            return self._after_refusal(number, head_sha, error)
+        self._view.forget()
+        self.refresh()
+        return Merged(str(made["sha"]), already=False)
+
+    # -- base and checkout -----------------------------------------------------------------------------
+
+    def refresh(self, *, force: bool = False) -> BaseReport:
+        """Bring the fleet's base branch up to GitHub's; ``force`` also when it is not a step forward."""
+        theirs = self._remote.head(self._base.name)
+        ours = refs(self._bare, self._base.ref).get(self._base.ref, "")
+        if not theirs:
+            raise localbase.no_base(self._base, Path(self._repo))
+        if theirs == ours:
+            return BaseReport("unchanged", "", ours, ours)
+        self._remote.fetch(theirs)
+        detail = f"{self._base.name}: {ours[:12]} -> {theirs[:12]}"
+        if not force and not is_ancestor(self._bare, ours, theirs):
+            detail += "; GitHub's branch was rewritten, the fleet follows it"
+        if move_refs(self._bare, [RefMove(self._base.ref, theirs, ours)], reason="fetched from GitHub"):
+            return BaseReport("fetched", detail, ours, theirs)
+        return BaseReport("unchanged", f"{self._base.name} moved meanwhile", ours, ours)
+
+    def publish_base(self) -> BaseReport:
+        """Nothing: a person's checkout follows GitHub by the person's own ``git pull``."""
+        return BaseReport("unchanged", "")
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _ticket(self, item: Any) -> Ticket:
+        return as_ticket(item, self._marks(item), self._people.principal, self._people.own_login())
+
+    def _pull(self, item: Any) -> Pull:
+        base = refs(self._bare, self._base.ref).get(self._base.ref, "")
+        return as_pull(item, self._marks(item), self._people.principal, self._people.own_login(), self._repo, base)
+
+    def _marks(self, item: Any) -> tuple[LabelMark, ...]:
+        """Labels as marks. ``ready`` wakes only when somebody put it on who may write here."""
+        found = []
+        for mark in self._view.marks(item):
+            actor = self._people.principal(mark.actor) if mark.actor else ""
+            if mark.name == "ready" and not actor.startswith("human:"):
+                continue
+            found.append(LabelMark(mark.name, actor, mark.mark_id, mark.at))
+        return tuple(found)
+
+    def _of_number(self, number: int, step: Any) -> Any:
+        try:
+            return step()
+        except NotFound as error:
+            text = "neither a ticket nor a pull request has this number"
+            raise NotFound("FLT-FRG-007", text, where=f"#{number}") from error
+
+    def _carries(self, item: Any, marker: str) -> bool:
+        ours = str((item.get("user") or {}).get("login", "")) == self._people.own_login()
+        return ours and unmarked(str(item.get("body") or ""))[1].get("mark") == marker
+
+    def _base_head(self) -> str:
+        head = refs(self._bare, self._base.ref).get(self._base.ref, "")
+        if not head:
+            raise localbase.no_base(self._base, self._bare.path)
+        return head
+
+    def _have(self, sha: str) -> None:
+        if not is_commit(self._bare, sha):
+            self._remote.fetch(sha)
+
+    def _ends(self, number: int) -> tuple[str, str]:
+        """Base and head of a pull request, as they were if it is merged; both are in the bare repository."""
+        pull = self.pull(number)
+        if pull.state == "merged":
+            self._have(pull.merge_commit)
+            return pullgit.first_parent(self._bare, pull.merge_commit), pull.merged_head
+        self._have(pull.head_sha)
+        return self._base_head(), pull.head_sha
+
+    def _fresh_pull(self, number: int) -> Pull:
+        self._view.forget()
+        return self.pull(number)
+
+    def _open_pull_of(self, branch: str) -> Pull | None:
+        self._view.forget()
+        found = [pull for pull in self.snapshot().pulls if pull.head_ref == branch and pull.state == "open"]
+        return found[-1] if found else None
+
+    def _post_gate(self, sha: str, actor: str) -> None:
+        text = f"The fleet's merge gate passed; merged by {actor}"[:140]
+        status = {"state": "success", "context": GATE, "description": text}
+        self._client.write("POST", f"{self._root}/statuses/{sha}", status)
+
+    def _after_refusal(self, number: int, head_sha: str, error: Conflict | PermanentError) -> Merged:
+        """Why GitHub did not merge: somebody else did, the head moved, it conflicts, or a rule of the repository."""
+        pull = self._fresh_pull(number)
+        if pull.state == "merged" and pull.merged_head == head_sha:
+            return Merged(pull.merge_commit, already=True)
+        if pull.state != "open" or pull.head_sha != head_sha:
+            raise self._not_that_head(pull, head_sha) from error
+        self.refresh()
+        self._have(head_sha)
+        proposal = pullgit.Proposal(number, pull.title, pull.head_ref, self._base_head(), head_sha)
+        pullgit.make_merge(self._bare, proposal, actor="agent:check", now=self._clock.now() // SECOND)  # FLT-FRG-006
+        if isinstance(error, Conflict):
+            raise TemporaryError("FLT-GHB-007", error.message, where=f"pr/{number}", retry_after=2.0) from error
+        raise Refused(
+            "FLT-GHB-009",
+            f"GitHub refuses the merge: {error.message}",
+            where=f"pr/{number}",
+            hint="A rule of the repository asks for more; fleet doctor says which, or look at the pull request.",
+        ) from error
+
+    def _not_that_head(self, pull: Pull, wanted: str) -> Conflict:
+        state = (
+            f"its head is {pull.head_sha[:12]}, not {wanted[:12]}" if pull.state == "open" else f"it is {pull.state}"
+        )
+        return Conflict(
+            "FLT-FRG-005",
+            f"{state}",
+            where=f"pr/{pull.number}",
+            hint="What was approved is not what is there now; review the new head.",
+        )

@@ -1,0 +1,155 @@
+"""What GitHub shows, kept up to date by three conditional listings: issues, pull requests, label events.
+
+State decides, the events explain: a label counts when the issue carries it, and its mark (who put it on,
+which time) comes from the event. A label that must be explained and is not yet, is not there yet.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from fleet.core.clock import SECOND, Clock
+from fleet.core.errors import NotFound
+from fleet.forge.github.client import Client
+from fleet.forge.github.shapes import LabelEvent, label_events, label_names
+from fleet.forge.port import LabelMark
+
+_NEWEST = "state=all&sort=updated&direction=desc&per_page=100"
+_FIRST_EVENTS = 300  # items of the feed that are read at the start; older labels are looked up one by one
+KEEP_CLOSED = 200
+MUST_BE_EXPLAINED = ("ready", "shipped")
+
+
+class View:
+    """One repository, as fresh as ``fresh_seconds``."""
+
+    def __init__(self, client: Client, repo: str, clock: Clock, *, fresh_seconds: float) -> None:
+        """Nothing is asked until something is wanted."""
+        self._client = client
+        self._root = f"repos/{repo}"
+        self._clock = clock
+        self._fresh = round(fresh_seconds * SECOND)
+        self._lock = threading.RLock()
+        self._read_at = -1
+        self._issues: dict[int, Any] = {}
+        self._pulls: dict[int, Any] = {}
+        self._marks: dict[tuple[int, str], LabelMark] = {}
+        self._asked: dict[int, str] = {}  # issue -> its state when its own events were looked through in vain
+        self._last_event = 0
+
+    def forget(self) -> None:
+        """We changed something ourselves: the next question looks again."""
+        with self._lock:
+            self._read_at = -1
+
+    def issues(self) -> dict[int, Any]:
+        """Open issues and those closed lately, by number; no pull requests."""
+        with self._lock:
+            self._refresh()
+            return {number: item for number, item in self._issues.items() if "pull_request" not in item}
+
+    def pulls(self) -> dict[int, Any]:
+        """Open pull requests and those closed lately, by number, with their labels as the issues list has them."""
+        with self._lock:
+            self._refresh()
+            return dict(self._pulls)
+
+    def one_issue(self, number: int) -> Any:
+        """An issue that need not be among the recent ones. Raises NotFound."""
+        found = self.issues().get(number)
+        if found is None:
+            found = self._client.read(f"{self._root}/issues/{number}")
+            if "pull_request" in found:
+                raise NotFound("FLT-FRG-001", "no such ticket", where=f"ticket/{number}")
+        return found
+
+    def one_pull(self, number: int) -> Any:
+        """A pull request that need not be among the recent ones. Raises NotFound."""
+        found = self.pulls().get(number)
+        return found if found is not None else self._client.read(f"{self._root}/pulls/{number}")
+
+    def marks(self, item: Any) -> tuple[LabelMark, ...]:
+        """The labels of an issue or pull request; those that must be explained, only with their explanation."""
+        with self._lock:
+            number, found = int(item["number"]), []
+            for name in label_names(item):
+                mark = self._marks.get((number, name))
+                if mark is None and name in MUST_BE_EXPLAINED:
+                    mark = self._explain(item, name)
+                if mark is not None:
+                    found.append(mark)
+                elif name not in MUST_BE_EXPLAINED:
+                    found.append(LabelMark(name, "", f"{number}:{name}", 0))
+            return tuple(sorted(found, key=lambda mark: mark.name))
+
+    # -- keeping up ----------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        now = self._clock.now()
+        if 0 <= self._read_at <= now < self._read_at + self._fresh:
+            return
+        self._events()
+        self._issues = self._listing("issues", self._issues)
+        self._pulls = self._listing("pulls", self._pulls)
+        self._read_at = now
+
+    def _listing(self, kind: str, known: dict[int, Any]) -> dict[int, Any]:
+        """What is known with what changed since; all that is open at the first time."""
+        path = f"{self._root}/{kind}"
+        newest = f"{path}?{_NEWEST}"
+        if not known:
+            open_ones = self._client.pages(f"{path}?state=open&per_page=100")
+            recent = self._client.read(newest)
+            return {int(item["number"]): item for item in (*open_ones, *recent)}
+        changed, _ = self._client.changed(newest)
+        if not changed:
+            return known
+        mark = max(str(item["updated_at"]) for item in known.values())
+        items = self._client.pages(newest, enough=lambda read: str(read[-1]["updated_at"]) < mark)
+        return _trimmed({**known, **{int(item["number"]): item for item in items}})
+
+    def _events(self) -> None:
+        path = f"{self._root}/issues/events?per_page=100"
+        changed, _ = self._client.changed(path)
+        if not changed:
+            return
+        last = self._last_event
+
+        def enough(read: list[Any]) -> bool:
+            return bool(read) and (int(read[-1]["id"]) <= last if last else len(read) >= _FIRST_EVENTS)
+
+        items = self._client.pages(path, enough=enough)
+        for event in label_events(items):
+            if event.id > last:
+                self._take(event)
+        self._last_event = max((int(item["id"]) for item in items), default=last)
+
+    def _take(self, event: LabelEvent) -> None:
+        key = (event.number, event.label)
+        if event.on:
+            self._marks[key] = LabelMark(event.label, event.login, str(event.id), event.at)
+        else:
+            self._marks.pop(key, None)
+
+    def _explain(self, item: Any, name: str) -> LabelMark | None:
+        """Look through one issue's own events, once for each state of it."""
+        number, state = int(item["number"]), str(item["updated_at"])
+        if self._asked.get(number) == state:
+            return None
+        self._asked[number] = state
+        for event in label_events(self._client.pages(f"{self._root}/issues/{number}/events?per_page=100")):
+            own = LabelEvent(event.id, number, event.label, event.on, event.login, event.at)
+            known = self._marks.get((number, own.label))
+            if known is None or own.id > int(known.mark_id):
+                self._take(own)
+        return self._marks.get((number, name))
+
+
+def _trimmed(items: dict[int, Any]) -> dict[int, Any]:
+    """All that is open, and the latest of what is closed: nothing grows for ever."""
+    closed = sorted(
+        (item for item in items.values() if item["state"] != "open"), key=lambda item: str(item["updated_at"])
+    )
+    gone = {int(item["number"]) for item in closed[:-KEEP_CLOSED]}
+    return {number: item for number, item in items.items() if number not in gone}

@@ -1,0 +1,78 @@
+"""A GitHub on this machine with everything around it: repository, people, and the environment that leads there."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.process import run
+from fleet.testing.github.hub import REPO, Hub
+from fleet.testing.github.server import GitHub, serving
+from fleet.testing.repos import git
+
+BOT = "fleet-bot"  # the login that the fleet's gh is logged in as
+
+
+@dataclass(frozen=True)
+class Place:
+    """A running server and how to reach it."""
+
+    folder: Path
+    server: GitHub
+    hub: Hub
+
+    def env(self, login: str = BOT) -> dict[str, str]:
+        """The environment in which ``gh`` and git reach this GitHub as somebody, and nothing else."""
+        token = next(token for token, name in self.hub.tokens.items() if name == login)
+        return {
+            "PATH": f"{sysconfig.get_path('scripts')}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.folder / "home"),
+            "GH_CONFIG_DIR": str(self.folder / "gh"),
+            "GH_TOKEN": token,
+            "GIT_CONFIG_GLOBAL": str(self.folder / "gitconfig"),
+        }
+
+    def gh(self, *words: str, login: str = BOT) -> str:
+        """The real gh, as somebody; its output. Raises AssertionError when it fails."""
+        settled = {"GH_TELEMETRY": "0", "GH_NO_UPDATE_NOTIFIER": "1", "GH_PROMPT_DISABLED": "1"}
+        done = run(("gh", *words), timeout=30, env=self.env(login) | settled)
+        assert done.ok, done.error_text or done.text
+        return done.text
+
+    def label(self, number: int, name: str, *, login: str) -> None:
+        """Somebody puts a label on, by the real gh."""
+        self.gh("api", "-X", "POST", f"repos/{REPO}/issues/{number}/labels", "-f", f"labels[]={name}", login=login)
+
+    def push(self, checkout: Path, refspec: str = "main:main") -> None:
+        """A person's own push."""
+        git(checkout, "push", "--quiet", str(self.hub.bare), refspec)
+
+
+@contextmanager
+def a_github(checkout: Path) -> Iterator[Place]:
+    """A GitHub that holds the checkout's ``main``; the bot and ann may write, tim may label, xen may only talk."""
+    folder = Path(tempfile.mkdtemp(prefix="ghb-", dir="/tmp"))  # short: a unix socket's path is limited
+    try:
+        bare = folder / f"{REPO}.git"
+        bare.mkdir(parents=True)
+        git(bare, "init", "--quiet", "--bare", "--initial-branch=main")
+        git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
+        git(checkout, "push", "--quiet", str(bare), "main:main")
+        hub = Hub(bare)
+        for login, permission in ((BOT, "write"), ("ann", "admin"), ("tim", "triage"), ("xen", "read")):
+            hub.person(login, permission)
+        (folder / "home").mkdir()
+        (folder / "gh").mkdir()
+        config = folder / "gh" / "config.yml"
+        config.write_text(f'version: "1"\ngit_protocol: https\nhttp_unix_socket: {folder}/gh.sock\n')
+        config.chmod(0o600)
+        (folder / "gitconfig").write_text(f'[url "file://{folder}/"]\n\tinsteadOf = https://github.com/\n')
+        with serving(folder / "gh.sock", hub) as server:
+            yield Place(folder, server, hub)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,187 @@
+"""The HTTP side: a unix socket, tokens, validators, pages, limits, faults, and a log of every request."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from fleet.testing.github.hub import Hub
+from fleet.testing.github.rest import Rest
+
+LIMIT = 5000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came, and the status of its answer; 0 when the connection was dropped."""
+
+    number: int
+    login: str
+    method: str
+    target: str
+    status: int
+
+    @property
+    def counted(self) -> bool:
+        """Whether GitHub counts it against the hourly limit."""
+        return self.status not in (0, 304, 401)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong instead of an answer. ``status`` 0 drops the connection, -1 never answers."""
+
+    status: int
+    body: str = '{"message": "a fault"}'
+    headers: dict[str, str] = field(default_factory=dict)
+    after: bool = False  # the request takes effect first, only its answer is lost
+
+
+Faults = Callable[[int, str, str], Fault | None]  # number of the request, method, target
+
+
+class GitHub(socketserver.ThreadingUnixStreamServer):
+    """Listens on a unix socket, as ``gh`` is told by ``http_unix_socket``."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, socket_path: Path, hub: Hub) -> None:
+        """Bind; ``faults`` may be set at any time."""
+        self.hub = hub
+        self.rest = Rest(hub)
+        self.log: list[Asked] = []
+        self.faults: Faults = lambda number, method, target: None
+        self.stopped = threading.Event()
+        self.used: dict[str, int] = {}
+        super().__init__(str(socket_path), _Handler)
+
+    def counted(self) -> list[Asked]:
+        """The requests that count against the limit."""
+        return [asked for asked in self.log if asked.counted]
+
+
+@contextmanager
+def serving(socket_path: Path, hub: Hub) -> Iterator[GitHub]:
+    """A server in a thread of its own; gone afterwards."""
+    server = GitHub(socket_path, hub)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stopped.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+        socket_path.unlink(missing_ok=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: GitHub
+
+    def do_GET(self) -> None:
+        """Read."""
+        self._serve()
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def address_string(self) -> str:
+        """A unix socket has no address."""
+        return "unix"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The log is the server's list."""
+
+    def _serve(self) -> None:
+        raw = self._body()
+        token = (self.headers.get("Authorization") or "").rpartition(" ")[2]
+        login = self.server.hub.tokens.get(token, "")
+        with self.server.hub.lock:
+            number = len(self.server.log) + 1
+            self.server.log.append(Asked(number, login, self.command, self.path, 0))
+        fault = self.server.faults(number, self.command, self.path)
+        if fault is not None and not fault.after:
+            self._fail(number, login, fault)
+            return
+        status, found = (401, {"message": "Bad credentials"}) if not login else self._answer(login, raw)
+        if fault is not None:
+            self._fail(number, login, fault)
+            return
+        self._reply(number, login, status, found)
+
+    def _body(self) -> bytes:
+        """The body, which gh sends in pieces when it reads it from its standard input."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces: list[bytes] = []
+        while size := int(self.rfile.readline().strip() or b"0", 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def _answer(self, login: str, raw: bytes) -> tuple[int, Any]:
+        body = json.loads(raw) if raw.strip() else {}
+        return self.server.rest.answer(login, self.command, self.path, body)
+
+    def _reply(self, number: int, login: str, status: int, found: Any) -> None:
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        if isinstance(found, list) and status == 200:
+            found, link = self._page(found)
+            headers |= {"Link": link} if link else {}
+        data = json.dumps(found).encode()
+        if self.command == "GET" and status == 200:
+            # A validator belongs to a token, as GitHub's do.
+            headers["ETag"] = 'W/"' + hashlib.sha256(login.encode() + data).hexdigest() + '"'
+            if self.headers.get("If-None-Match") == headers["ETag"]:
+                status, data = 304, b""
+        if status not in (304, 401):
+            self.server.used[login] = self.server.used.get(login, 0) + 1
+        headers |= {
+            "X-RateLimit-Limit": str(LIMIT),
+            "X-RateLimit-Remaining": str(LIMIT - self.server.used.get(login, 0)),
+            "X-RateLimit-Reset": str(self.server.hub.now() + 3600),
+        }
+        self._send(number, login, status, headers, data)
+
+    def _page(self, items: list[Any]) -> tuple[list[Any], str]:
+        """One page of a listing, and the header that leads to the next."""
+        parts = urlsplit(self.path)
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        size, page = min(int(query.get("per_page", 30)), 100), int(query.get("page", 1))
+        if page * size >= len(items):
+            return items[(page - 1) * size :], ""
+        following = urlencode(query | {"page": str(page + 1)})
+        return items[(page - 1) * size : page * size], f'<https://api.github.com{parts.path}?{following}>; rel="next"'
+
+    def _fail(self, number: int, login: str, fault: Fault) -> None:
+        if fault.status == -1:
+            self.server.stopped.wait(60)  # as long as the test goes on
+        if fault.status <= 0:
+            self.close_connection = True
+            return
+        self._send(number, login, fault.status, fault.headers, fault.body.encode())
+
+    def _send(self, number: int, login: str, status: int, headers: dict[str, str], data: bytes) -> None:
+        self.server.log[number - 1] = Asked(number, login, self.command, self.path, status)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 304:
+            self.send_header("Content-Length", str(len(data)))
+        with suppress(BrokenPipeError, ConnectionResetError):  # the caller was ended, or went away
+            self.end_headers()
+            self.wfile.write(data)

@@ -1,0 +1,133 @@
+"""The whole chain on GitHub: the real gh and git, the real daemon, tmux, and a GitHub on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from fleet.config.paths import FleetPaths
+from fleet.daemon.supervisor import start_detached, stop
+from fleet.testing.fleets import ask, fleet_in
+from fleet.testing.github.hub import REPO
+from fleet.testing.github.place import Place, a_github
+from fleet.testing.github.server import Fault
+from fleet.testing.repos import git
+from fleet.testing.waiting import wait_until
+
+PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
+
+
+@contextmanager
+def fleet_at_github(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FleetPaths, Place]]:
+    """The starter fleet on a repository that lives at GitHub; nothing runs yet."""
+    with fleet_in() as paths:
+        on_github(paths.checkout / ".fleet" / "config.yaml")
+        git(paths.checkout, "add", ".fleet")
+        git(paths.checkout, "commit", "--quiet", "-m", "fleet")
+        with a_github(paths.checkout) as place:
+            for name, value in place.env().items():
+                if name != "HOME":
+                    monkeypatch.setenv(name, value)
+            try:
+                yield paths, place
+            finally:
+                stop(paths, 20)
+
+
+def on_github(file: Path) -> None:
+    """Change the forge of a configuration."""
+    yaml = YAML()
+    data = yaml.load(file)
+    data["forge"], data["repo"] = "github", REPO
+    yaml.dump(data, file)
+
+
+def entries(paths: FleetPaths, kind: str) -> list[dict[str, Any]]:
+    """Journal entries of a type."""
+    found: list[dict[str, Any]] = ask(paths, "log", {"type": kind, "limit": 500}, patience=20)["entries"]
+    return found
+
+
+def shipped(paths: FleetPaths, *, seconds: float) -> None:
+    """Wait for the end of the chain."""
+    wait_until(lambda: entries(paths, "ticket_shipped"), timeout=seconds, what="the ticket to be shipped")
+
+
+def open_issue(place: Place, login: str) -> int:
+    """Somebody writes an issue, by the real gh."""
+    made = place.gh("api", f"repos/{REPO}/issues", "-f", "title=Greet the user", "--jq", ".number", login=login)
+    return int(made)
+
+
+def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> None:
+    """One pull request, merged once at the head that both reviewers approved, the issue closed and shipped."""
+    (pull,) = (item for item in place.hub.items.values() if item.head)
+    approved = {entry["generation"] for entry in entries(paths, "pr_approved")}
+    assert approved == {pull.head_sha}
+    assert (pull.merged_at > 0, pull.head) == (True, f"fleet/{number}")
+    merges = git(place.hub.bare, "log", "--merges", "--format=%H %P", "main").splitlines()
+    assert [line.split()[0] for line in merges] == [pull.merge_commit]
+    assert merges[0].split()[2] == pull.head_sha
+    assert [status["context"] for status in place.hub.statuses[pull.head_sha]] == ["fleet/gate"]
+    issue = place.hub.items[number]
+    assert (issue.state, issue.labels) == ("closed", ["shipped"])
+    assert pull.labels == ["shipped"]
+    assert len(entries(paths, "pr_merged")) == 1
+    assert ask(paths, "audit.verify")["ok"]
+
+
+@pytest.mark.tmux
+@pytest.mark.timeout(240)
+def test_an_issue_labelled_at_github_becomes_a_merged_pull_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fleet_at_github(monkeypatch) as (paths, place):
+        start_detached(paths, supervised=True, program=PROGRAM)
+        number = open_issue(place, "xen")
+        place.label(number, "ready", login="tim")
+        wait_until(lambda: entries(paths, "ticket_created"), timeout=60, what="the issue to be seen")
+        assert entries(paths, "ticket_ready") == [], "a label by somebody who may not write wakes nobody"
+        place.gh("api", "-X", "DELETE", f"repos/{REPO}/issues/{number}/labels/ready", login="ann")
+        place.label(number, "ready", login="ann")
+        shipped(paths, seconds=150)
+        require_one_clean_merge(paths, place, number)
+        (ready,) = entries(paths, "ticket_ready")
+        assert ready["payload"]["author"] == "outsider:xen"
+
+
+@pytest.mark.tmux
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_the_chain_ends_the_same_while_every_fifth_request_fails_in_another_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ways = [
+        Fault(502, "<html>Bad Gateway</html>", {"Content-Type": "text/html"}),
+        Fault(0),
+        Fault(403, '{"message": "You have exceeded a secondary rate limit"}', {"Retry-After": "1"}),
+        Fault(0, after=True),
+        Fault(429, '{"message": "slow down"}', {"Retry-After": "1"}),
+        Fault(200, '[{"number": 1, "ti'),
+        Fault(401, '{"message": "Bad credentials"}', after=True),
+    ]
+
+    def faults(number: int, method: str, target: str) -> Fault | None:
+        return ways[number // 5 % len(ways)] if number % 5 == 0 and "permission" not in target else None
+
+    with fleet_at_github(monkeypatch) as (paths, place):
+        number = open_issue(place, "ann")
+        place.label(number, "ready", login="ann")
+        place.server.faults = faults
+        start_detached(paths, supervised=True, program=PROGRAM)
+        shipped(paths, seconds=360)
+        place.server.faults = lambda number, method, target: None
+        wait_until(
+            lambda: place.hub.items[number].state == "closed" and place.hub.items[number].labels == ["shipped"],
+            timeout=60,
+            what="the labels to be settled",
+        )
+        require_one_clean_merge(paths, place, number)
