@@ -37,10 +37,15 @@ def github_world(tmp_path: Path, checkout: Path) -> Iterator[ForgeWorld]:
     bare = tmp_path / "state" / "repo.git"
     with a_github(checkout) as place:
         forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=SystemClock(), fresh_seconds=0)
+
+        def new_clone() -> Path:
+            forge.refresh()  # as before every run
+            return make_clone(bare, tmp_path / f"clone{next(numbers)}")
+
         yield ForgeWorld(
             forge,
             checkout,
-            lambda: make_clone(bare, tmp_path / f"clone{next(numbers)}"),
+            new_clone,
             share=lambda: place.push(checkout),
             one_identity=f"human:{BOT}",
             shown=lambda text: re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", _caret, text),

@@ -67,6 +67,10 @@ def open_issue(place: Place, login: str) -> int:
 
 def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> None:
     """One pull request, merged once at the head that both reviewers approved, the issue closed and shipped."""
+    issue = place.hub.items[number]
+    wait_until(
+        lambda: (issue.state, issue.labels) == ("closed", ["shipped"]), timeout=60, what="the issue to be settled"
+    )
     (pull,) = (item for item in place.hub.items.values() if item.head)
     approved = {entry["generation"] for entry in entries(paths, "pr_approved")}
     assert approved == {pull.head_sha}
@@ -75,8 +79,6 @@ def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> Non
     assert [line.split()[0] for line in merges] == [pull.merge_commit]
     assert merges[0].split()[2] == pull.head_sha
     assert [status["context"] for status in place.hub.statuses[pull.head_sha]] == ["fleet/gate"]
-    issue = place.hub.items[number]
-    assert (issue.state, issue.labels) == ("closed", ["shipped"])
     assert pull.labels == ["shipped"]
     assert len(entries(paths, "pr_merged")) == 1
     assert ask(paths, "audit.verify")["ok"]
@@ -125,9 +127,4 @@ def test_the_chain_ends_the_same_while_every_fifth_request_fails_in_another_way(
         start_detached(paths, supervised=True, program=PROGRAM)
         shipped(paths, seconds=360)
         place.server.faults = lambda number, method, target: None
-        wait_until(
-            lambda: place.hub.items[number].state == "closed" and place.hub.items[number].labels == ["shipped"],
-            timeout=60,
-            what="the labels to be settled",
-        )
         require_one_clean_merge(paths, place, number)

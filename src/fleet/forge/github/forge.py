@@ -8,6 +8,7 @@ diffs) is read by git in the fleet's bare repository, never from GitHub's render
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class GitHubForge:
         is_new = not base.bare.path.exists()
         localbase.prepare(base)
         if is_new:
-            self.refresh(force=True)
+            self.refresh()
 
     @property
     def quota(self) -> Quota:
@@ -201,7 +202,7 @@ class GitHubForge:
             take_from_checkout(self._bare, source, sha)
         else:
             take_in(self._bare, source, sha)
-        if is_ancestor(self._bare, sha, self._base_head()):
+        if is_ancestor(self._bare, sha, self._base_now()):
             raise UsageError(
                 "FLT-FRG-009",
                 f"{self._base.name} already has this commit",
@@ -225,7 +226,7 @@ class GitHubForge:
         if ticket:
             self.ticket(ticket)
         self._have(head)
-        pullgit.require_proposal(self._bare, self._base_head(), head, branch)
+        pullgit.require_proposal(self._bare, self._base_now(), head, branch)
         closes = f"\n\nCloses #{ticket}" if ticket else ""
         text = {"title": title, "head": branch, "base": self._base.name, "body": marked(body + closes, "by", author)}
         try:
@@ -258,13 +259,15 @@ class GitHubForge:
         except (Conflict, PermanentError) as error:
             return self._after_refusal(number, head_sha, error)
         self._view.forget()
-        self.refresh()
         return Merged(str(made["sha"]), already=False)
 
     # -- base and checkout -----------------------------------------------------------------------------
 
-    def refresh(self, *, force: bool = False) -> BaseReport:
-        """Bring the fleet's base branch up to GitHub's; ``force`` also when it is not a step forward."""
+    def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
+        """Bring the fleet's base branch to where GitHub's is, also where that was rewritten.
+
+        ``announce`` is told old and new commit before the branch moves.
+        """
         theirs = self._remote.head(self._base.name)
         ours = refs(self._bare, self._base.ref).get(self._base.ref, "")
         if not theirs:
@@ -273,8 +276,10 @@ class GitHubForge:
             return BaseReport("unchanged", "", ours, ours)
         self._remote.fetch(theirs)
         detail = f"{self._base.name}: {ours[:12]} -> {theirs[:12]}"
-        if not force and not is_ancestor(self._bare, ours, theirs):
+        if not is_ancestor(self._bare, ours, theirs):
             detail += "; GitHub's branch was rewritten, the fleet follows it"
+        if announce is not None:
+            announce(ours, theirs)
         if move_refs(self._bare, [RefMove(self._base.ref, theirs, ours)], reason="fetched from GitHub"):
             return BaseReport("fetched", detail, ours, theirs)
         return BaseReport("unchanged", f"{self._base.name} moved meanwhile", ours, ours)
@@ -312,6 +317,14 @@ class GitHubForge:
     def _carries(self, item: Any, marker: str) -> bool:
         ours = str((item.get("user") or {}).get("login", "")) == self._people.own_login()
         return ours and unmarked(str(item.get("body") or ""))[1].get("mark") == marker
+
+    def _base_now(self) -> str:
+        """The base branch's commit at GitHub; its objects are here, the fleet's own branch may be behind."""
+        head = self.branch_head(self._base.name)
+        if not head:
+            raise localbase.no_base(self._base, Path(self._repo))
+        self._have(head)
+        return head
 
     def _base_head(self) -> str:
         head = refs(self._bare, self._base.ref).get(self._base.ref, "")
@@ -353,9 +366,8 @@ class GitHubForge:
             return Merged(pull.merge_commit, already=True)
         if pull.state != "open" or pull.head_sha != head_sha:
             raise self._not_that_head(pull, head_sha) from error
-        self.refresh()
         self._have(head_sha)
-        proposal = pullgit.Proposal(number, pull.title, pull.head_ref, self._base_head(), head_sha)
+        proposal = pullgit.Proposal(number, pull.title, pull.head_ref, self._base_now(), head_sha)
         pullgit.make_merge(self._bare, proposal, actor="agent:check", now=self._clock.now() // SECOND)  # FLT-FRG-006
         if isinstance(error, Conflict):
             raise TemporaryError("FLT-GHB-007", error.message, where=f"pr/{number}", retry_after=2.0) from error
