@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fleet.core.clock import SECOND
 from fleet.core.work import Run, RunState
 from fleet.runtime.port import ExitRecord
+from fleet.runtime.records import SETUP_FAILED
 
 _LIMITS = {"timeout": RunState.TIMED_OUT, "budget": RunState.OVER_BUDGET}
 
@@ -51,6 +52,8 @@ def of_exit(
     """
     state, text = _judge(run, record, expected, found, any_code=any_code)
     notes = [f"its setup was not done: {setup}"] if setup else []
+    if setup and record.reason == "exited" and record.code == SETUP_FAILED and state is RunState.FAILED:
+        text, notes = f"its setup failed after {record.used_seconds:.1f} s: {setup}", []
     if record.escrow_error:
         notes.append(f"its work could not be saved ({record.escrow_error}) and stays in clones/{run.session}")
     if record.survivors:

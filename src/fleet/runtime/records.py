@@ -26,6 +26,8 @@ OLDEST = 1
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"  # where programs are looked for that are not the agent's own
 
+SETUP_FAILED = 78  # exit status of a session whose setup failed, so that its agent never began
+
 Record = dict[str, Any]
 
 

@@ -25,7 +25,6 @@ from fleet.runtime.envfiles import read_env_file
 PLAN = "setup.json"
 RESULT = "setup-result.json"
 LOG = "setup.log"
-FAILED = 78  # exit status of a session whose setup failed
 _LOG_LIMIT = 16 * 1024 * 1024  # bytes
 _LINE_LIMIT = 64 * 1024  # bytes; a longer line is cut in pieces
 _TAIL_LIMIT = 2000  # characters
@@ -159,7 +158,7 @@ def main(argv: list[str]) -> int:
     folder, agent = argv[1], argv[2:]
     plan = records.read(folder, PLAN)
     if not plan or not Setup(folder, plan, os.environ).run():
-        return FAILED
+        return records.SETUP_FAILED
     os.execvpe(agent[0], agent, os.environ)
 
 
