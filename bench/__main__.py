@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import chain, startup, storage
+from bench import audit, chain, startup, storage
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
         print(storage.report(Path(folder), count=200 if quick else 800, rounds=2 if quick else 5))
+        print(audit.report(Path(folder), count=5_000 if quick else 50_000))
     with chain.running_fleet() as paths:
         print(chain.publish_report(paths, count=160 if quick else 800, rounds=2 if quick else 5))
         print(chain.report(paths, count=5 if quick else 40))

@@ -96,6 +96,14 @@ def test_an_export_to_standard_output_is_the_file(shell: Shell, tmp_path: Path) 
     assert agent.code == 6
 
 
+def test_an_archive_is_counted_first_and_refuses_what_is_too_young(shell: Shell, tmp_path: Path) -> None:
+    for words in ([], ["--keep", "5"], ["--keep", "5", "--before", "1d", "-o", "x"], ["--keep", "0", "--dry-run"]):
+        assert shell.fleet("audit", "archive", *words).code == 2, words
+    young = shell.fleet("audit", "archive", "--keep", "1", "-o", str(tmp_path / "x"), "--json")
+    assert (young.code, object_of(young)["error"]["code"]) == (8, "FLT-AUD-031")
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_commit_put_on_the_base_past_the_fleet_is_reported_by_itself_and_accepted_by_a_person(shell: Shell) -> None:
     assert "git agrees" in shell.fleet("audit", "verify", "--against-git").text
     bare = Path(shell.answer("watcher", "status")["paths"]["state"]) / "repo.git"
@@ -119,6 +127,33 @@ def test_a_commit_put_on_the_base_past_the_fleet_is_reported_by_itself_and_accep
     assert not [one for one in shell.answer("status")["attention"] if one["kind"] == "base"]
 
 
+def test_old_entries_go_into_an_archive_and_the_record_stays_provable(tmp_path: Path) -> None:
+    with fleet_in() as paths:
+        with paths.config.open("a") as config:
+            config.write("audit:\n  keep_days: 0\n")
+        shell = Shell(paths.checkout, {})
+        shell.answer("up")
+        try:
+            for number in range(8):
+                shell.answer("fabric", "publish", "--event", "note", "--summary", f"remark {number}")
+            wait_until(
+                lambda: shell.fleet("audit", "archive", "--keep", "2", "--dry-run").ok, timeout=20, what="the router"
+            )
+            assert "would be sealed" in shell.fleet("audit", "archive", "--keep", "2", "--dry-run").text
+            file = str(tmp_path / "one.jsonl")
+            made = shell.answer("audit", "archive", "--keep", "2", "-o", file)
+            assert made["removed"] > 0
+            assert shell.answer("audit", "verify", "--archive", file, "--against-git")["ok"]
+            assert file in shell.fleet("audit", "checkpoints").text
+            told = shell.fleet("log")
+            assert f"entries up to {made['last']} may lie in an archive" in told.error_text
+            shell.answer("down")
+            shell.answer("up")
+            assert shell.answer("audit", "verify")["ok"]
+        finally:
+            shell.fleet("down")
+
+
 def test_without_a_daemon_the_record_is_still_verified_exported_and_an_attack_found(tmp_path: Path) -> None:
     """The owner's uid edits the store with plain SQL and recomputes the chain; the key's file it leaves alone."""
     with fleet_in() as paths:
@@ -128,6 +163,7 @@ def test_without_a_daemon_the_record_is_still_verified_exported_and_an_attack_fo
         shell.answer("audit", "checkpoint")
         shell.answer("down")
         assert shell.answer("audit", "verify")["ok"]
+        assert "git agrees" in shell.fleet("audit", "verify", "--against-git").text
         assert shell.answer("audit", "key")["public"]
         assert shell.answer("audit", "checkpoints")["total"] >= 1
         assert shell.answer("audit", "export", "-o", str(tmp_path / "x"))["signed"]

@@ -338,6 +338,7 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "file_name": _matching(_FILE_NAME, "a plain file name of at most 100 characters, such as report.txt"),
     "task_state": _choice("", *(str(state) for state in TaskState)),
     "file": _file,
+    "file_or_none": lambda given: _file(given) if given != "" else "",
     "files": _files,
     "export_format": _choice(*EXPORT_FORMATS),
     "hash": _matching(_HASH, "64 hexadecimal digits"),

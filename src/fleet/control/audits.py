@@ -111,6 +111,10 @@ def checkpoints(ctx: Context, principal: Principal, args: dict[str, Any]) -> dic
             {"number": row.number, "seq": row.seq, "hash": row.hash, "key": row.key_id, "at": row.at} for row in rows
         ],
         "total": total,
+        "archives": [
+            {"number": seal.number, "first": seal.first_seq, "last": seal.last_seq, "file": seal.file, "at": seal.at}
+            for seal in ctx.db.read(audits.archives)
+        ],
         "anchor": {"path": str(place), "lines": len(anchored.lines), "torn": anchored.torn},
     }
 

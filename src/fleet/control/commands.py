@@ -9,6 +9,7 @@ from typing import Any
 from fleet.control import (
     agents,
     approvals,
+    archives,
     artifacts,
     assign,
     audits,
@@ -71,6 +72,7 @@ _DONE_BY = (
     audits,
     configlook,
     exports,
+    archives,
     configs,
     deadletters,
     schedules,

@@ -11,7 +11,7 @@ from fleet.core.errors import UsageError
 from fleet.core.journal import Entry, Stream
 from fleet.core.principal import Principal
 from fleet.store import agents as agent_rows
-from fleet.store import journal, runs
+from fleet.store import audits, journal, runs
 from fleet.store.db import Tx
 
 _RECENT_RUNS = 200
@@ -142,13 +142,20 @@ def log(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, A
     wanted = log_filter(args)
     newest = not args["after"]
 
-    def read(tx: Tx) -> tuple[list[Entry], int]:
-        return journal.select(tx, wanted, limit=args["limit"], newest=newest), journal.head(tx)[0]
+    def read(tx: Tx) -> tuple[list[Entry], int, int]:
+        entries = journal.select(tx, wanted, limit=args["limit"], newest=newest)
+        return entries, journal.head(tx)[0], archived_to(tx)
 
-    entries, end = ctx.db.read(read)
+    entries, end, archived = ctx.db.read(read)
     shown = entry_dicts(entries, newest=newest)
     more = not newest and (len(entries) == args["limit"] or len(shown) < len(entries))
-    return {"entries": shown, "head": shown[-1]["seq"] if more else end}
+    return {"entries": shown, "head": shown[-1]["seq"] if more else end, "archived_to": archived}
+
+
+def archived_to(tx: Tx) -> int:
+    """The last entry that lies in an archive; 0 when there is none. Older history may be only there."""
+    last = audits.last_archive(tx)
+    return last.last_seq if last is not None else 0
 
 
 def log_filter(args: dict[str, Any]) -> journal.Filter:

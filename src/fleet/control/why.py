@@ -9,7 +9,7 @@ from typing import Any
 from fleet.control import sentences
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
-from fleet.control.queries import reviews_of
+from fleet.control.queries import archived_to, reviews_of
 from fleet.control.standing import around_agent, around_run, around_work
 from fleet.core.agent import AgentState
 from fleet.core.approval import ApprovalState
@@ -44,7 +44,11 @@ def why(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, A
     """Tell about whatever ``ref`` names. Raises NotFound FLT-CTL-018 when it names nothing."""
     story = _story(ctx, principal, args["ref"].strip())
     shown = [entry.as_dict() for entry in story.entries]
-    return {"title": story.title, "lines": story.lines, "entries": shown}
+    archived = ctx.db.read(archived_to)
+    lines = list(story.lines)
+    if archived and (not story.entries or story.entries[0].seq <= archived):
+        lines.append(f"Entries up to {archived} may lie in an archive only: fleet audit checkpoints names the files.")
+    return {"title": story.title, "lines": lines, "entries": shown}
 
 
 def _story(ctx: Context, principal: Principal, ref: str) -> _Story:

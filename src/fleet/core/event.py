@@ -109,6 +109,7 @@ _ALL = (
     _decision("question.answered", "human", "any", "A person answered what an agent asked."),
     _decision("audit.key_introduced", "system", "fleet", "The first key that signs for this fleet."),
     _decision("audit.key_rotated", "human", "fleet", "Another key signs from now on; the old one signed for it."),
+    _decision("journal.archived", "human", "fleet", "A part of the journal was sealed in a file; its entries left."),
     _decision("checkpoint.refused", "system", "fleet", "No checkpoint was signed, because something does not fit."),
     _decision(
         "store.restored", "human", "fleet", "A backup took the place of the fleet's state; what lived was ended."

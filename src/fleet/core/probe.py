@@ -38,6 +38,8 @@ POINTS: dict[str, str] = {
     "config.written": "a change that reached the file comes into force, under the name of who made it",
     "config.accepted": "what is in force on record is in force after the restart",
     "checkpoint.signed": "a checkpoint is kept whole, or made anew from the stored bytes",
+    "archive.written": "a file without its seal is only a copy; the journal is untouched",
+    "archive.sealed": "what the seal covers is gone from the store and whole in the file",
     "rotate.written": "a key whose statement is not on record signs nothing; the old one goes on",
     "rotate.recorded": "a key whose statement is on record takes the place of the old one",
     "migrate.backed_up": "a store with its copy beside it is still the old one",

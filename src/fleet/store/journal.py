@@ -128,7 +128,9 @@ def get(tx: Tx, entry_id: str) -> Entry:
     """One entry by id. Raises NotFound FLT-JRN-001."""
     row = tx.one(f"SELECT {_COLUMNS} {_FROM} WHERE j.id = :id", id=entry_id)
     if row is None:
-        raise NotFound("FLT-JRN-001", "no such journal entry", where=entry_id)
+        archived = tx.one("SELECT seq FROM archived_keys WHERE id = :id", id=entry_id)
+        where = f"entry {archived[0]}, which lies in an archive" if archived else entry_id
+        raise NotFound("FLT-JRN-001", "no such journal entry here", where=where)
     return _entry(row)
 
 
@@ -279,7 +281,8 @@ def seq_before(tx: Tx, at: int) -> int:
     low, high = 0, head(tx)[0]
     while low < high:
         middle = (low + high + 1) // 2
-        row = tx.one("SELECT at FROM journal WHERE seq = :seq", seq=middle)
+        # the next one that is here: older ones may be in an archive
+        row = tx.one("SELECT at FROM journal WHERE seq >= :seq ORDER BY seq LIMIT 1", seq=middle)
         if row is not None and row[0] < at:
             low = middle
         else:

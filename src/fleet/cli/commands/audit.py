@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fleet.cli.commands.auditfiles import export, verifier
+from fleet.cli.commands.auditfiles import archive, export, verifier
 from fleet.cli.door import Door
 from fleet.cli.output import Style, json_line, moment, table, visible
 from fleet.cli.remote import Call, Local, Remote, Result, ask, style_of, wants_json
@@ -127,6 +127,10 @@ def _points(result: Result, style: Style) -> str:
     rows = [(row["number"], moment(row["at"]), row["seq"], row["hash"], row["key"]) for row in result["checkpoints"]]
     text = table(("NUMBER", "WHEN", "ENTRY", "HASH", "KEY"), rows, style) if rows else "nothing is signed yet\n"
     anchor = result["anchor"]
+    text += "".join(
+        f"archive {row['number']}: entries {row['first']} to {row['last']} in {visible(row['file'])}\n"
+        for row in result["archives"]
+    )
     return f"{text}{result['total']} checkpoints; {anchor['lines']} in the anchor {visible(anchor['path'])}\n"
 
 
@@ -219,5 +223,6 @@ def erase(entry: str, reason: str) -> Call:
     return Call("audit.erase", {"entry": entry, "reason": reason})
 
 
+audit.add_command(archive)
 audit.add_command(export)
 audit.add_command(verifier)

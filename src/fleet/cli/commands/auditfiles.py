@@ -84,6 +84,42 @@ def _exported(found: dict[str, Any]) -> str:
     return f"{text}head: entry {found['last']}, {visible(found['head'])}; {signed}\n"
 
 
+@click.command(
+    cls=Local,
+    examples=(
+        "fleet audit archive --before 90d --dry-run  # what would go",
+        "fleet audit archive --before 90d -o /srv/archive/journal-1.jsonl",
+        "fleet audit archive --keep 10000 -o journal-2.jsonl",
+    ),
+)
+@click.option("--before", metavar="WHEN", default="", help="Entries before then: 90d or an ISO time.")
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="All but the newest N entries.")
+@click.option("-o", "--output", metavar="FILE", default="", help="A new file, which is never overwritten.")
+@click.option("--dry-run", is_flag=True, help="Only count what would go and what would stay.")
+@click.pass_context
+@pass_door
+def archive(door: Door, ctx: click.Context, before: str, keep: int | None, output: str, dry_run: bool) -> None:
+    """Seal the oldest part of the journal in a file and take it out of the store.
+
+    The file is read back before anything is removed. What open work, the merge gate and the check against git
+    need stays in the store as well, whatever its age. At most 50,000 entries a time. Keep the file: from then on
+    it is part of the record (fleet audit verify --archive FILE).
+    """
+    door.people_only("archive the record")
+    file = str(Path(door.folder, output).absolute()) if output else ""
+    wanted = given(file=file, before=since(before, door.clock.now()), keep=keep, dry_run=dry_run or None)
+    found = ask(door, Call("audit.archive", wanted))
+    sys.stdout.write(json_line({"ok": True, **found}) if wants_json(ctx) else _archived(found))
+
+
+def _archived(found: dict[str, Any]) -> str:
+    what = f"entries {found['first']} to {found['last']}"
+    if found["dry_run"]:
+        return f"{what} would be sealed; {found['removed']} would leave the store, {found['kept']} stay in it\n"
+    place = visible(found["file"])
+    return f"{what} are sealed in {place}; {found['removed']} left the store, {found['kept']} stay in it\n"
+
+
 @click.command(cls=Local, examples=("fleet audit verifier > verify_fleet_audit.py",))
 @click.pass_context
 def verifier(ctx: click.Context) -> None:

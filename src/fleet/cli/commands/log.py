@@ -53,6 +53,10 @@ def log(
     """
     wanted = given(since=since(since_, door.clock.now()), agent=agent, type=type_, ticket=ticket, pr=pr)
     found = ask(door, Call("log", {**wanted, "limit": limit}))
+    if found["archived_to"] and len(found["entries"]) < limit:
+        sys.stderr.write(
+            f"fleet: entries up to {found['archived_to']} may lie in an archive: fleet audit checkpoints\n"
+        )
     if not follow:
         sys.stdout.write(
             json_line({"ok": True, **found}) if wants_json(ctx) else entries_text(found["entries"], style_of(ctx))

@@ -25,6 +25,12 @@ ROWS: dict[str, tuple[str, str]] = {
         "The journal does not fit together, so no checkpoint was signed.",
         "fleet audit verify names the entry; keep the file as evidence, or restore a backup.",
     ),
+    "FLT-AUD-031": (
+        "Nothing can be archived now.",
+        "Entries have to be older than audit.keep_days, signed, and passed by the router.",
+    ),
+    "FLT-AUD-032": ("Another archive was made meanwhile.", "Look: fleet audit checkpoints; then type it again."),
+    "FLT-AUD-033": ("Neither --before nor --keep was given, or both.", "Choose one; --dry-run shows what it means."),
     "FLT-AUD-021": (
         "No unexplained movement to this commit waits for an answer.",
         "fleet audit verify --against-git lists those that do; give the full commit id.",

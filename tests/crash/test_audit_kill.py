@@ -1,0 +1,87 @@
+"""The daemon is killed with signal 9 while it archives or replaces its key: the old state or the new, never half."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from fleet.audit.exported import verify_files
+from fleet.config.paths import FleetPaths
+from fleet.core.errors import FleetError
+from fleet.daemon.supervisor import start_detached, stop
+from fleet.testing.fleets import ask, fleet_in
+from fleet.testing.waiting import wait_until
+
+pytestmark = [pytest.mark.crash, pytest.mark.tmux]
+
+ARCHIVE_PLACES = ["archive.written@1", "archive.sealed@1"]
+ROTATE_PLACES = ["rotate.written@1", "rotate.recorded@1"]
+
+
+@contextmanager
+def dying(place: str) -> Iterator[tuple[FleetPaths, Path]]:
+    """A supervised fleet with two dozen entries that may be archived at once; its first daemon dies at ``place``."""
+    with fleet_in() as paths:
+        with paths.config.open("a") as config:
+            config.write("audit:\n  keep_days: 0\n")
+        note = paths.checkout.parent / "died"
+        start_detached(paths, supervised=True, program=(sys.executable, "-m", "fleet.testing.crash", place, str(note)))
+        try:
+            for number in range(20):
+                ask(paths, "fabric.publish", {"event": "note", "summary": f"remark {number}"})
+            wait_until(lambda: waits_for_nothing(paths), timeout=20, what="the router to pass everything")
+            yield paths, note
+        finally:
+            stop(paths, 20)
+
+
+def waits_for_nothing(paths: FleetPaths) -> bool:
+    """Whether all that was published could go into an archive."""
+    with suppress(FleetError):
+        return bool(ask(paths, "audit.archive", {"keep": 1, "dry_run": True})["last"] > 20)
+    return False
+
+
+@pytest.mark.parametrize("place", ARCHIVE_PLACES)
+def test_an_archive_is_made_whole_or_not_at_all(place: str) -> None:
+    with dying(place) as (paths, note):
+        file = paths.checkout.parent / "one.jsonl"
+        with pytest.raises(FleetError):
+            ask(paths, "audit.archive", {"keep": 3, "file": str(file)})
+        assert note.exists()
+        found = ask(paths, "audit.verify", patience=20)
+        assert found["ok"], found
+        seals = ask(paths, "audit.checkpoints")["archives"]
+        assert verify_files([file]).entries > 0  # a file that has its name is whole
+        remarks = ask(paths, "log", {"type": "note", "limit": 100})["entries"]
+        if place == "archive.written@1":
+            assert seals == []
+            assert len(remarks) == 20
+        else:
+            assert [seal["file"] for seal in seals] == [str(file)]
+            assert len(remarks) < 20
+        again = ask(paths, "audit.archive", {"keep": 1, "file": f"{file}2"})
+        files = [str(file), f"{file}2"] if seals else [f"{file}2"]
+        assert ask(paths, "audit.verify_files", {"files": files})["ok"]
+        assert ask(paths, "audit.verify")["ok"]
+        assert again["removed"] > 0
+
+
+@pytest.mark.parametrize("place", ROTATE_PLACES)
+def test_a_key_is_replaced_or_stays(place: str) -> None:
+    with dying(place) as (paths, note):
+        before = ask(paths, "audit.key")["public"]
+        with pytest.raises(FleetError):
+            ask(paths, "audit.rotate_key", {"reason": "a test"})
+        assert note.exists()
+        after = ask(paths, "audit.key", patience=20)["public"]
+        assert (after == before) == (place == "rotate.written@1")
+        ask(paths, "audit.checkpoint")
+        found = ask(paths, "audit.verify", {"key": before})
+        assert found["ok"], found
+        assert found["checkpoints"]["public"] == after
+        assert found["remarks"] == []
