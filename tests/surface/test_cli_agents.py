@@ -54,6 +54,7 @@ def shell() -> Iterator[Shell]:
         found = Shell(paths.checkout, {})
         found.answer("up")
         try:
+            assert ticket(found) == "1"  # starts nobody
             yield found
         finally:
             found.fleet("down")
@@ -151,6 +152,8 @@ def test_logs_show_each_run_with_its_end_and_nothing_steers_the_terminal(shell: 
 
 
 def test_logs_are_followed_into_the_next_run_until_interrupted(shell: Shell) -> None:
+    first = ticket(shell, "ready")
+    running(shell, first)
     argv = [sys.executable, "-m", "fleet", "agent", "logs", "developer", "--follow", "--json", "--lines", "1"]
     child = spawn(argv, cwd=shell.folder, env=os.environ)
     assert child.stdout is not None

@@ -118,13 +118,11 @@ def test_programs_take_a_ticket_to_an_approved_pull_request(fleet: tuple[Shell, 
     (said,) = shell.answer("pr", "show", str(pull["number"]))["reviews"]
     assert (said["by"], said["verdict"], said["current"]) == ("agent:reviewer", "approve", True)
     assert f"reviewing {pull['number']}" in shell.fleet("agent", "logs", "reviewer").text
+    given_only_what_every_agent_is_given(paths)
 
 
-def test_a_program_is_given_what_every_agent_is_given_and_nothing_that_others_wrote(
-    fleet: tuple[Shell, FleetPaths],
-) -> None:
-    shell, paths = fleet
-    ended_run(shell, "author")
+def given_only_what_every_agent_is_given(paths: FleetPaths) -> None:
+    """The author saw its clean environment, its clone, and nothing in its arguments that somebody else wrote."""
     seen = json.loads(seen_file(paths).read_text())
     own = {"HOME", "LANG", "PATH", "TERM", "TMPDIR", "PWD", "SHLVL", "_", "LC_CTYPE", "COLUMNS", "LINES"}
     others = [name for name in seen["env"] if not name.startswith(("FLEET_", "GIT_"))]

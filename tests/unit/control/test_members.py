@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fleet.core.agent import AgentState
 from fleet.core.errors import BudgetRefused, Conflict, NotFound, Refused
 from fleet.core.work import RunState
 from fleet.store import agents, runs
-from fleet.testing.desk import Desk
+from fleet.testing.desk import ANN, Desk
 from fleet.testing.scene import usual_members
 
 REVIEWERS = ({"name": "reviewers", "agents": ("tech-lead", "qa-engineer")},)
@@ -149,3 +150,24 @@ def test_teams_are_listed_with_those_in_none(tmp_path: Path) -> None:
         desk.ask("team.show", name="ghosts")
     assert caught.value.code == "FLT-AGT-103"
     desk.close()
+
+
+def test_of_many_operators_at_the_same_moment_exactly_one_wins(desk: Desk) -> None:
+    barrier = threading.Barrier(8)
+    codes: list[str] = []
+
+    def pause() -> None:
+        barrier.wait()
+        try:
+            desk.control.handle(ANN, "agent.pause", {"name": "developer", "reason": "x"})
+            codes.append("")
+        except Conflict as error:
+            codes.append(error.code)
+
+    threads = [threading.Thread(target=pause) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == ["", *["FLT-AGT-101"] * 7]
+    assert len(desk.entries("agent.state_changed")) == 1
