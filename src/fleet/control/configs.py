@@ -121,7 +121,8 @@ def _enforce(ctx: Context, principal: Principal, loaded: LoadedConfig, reason: s
 
 def _needs_no_restart(old: LoadedConfig, new: LoadedConfig) -> None:
     """Refuse what the running daemon cannot take on. Raises ConfigError FLT-CFG-109."""
-    keys = [key for key in RESTART_KEYS if getattr(old.config, key) != getattr(new.config, key)]
+    fixed = (*RESTART_KEYS, "repo") if old.config.forge == "github" else RESTART_KEYS
+    keys = [key for key in fixed if getattr(old.config, key) != getattr(new.config, key)]
     if not keys:
         return
     document = read_yaml(new.text, NAME)

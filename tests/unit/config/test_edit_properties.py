@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.config.edit import Append, Edit, PutAgent, Remove, Set, Unset, apply_edits
-from fleet.config.yamlfile import read_yaml
+from fleet.config.yamlfile import Document, read_yaml
 from fleet.core.errors import FleetError
 
 WORDS = st.sampled_from(
@@ -174,6 +174,32 @@ def test_setting_and_appending_keeps_every_comment(text: str, edit: Edit) -> Non
     if isinstance(edit, Set) and isinstance(lookup(before, edit.path), dict | tuple):
         return
     assert remarks(new) == remarks(text)
+
+
+@given(files(), st.builds(Unset, PATHS.filter(lambda path: len(path) != 2 or path[0] == "agents")))
+@settings(max_examples=120)
+def test_what_is_taken_out_takes_no_comment_of_its_neighbours_along(text: str, edit: Unset) -> None:
+    new = attempt(text, [edit])
+    if new is None:
+        return
+    document = read_yaml(text.encode(), "config.yaml")
+    if edit.path[0] == "agents" and len(document.data["agents"]) == 1:
+        return  # what stands around the only entry is not told apart
+    first, last = lines_of(document, edit.path)
+    lines = text.splitlines()
+    neighbours = remarks("\n".join([*lines[: first - 1], *lines[last:]]))
+    assert [one for one in remarks(new) if one in neighbours] == neighbours
+
+
+def lines_of(document: Document, path: Any) -> tuple[int, int]:
+    """The first and the last line of what stands at a path, its key included."""
+    place: tuple[Any, ...] = tuple(path)
+    if path[0] == "agents" and len(path) > 1:
+        names = [row.get("name") for row in document.data["agents"]]
+        place = ("agents", names.index(path[1]), *path[2:])
+    spots = [*document.values.items(), *document.keys.items()]
+    lines = [spot.line for known, spot in spots if known[: len(place)] == place]
+    return min(lines), max(lines)
 
 
 def remarks(text: str) -> list[str]:

@@ -175,7 +175,7 @@ def test_whoever_comes_while_somebody_is_at_it_is_told_so(desk: Desk) -> None:
     assert caught.value.code == "FLT-CFG-104"
 
 
-@pytest.mark.parametrize("edits", [[Set(("base",), "trunk")]])
+@pytest.mark.parametrize("edits", [[Set(("base",), "trunk")], [Set(("forge",), "github"), Set(("repo",), "acme/shop")]])
 def test_what_the_running_daemon_is_built_on_needs_a_restart(desk: Desk, edits: list[Set]) -> None:
     with pytest.raises(ConfigError) as caught:
         configs.change(desk.context, ANN, edits)
