@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fleet.config.paths import FleetPaths
 from fleet.core.errors import FleetError
+from fleet.daemon import upkeep
 from fleet.daemon.supervisor import start_detached, stop
+from fleet.keeping.backup import silent
 from fleet.process import run
+from fleet.testing.desk import Desk
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.waiting import wait_until
 
@@ -21,9 +25,9 @@ PIECE = b"\0" * 65536
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of a few MB over ``folder``; skips the test where this user may not mount one."""
-    mounted = run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", str(folder)], timeout=20)
+def small_disk(folder: Path, size: str = SIZE) -> Iterator[None]:
+    """A small file system over ``folder``; skips the test where this user may not mount one."""
+    mounted = run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)], timeout=20)
     if not mounted.ok:
         pytest.skip(f"NOT TESTED: no small file system can be mounted here: {mounted.error_text}")
     try:
@@ -101,3 +105,37 @@ def test_a_full_disk_stops_starts_keeps_what_was_acknowledged_and_ends_by_itself
         assert set(acknowledged) <= stored
         assert ask(paths, "audit.verify")["ok"]
         assert ask(paths, "status")["disk"]["low"] is False
+
+
+@pytest.mark.crash
+def test_a_disk_that_becomes_full_while_a_backup_is_written_or_unpacked_is_said_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    """What was measured before may be wrong by the time it is written."""
+    desk = Desk(tmp_path / "desk", keeping={"low_disk_mb": 1, "low_disk_percent": 0})
+    for number in range(20):
+        desk.ask("fabric.publish", kind="note", summary=f"note {number}", payload=f'{{"text": "{"x" * 30_000}"}}')
+    source = upkeep.backup(desk.paths, desk.loaded, tmp_path / "b.tar", clock=desk.clock, progress=silent).path
+    small = tmp_path / "small"
+    small.mkdir()
+    with small_disk(small, size="4m"):
+        used = small / "used"
+
+        def use_it_up(what: str, _done: int, _all: int) -> None:
+            if what in ("copying the repository", "unpacking"):
+                fill(used, leave=200_000)
+
+        with pytest.raises(FleetError) as caught:
+            upkeep.backup(desk.paths, desk.loaded, small / "b.tar", clock=desk.clock, progress=use_it_up)
+        assert caught.value.code == "FLT-KEP-003", str(caught.value)
+        assert [path.name for path in small.iterdir()] == ["used"]
+        used.unlink()
+
+        elsewhere = replace(desk.paths, state=small / "state")
+        with pytest.raises(FleetError) as caught:
+            upkeep.restore(
+                elsewhere, desk.loaded, source, clock=desk.clock, dry_run=False, force=False, progress=use_it_up
+            )
+        assert caught.value.code == "FLT-KEP-003", str(caught.value)
+        assert sorted(path.name for path in small.iterdir()) == [f".{desk.paths.fleet_id}.gate", "used"]
+    desk.close()

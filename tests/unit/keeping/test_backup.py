@@ -110,6 +110,20 @@ def test_a_backup_replaces_no_file(desk: Desk, tmp_path: Path) -> None:
     assert target.read_text() == "precious"
 
 
+def test_a_file_that_appears_while_the_backup_is_made_is_not_replaced_either(desk: Desk, tmp_path: Path) -> None:
+    target = tmp_path / "mine.tar"
+
+    def appear(what: str, _done: int, _all: int) -> None:
+        if what == "reading back":
+            target.write_text("precious")
+
+    with pytest.raises(Conflict) as caught:
+        upkeep.backup(desk.paths, desk.loaded, target, clock=desk.clock, progress=appear)
+    assert caught.value.code == "FLT-KEP-013"
+    assert target.read_text() == "precious"
+    assert [path.name for path in tmp_path.glob(".*backup*")] == []
+
+
 def test_a_folder_that_is_not_there_is_refused(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         backup(desk, tmp_path / "no" / "such" / "file.tar")
