@@ -15,11 +15,11 @@ from fleet.core.errors import FleetError
 from fleet.health.words import Leftovers, Ways
 from fleet.keeping.swap import marker_of
 from fleet.runtime import proctree, records
+from fleet.runtime.tmux import KEEPER, Tmux
 
 _SECONDS = 5.0
 _LISTENING = "0A"
 _SSH_PORT = ":0016"
-_KEEPER = "fleet-keeper"
 _PROGRAMS = (
     "systemd-run", "at", "crontab", "ssh", "docker", "podman", "nerdctl", "sudo", "doas", "pkexec",
 )  # fmt: skip
@@ -33,10 +33,15 @@ def look(
     dead_tmux = is_dead_socket(paths.tmux_socket)
     folders = sorted(path for path in _inside(paths.runs) if path.is_dir()) if recorded else []
     over = [path for path in folders if path.name not in live]
+    server = Tmux(paths.tmux_socket).known_server_pid()
+    lost = dead_tmux or not paths.tmux_socket.exists()
+    sessions = _sessions(paths, env)
     return Leftovers(
         stale_socket=str(paths.socket) if dead_socket else "",
         stale_tmux=str(paths.tmux_socket) if dead_tmux else "",
-        orphan_sessions=tuple(name for name in _sessions(paths, env) if name not in live) if recorded else (),
+        lost_server=server if lost else 0,
+        idle_server=server if not lost and not daemon_runs and not sessions else 0,
+        orphan_sessions=tuple(name for name in sessions if name not in live) if recorded else (),
         orphan_shims=tuple(pid for path in over if (pid := _shim(path))),
         kept_clones=tuple(path.name for path in sorted(_inside(paths.clones)) if path.name not in live)
         if recorded
@@ -77,7 +82,7 @@ def _sessions(paths: FleetPaths, env: Mapping[str, str]) -> list[str]:
         done = process.run(argv, timeout=_SECONDS, env=env)
     except FleetError:
         return []
-    return sorted(name for name in done.text.split("\n") if name and name != _KEEPER) if done.ok else []
+    return sorted(name for name in done.text.split("\n") if name and name != KEEPER) if done.ok else []
 
 
 def _shim(folder: Path) -> int:

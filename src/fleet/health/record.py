@@ -39,12 +39,32 @@ def clock_check(record: Record, now: int) -> Check:
 
 def leftover_checks(found: Leftovers) -> Iterator[Check]:
     """What is left of processes that are gone."""
+    yield from _servers_left(found)
+    yield from _work_left(found)
+    if found == Leftovers():
+        yield Check("left", "ok", "nothing is left of earlier processes")
+
+
+def _servers_left(found: Leftovers) -> Iterator[Check]:
+    """Sockets without a server, and a server without a use."""
     if found.stale_socket:
         why = "The daemon behind it is gone; callers are refused instead of told that none runs."
         yield Check("left.socket", "warn", f"{found.stale_socket} is dead", why, "fleet doctor --fix", "socket")
     if found.stale_tmux:
         why = "The terminal server behind it is gone."
         yield Check("left.tmux", "warn", f"{found.stale_tmux} is dead", why, "fleet doctor --fix", "tmux")
+    if found.lost_server:
+        why = "Something removed its socket, for example a cleaner of /tmp; sessions in it go on unseen."
+        fix = "fleet up: the server is asked to make its socket again"
+        yield Check("left.server", "warn", f"the terminal server {found.lost_server} has no socket", why, fix)
+    elif found.idle_server:
+        why = "No daemon uses it and no session is in it; it only takes up memory."
+        fix = "fleet up, then fleet down"
+        yield Check("left.server", "warn", f"the terminal server {found.idle_server} is of no use", why, fix)
+
+
+def _work_left(found: Leftovers) -> Iterator[Check]:
+    """What may hold work: named, and never touched."""
     if found.orphan_sessions:
         why = "No live run belongs to them. Something in them may still be at work, so they are not ended by --fix."
         fix = "fleet up looks after them; else look: fleet ps --all, then tmux attach"
@@ -55,7 +75,7 @@ def leftover_checks(found: Leftovers) -> Iterator[Check]:
         yield Check("left.processes", "warn", f"shims without a run: {_named(found.orphan_shims)}", why, fix)
     if found.kept_clones:
         why = "They are kept because their work is not known to be saved elsewhere."
-        fix = "Look into them with git status; remove what you do not need"
+        fix = "fleet gc says why each stays; look into them with git status"
         yield Check("left.clones", "warn", f"clones of runs that are over: {_named(found.kept_clones)}", why, fix)
     if found.unsaved:
         why = "A run ended and its work could not be saved; it is only in its clone."
@@ -65,8 +85,6 @@ def leftover_checks(found: Leftovers) -> Iterator[Check]:
         why = "Unless a restore is under way right now, one was killed half-way."
         fix = "fleet up: it finishes the restore or rolls it back, by how far it had come"
         yield Check("left.restore", "warn", f"a restore has not ended: {found.half_restore}", why, fix)
-    if found == Leftovers():
-        yield Check("left", "ok", "nothing is left of earlier processes")
 
 
 def _named(items: Sequence[object]) -> str:

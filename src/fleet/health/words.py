@@ -155,6 +155,8 @@ class Leftovers:
 
     stale_socket: str = ""
     stale_tmux: str = ""
+    lost_server: int = 0  # pid of a terminal server that lives without its socket
+    idle_server: int = 0  # pid of one that no daemon uses and in which nothing runs
     orphan_sessions: tuple[str, ...] = ()
     orphan_shims: tuple[int, ...] = ()
     kept_clones: tuple[str, ...] = ()

@@ -232,6 +232,8 @@ def test_the_journal_and_the_clock() -> None:
     [
         ({"stale_socket": "/r/fleet.sock"}, "left.socket", "socket"),
         ({"stale_tmux": "/r/tmux.sock"}, "left.tmux", "tmux"),
+        ({"lost_server": 7}, "left.server", ""),
+        ({"idle_server": 7}, "left.server", ""),
         ({"orphan_sessions": ("r1-e1",)}, "left.sessions", ""),
         ({"orphan_shims": (4711,)}, "left.processes", ""),
         ({"kept_clones": ("r1-e1",)}, "left.clones", ""),

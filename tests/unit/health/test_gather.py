@@ -13,8 +13,9 @@ from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.health import gather, leftovers
 from fleet.health.disks import disk, mount_of, used
 from fleet.health.mend import mend
-from fleet.health.words import Check, Machine
+from fleet.health.words import Check, Leftovers, Machine
 from fleet.runtime import proctree, records
+from fleet.runtime.tmux import Tmux
 
 MOUNTS = r"""
 22 1 0:20 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -120,6 +121,29 @@ def test_leftovers_of_runs_are_found_by_their_records(paths: FleetPaths) -> None
     assert live == type(live)()
     unknown = leftovers.look(paths, os.environ, frozenset(), daemon_runs=True, recorded=False)
     assert unknown == type(unknown)(), "without a record nothing is called an orphan"
+
+
+@pytest.mark.tmux
+def test_a_terminal_server_that_nobody_uses_or_that_lost_its_socket_is_seen(paths: FleetPaths) -> None:
+    tmux = Tmux(paths.tmux_socket)
+    tmux.start_server()
+    try:
+
+        def look(daemon_runs: bool) -> Leftovers:
+            return leftovers.look(paths, os.environ, frozenset(), daemon_runs=daemon_runs, recorded=True)
+
+        pid = tmux.known_server_pid()
+        assert look(daemon_runs=False).idle_server == pid
+        assert look(daemon_runs=True) == Leftovers()
+        tmux.new_session("r1-e1", ["sleep", "300"])
+        assert look(daemon_runs=False) == Leftovers(orphan_sessions=("r1-e1",))
+        hidden = paths.tmux_socket.with_name("hidden")
+        paths.tmux_socket.rename(hidden)
+        assert look(daemon_runs=True) == Leftovers(lost_server=pid)
+        hidden.rename(paths.tmux_socket)
+    finally:
+        tmux.kill_server()
+    assert look(daemon_runs=False).idle_server == 0
 
 
 def test_a_dead_socket_counts_only_while_no_daemon_runs(paths: FleetPaths) -> None:
