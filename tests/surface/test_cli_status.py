@@ -40,10 +40,11 @@ def test_a_merge_that_waits_for_a_person_is_on_top_with_the_command_that_makes_i
     assert "supervised" in quiet
     assert "looked at" in quiet
     shell.answer("ticket", "create", "Greet the user", "--label", "ready")
-    wait_until(lambda: any(one["kind"] == "merge" for one in attention(shell)), timeout=60, what="a merge to wait")
+    wait_until(lambda: any(one["kind"] == "approval" for one in attention(shell)), timeout=60, what="a merge to wait")
     text = shell.fleet("status").text
     assert text.index("NEEDS YOU (1)") < text.index("daemon ")
-    assert "do: fleet pr merge 2" in text
+    assert "do: fleet approvals show pr/2" in text
+    assert "WAITING" not in text, "what needs a person is told once"
     assert shell.fleet("pr", "merge", "2").ok
     wait_until(lambda: not attention(shell), timeout=30, what="nothing to need a person")
 
@@ -74,7 +75,7 @@ def test_work_that_runs_is_shown_with_its_time_and_work_that_was_given_up_with_w
     shell.answer("up")
     shell.answer("ticket", "create", "Fails", "--label", "ready")
     wait_until(lambda: any(one["kind"] == "dead_letter" for one in attention(shell)), timeout=60, what="a dead letter")
-    assert "do: fleet why ticket/2" in shell.fleet("status").text
+    assert "do: fleet deadletters explain " in shell.fleet("status").text
 
 
 def test_the_screen_follows_the_terminal_and_is_whole_on_request(paths: FleetPaths) -> None:
