@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from fleet.core.errors import Conflict, NotFound, TemporaryError
@@ -115,16 +116,13 @@ class TmuxRuntime:
 
     def output(self, ref: SessionRef, *, lines: int = 200) -> str:
         """The terminal's last lines; after ``close`` those of the saved screen."""
-        screen = ref.folder / records.SCREEN
-        if screen.exists():
-            shown = screen.read_text("utf-8", "replace").splitlines()
-            return "".join(f"{line}\n" for line in shown[-lines:]) if lines > 0 else ""
-        if ref.session not in self._listed():
-            return ""
-        try:
-            return self._tmux.capture(ref.session, lines)
-        except NotFound:  # closed this moment
-            return ""
+        saved = _saved_screen(ref, lines)
+        if saved is not None:
+            return saved
+        if ref.session in self._listed():
+            with suppress(NotFound):  # closed this moment
+                return self._tmux.capture(ref.session, lines)
+        return _saved_screen(ref, lines) or ""
 
     def attach_argv(self, ref: SessionRef) -> tuple[str, ...]:
         """The command to attach. Raises NotFound FLT-RTM-002 for a session that does not run."""
@@ -243,6 +241,15 @@ class TmuxRuntime:
         started = records.read(os.fspath(folder), records.STARTED)
         shim = _shim_of(started)
         return shim if started and shim and _lives(started, shim) else None
+
+
+def _saved_screen(ref: SessionRef, lines: int) -> str | None:
+    """The last lines of the screen that ``close`` kept; None while there is none."""
+    screen = ref.folder / records.SCREEN
+    if not screen.exists():
+        return None
+    shown = screen.read_text("utf-8", "replace").splitlines()
+    return "".join(f"{line}\n" for line in shown[-lines:]) if lines > 0 else ""
 
 
 def _launch_record(launch: Launch) -> records.Record:

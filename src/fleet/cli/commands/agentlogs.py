@@ -71,8 +71,8 @@ class _Printer:
     def show(self, run: Mapping[str, Any]) -> None:
         """The heading of a new run, its new lines, and its end, each once."""
         run_id, lines = str(run["id"]), [str(line) for line in run["lines"]]
-        if run_id in self._ended:
-            return
+        if run_id in self._ended or (not lines and self._shown.get(run_id)):
+            return  # nothing: its terminal was being put away at that moment; the next look has it
         if run_id not in self._shown:
             self._put(run_heading(run, self._style), {"run": run_id, "state": run["state"]})
         for line in unseen(self._shown.get(run_id, []), lines):
