@@ -92,7 +92,7 @@ def test_where_nothing_can_be_known_nothing_is_offered_and_nothing_said(paths: F
 
 
 def test_an_agents_session_gets_no_names_because_agents_do_not_open_the_store(paths: FleetPaths) -> None:
-    assert offered(paths.checkout, "fleet agent stop ", FLEET_RUN="r1-e1") == []
+    assert offered(paths.checkout, "fleet agent stop ", FLEET_RUN="nobody-of-this-test-e1") == []
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -69,6 +69,7 @@ def test_every_command_takes_json_and_colour_and_explains_its_options(words: str
     options = {param.name: param for param in command.params if isinstance(param, click.Option)}
     assert {"as_json", "colour"} <= set(options)
     assert [name for name, option in options.items() if not option.help and not option.hidden] == []
+    assert command.examples, "give it examples=(…): command lines to copy"
 
 
 def test_nothing_can_name_its_own_sender() -> None:

@@ -159,7 +159,9 @@ def test_a_store_of_a_newer_program_is_refused_in_words_before_anything_is_stopp
 
 
 def test_an_agent_may_not_restart_the_fleet(paths: FleetPaths) -> None:
-    done = Shell(paths.checkout, {"FLEET_RUN": "r1-e1"}).fleet("restart", env={"FLEET_RUN": "r1-e1"})
+    done = Shell(paths.checkout, {"FLEET_RUN": "nobody-of-this-test-e1"}).fleet(
+        "restart", env={"FLEET_RUN": "nobody-of-this-test-e1"}
+    )
     assert done.code == 6
 
 

@@ -222,7 +222,10 @@ def test_a_start_that_fails_is_told_with_where_to_look(paths: FleetPaths, manage
 
 def test_an_agent_may_not_install_a_service(paths: FleetPaths, manager: Manager) -> None:
     for verb in ("install", "uninstall"):
-        assert Shell(paths.checkout, {**manager.env, "FLEET_RUN": "r1-e1"}).fleet("service", verb).code == 6
+        assert (
+            Shell(paths.checkout, {**manager.env, "FLEET_RUN": "nobody-of-this-test-e1"}).fleet("service", verb).code
+            == 6
+        )
 
 
 # -- its life ------------------------------------------------------------------------------------------
