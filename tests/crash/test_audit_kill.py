@@ -85,3 +85,16 @@ def test_a_key_is_replaced_or_stays(place: str) -> None:
         assert found["ok"], found
         assert found["checkpoints"]["public"] == after
         assert found["remarks"] == []
+
+
+def test_a_checkpoint_that_was_signed_but_not_kept_is_made_anew() -> None:
+    """The first visit is the one that every start of a daemon makes."""
+    with dying("checkpoint.signed@2") as (paths, note):
+        with pytest.raises(FleetError):
+            ask(paths, "audit.checkpoint")
+        assert note.exists()
+        assert ask(paths, "audit.verify", patience=20)["ok"]
+        ask(paths, "audit.checkpoint")
+        found = ask(paths, "audit.verify")
+        assert (found["ok"], found["checkpoints"]["unsigned"]) == (True, 0)
+        assert found["checkpoints"]["anchored"] == found["checkpoints"]["count"]

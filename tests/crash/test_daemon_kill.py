@@ -50,7 +50,6 @@ PLACES = [
     "merge.intended@1",
     "merge.acted@1",
     "merge.recorded@1",
-    "checkpoint.signed@1",
 ]
 
 
