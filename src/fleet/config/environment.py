@@ -12,6 +12,7 @@ VARIABLES: dict[str, str] = {
     "XDG_STATE_HOME": "Where fleets keep their state; default ~/.local/state.",
     "XDG_RUNTIME_DIR": "Where fleets keep their sockets; default /tmp/fleet-<uid>.",
     "XDG_CONFIG_HOME": "Where fleet service install puts the unit of a systemd user service; default ~/.config.",
+    "PATH": "Where programs such as git, tmux, gh and systemctl are found.",
     "HOME": "Your home folder: where the state lies unless XDG_STATE_HOME says otherwise.",
     "NO_COLOR": "Set to anything: no colours. --color comes first.",
     "FORCE_COLOR": "Set to anything: colours although no terminal reads. --color and NO_COLOR come first.",
