@@ -74,12 +74,8 @@ def test_it_serves_when_the_start_returns_and_leaves_nothing_when_the_stop_retur
     found = call(paths, "watcher.status")
     assert (found["running"], found["supervised"]) == (True, supervised)
     assert {service["name"] for service in found["services"]} == {
-<<<<<<< HEAD
         "watcher", "router", "dispatcher", "reconciler", "runner", "janitor", "checkpointer", "refguard", "scheduler",
         "keeper",
-=======
-        "watcher", "router", "dispatcher", "reconciler", "runner", "janitor", "checkpointer", "refguard", "scheduler", "keeper",
->>>>>>> 31bf018 (The kill while a checkpoint is signed has its own test; the services that a daemon names are complete)
     }  # fmt: skip
     assert all(service["alive"] for service in found["services"])
     assert stop(paths) is True
