@@ -83,6 +83,10 @@ def _walk(door: Door, quick: bool, key: str) -> dict[str, Any]:
             sys.stderr.flush()
 
 
+# A backup from before a change of keys, or from another machine, brings a record that another key signed.
+_KEY_HINT = "  If you restored a backup, or lost the key: fleet audit rotate-key --lost --reason TEXT\n"
+
+
 def _verified(result: Result, style: Style) -> str:
     head, signed, files = result["head"], result["checkpoints"], result.get("files")
     if files and not files["ok"]:
@@ -90,9 +94,10 @@ def _verified(result: Result, style: Style) -> str:
     if result["first_bad"]:
         bad = result["first_bad"]
         name = f"{visible(bad['kind'])} at entry {bad['seq']}" if bad["kind"] != "entry" else f"entry {bad['seq']}"
-        return (
+        text = (
             f"{style.paint('the journal is NOT whole', 'red')}: {name} {visible(bad['id'])}\n  {visible(bad['what'])}\n"
         )
+        return text + (_KEY_HINT if bad["kind"] == "key" else "")
     erased = f", {len(result['erased'])} erased payloads" if result["erased"] else ""
     text = (
         f"{style.paint('the journal is whole', 'green')}: {result['entries']} entries{erased}\n"
