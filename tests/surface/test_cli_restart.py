@@ -142,6 +142,7 @@ def test_a_store_of_a_newer_program_is_refused_in_words_before_anything_is_stopp
     start_detached(paths)
     daemon = holder(paths.daemon_lock)
     connection = apsw.Connection(str(paths.database))
+    connection.set_busy_timeout(10_000)  # the daemon writes meanwhile
     connection.execute("INSERT INTO schema_version VALUES (9999, 'of_the_future', 'x', 0)")
     connection.close()
     for words in (("restart",), ("restart", "--json")):
