@@ -20,7 +20,7 @@ from fleet.daemon.build import reading_context
 from fleet.daemon.lease import holder
 from fleet.store import config_revisions
 from fleet.store.db import Database
-from fleet.store.open import open_read_only
+from fleet.store.open import open_read_only, open_up_to_date
 
 
 class Offline:
@@ -47,11 +47,12 @@ class Offline:
 
 
 def open_offline(paths: FleetPaths) -> Offline:
-    """Open a fleet's store for reading. Raises PermanentError FLT-STO-006 when there is none.
+    """Open a fleet's store for reading. Raises PermanentError FLT-STO-006 when there is none, FLT-STO-012 and
+    FLT-STO-014 when it is of another version.
 
     What was in force last counts where the file is faulty by now; ConfigError where there is neither.
     """
-    db = open_read_only(paths.database)
+    db = open_up_to_date(paths.database)
     try:
         context = reading_context(db, paths, _configuration(db, paths))
     except FleetError:

@@ -12,6 +12,7 @@ from fleet.store import migrate as migrations
 from fleet.store import runs, sqlite
 from fleet.store.db import Tx
 from fleet.store.migrate import Migration, migrate, shipped
+from fleet.store.open import open_for_daemon, open_up_to_date
 from fleet.store.sqlite import SqliteEngine
 from fleet.testing.clock import ManualClock
 
@@ -134,3 +135,13 @@ def test_broken_runs_are_found_by_index_however_long_the_history(tmp_path: Path)
     plan = connection.rows(f"EXPLAIN QUERY PLAN {asked[0]}", {"limit": 1})
     connection.close()
     assert [row[3] for row in plan] == ["SCAN runs USING INDEX runs_to_follow_up"]
+
+
+def test_a_store_of_an_older_program_is_read_after_it_was_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    migrate(SqliteEngine(path), backups=tmp_path / "b", migrations=shipped()[:1])
+    with pytest.raises(PermanentError, match="older program") as caught:
+        open_up_to_date(path)
+    assert caught.value.code == "FLT-STO-014"
+    open_for_daemon(path).close()
+    open_up_to_date(path).close()

@@ -39,5 +39,6 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-STO-010": ("The database file is damaged.", "Stop the fleet and restore a backup."),
     "FLT-STO-011": ("The store failed.", "Read the message; restart the fleet."),
     "FLT-STO-012": ("The store was made by a newer program.", "Install the newer program, or restore a backup."),
+    "FLT-STO-014": ("The store was made by an older program.", "fleet up brings it up to date, after a backup."),
     "FLT-STO-013": ("An applied migration differs from the one shipped.", "Install the original program."),
 }
