@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from fleet.core.clock import SystemClock
 from fleet.forge.github.connect import connect
@@ -20,8 +21,22 @@ from fleet.testing.github.hub import REPO
 from fleet.testing.github.place import BOT, a_github
 from fleet.testing.repos import make_checkout, make_clone
 
+# One of each kind: text, labels, pushes, pull requests, merges, conflicts.
+ALWAYS_AT_GITHUB = {
+    "hostile_text_is_kept_as_it_is",
+    "a_label_keeps_its_mark_until_it_is_taken_off",
+    "names_that_mean_something_to_git_are_refused",
+    "a_comment_with_a_marker_is_written_once",
+    "a_pull_request_is_opened_once_for_a_branch",
+    "a_merge_lands_exactly_the_head_that_was_asked_for",
+    "a_repeated_merge_finds_the_first_one",
+    "a_head_that_moved_is_not_merged",
+    "a_conflict_names_the_paths_and_changes_nothing",
+    "a_closed_pull_request_keeps_its_branch_and_is_not_merged",
+}
 
-@pytest.fixture(params=["local", "github"])
+
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ForgeWorld]:
     """A forge with nothing in it but the base branch."""
     checkout = make_checkout(tmp_path / "checkout")
@@ -68,6 +83,19 @@ def local_world(tmp_path: Path, checkout: Path) -> Iterator[ForgeWorld]:
     db.close()
 
 
-@pytest.mark.parametrize("name", CASES)
+def cases() -> list[ParameterSet]:
+    """Every case on both forges; most of those on GitHub, a process a request, wait for the long ring."""
+    found = [pytest.param("local", name, id=f"local-{name}") for name in CASES]
+    for name in CASES:
+        marks = [] if name in ALWAYS_AT_GITHUB else [pytest.mark.long]
+        found.append(pytest.param("github", name, id=f"github-{name}", marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("world", "name"), cases(), indirect=["world"])
 def test_a_forge(world: ForgeWorld, name: str) -> None:
     CASES[name](world)
+
+
+def test_the_short_ring_names_cases_that_exist() -> None:
+    assert set(CASES) >= ALWAYS_AT_GITHUB

@@ -86,7 +86,7 @@ LEVELS = {
         "agent.create", "agent.set_budget", "agent.rollback", "team.add", "team.remove",
         "config.rollback", "audit.checkpoint", "audit.checkpoints", "audit.key", "audit.rotate_key",
         "answer", "agent.send", "artifact.remove",
-        "audit.verify_git", "audit.accept_base", "audit.export", "audit.verify_files",
+        "audit.verify_git", "audit.accept_base", "audit.export", "audit.verify_files", "audit.archive",
         "approval.grant", "approval.deny", "deadletter.replay", "deadletter.discard",
     },
 }  # fmt: skip

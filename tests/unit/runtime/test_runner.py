@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.config.roles import EVERYBODYS
 from fleet.core.clock import SECOND
 from fleet.core.errors import TemporaryError
 from fleet.core.principal import Principal
@@ -136,7 +137,7 @@ def test_a_capability_covers_the_role_the_declared_events_and_the_objects_of_the
     who = holder(shop, secret)
     assert who is not None
     assert (who.name, who.run_id, who.epoch, who.role) == ("starter", run_id, 1, "developer")
-    assert who.verbs == {"pr.push", "fabric.publish", "agent.start"}
+    assert who.verbs == {"pr.push", "fabric.publish", "agent.start"} | EVERYBODYS
     assert {"pr_created", "note"} <= who.emits
     assert who.subjects == {"ticket/7", "pr/8"}
     shop.clock.advance(shop.run(run_id).allowance_seconds + MARGIN_SECONDS + 1)
