@@ -105,6 +105,18 @@ def test_a_label_wakes_only_when_somebody_put_it_on_who_may_write(desk: Desk, lo
     assert desk.ready(number) is wakes
 
 
+def test_an_outsiders_label_wakes_no_reviewer_either(desk: Desk) -> None:
+    clone = desk.clone()
+    desk.forge.push(clone, commit(clone, {"x": "y"}, "x"), "fleet/7", expected_old="")
+    number = desk.forge.open_pull(branch="fleet/7", title="T", body="", author="agent:d", ticket=0).number
+    for login, counts in (("tim", False), (BOT, True)):
+        with desk.place.hub.lock:
+            for labels in ([], ["needs-review"]):
+                desk.place.hub.replace_labels(login, desk.place.hub.items[number], labels)
+        desk.clock.advance(61)
+        assert [mark.name for mark in desk.forge.pull(number).labels] == (["needs-review"] if counts else [])
+
+
 def test_the_right_is_asked_for_when_it_counts_not_when_the_label_was_put_on(desk: Desk) -> None:
     number = issue(desk, "xen", "ready")
     with desk.place.hub.lock:

@@ -20,7 +20,7 @@ from fleet.forge.github.client import Client, Quota
 from fleet.forge.github.people import People
 from fleet.forge.github.remote import Remote
 from fleet.forge.github.shapes import as_comment, as_pull, as_ticket, marked, unmarked
-from fleet.forge.github.view import View
+from fleet.forge.github.view import WAKING, View
 from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, is_commit, move_refs, refs
 from fleet.forge.intake import take_from_checkout, take_in
 from fleet.forge.localrows import branch_elsewhere, check_body, check_fleet_branch, check_labels, check_title
@@ -298,11 +298,11 @@ class GitHubForge:
         return as_pull(item, self._marks(item), self._people.principal, self._people.own_login(), self._repo, base)
 
     def _marks(self, item: Any) -> tuple[LabelMark, ...]:
-        """Labels as marks. ``ready`` wakes only when somebody put it on who may write here."""
+        """Labels as marks. One that wakes counts only when somebody put it on who may write here."""
         found = []
         for mark in self._view.marks(item):
             actor = self._people.principal(mark.actor) if mark.actor else ""
-            if mark.name == "ready" and not actor.startswith("human:"):
+            if mark.name in WAKING and not actor.startswith("human:"):
                 continue
             found.append(LabelMark(mark.name, actor, mark.mark_id, mark.at))
         return tuple(found)

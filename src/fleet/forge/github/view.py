@@ -18,7 +18,8 @@ from fleet.forge.port import LabelMark
 _NEWEST = "state=all&sort=updated&direction=desc&per_page=100"
 _FIRST_EVENTS = 300  # items of the feed that are read at the start; older labels are looked up one by one
 KEEP_CLOSED = 200
-MUST_BE_EXPLAINED = ("ready", "shipped")
+# Labels that start agents: they count only together with who put them on.
+WAKING = ("ready", "needs-review", "shipped")
 
 
 class View:
@@ -75,11 +76,11 @@ class View:
             number, found = int(item["number"]), []
             for name in label_names(item):
                 mark = self._marks.get((number, name))
-                if mark is None and name in MUST_BE_EXPLAINED:
+                if mark is None and name in WAKING:
                     mark = self._explain(item, name)
                 if mark is not None:
                     found.append(mark)
-                elif name not in MUST_BE_EXPLAINED:
+                elif name not in WAKING:
                     found.append(LabelMark(name, "", f"{number}:{name}", 0))
             return tuple(sorted(found, key=lambda mark: mark.name))
 
