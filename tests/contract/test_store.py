@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.agent import AgentState
-from fleet.core.errors import Conflict, FleetError, NotFound, PermanentError, UsageError
+from fleet.core.errors import Conflict, FleetError, NotFound, PermanentError, TimedOut, UsageError
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.work import DeliveryState, RunState
@@ -230,8 +230,9 @@ def test_an_expired_claim_is_given_back_once(db: Database) -> None:
 
 def test_an_agent_has_one_live_run_per_work_item(db: Database) -> None:
     db.write(lambda tx: a_run(tx, a_delivery(tx, event_id="e1")))
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict) as caught:
         db.write(lambda tx: a_run(tx, a_delivery(tx, event_id="e2")))
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-STO-003", 8)
     db.write(lambda tx: a_run(tx, a_delivery(tx, event_id="e3", item="ticket/2"), item="ticket/2"))
     assert len(db.read(runs.live)) == 2
 
@@ -326,18 +327,51 @@ def test_listeners_hear_of_changes_and_not_of_empty_transactions(db: Database) -
 
 
 def test_a_read_only_store_reads_and_refuses_to_write(opener: Opener, tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match="no store yet"):
+    with pytest.raises(PermanentError, match="no store yet") as missing:
         open_read_only(tmp_path / "fleet.db").read(journal.head)
+    assert missing.value.code == "FLT-STO-006"
     writer = opener()
     writer.write(lambda tx: journal.append(tx, note("x")))
     reader = open_read_only(tmp_path / "fleet.db")
     assert reader.read(journal.head)[0] == 1
-    with pytest.raises(PermanentError, match="reading only"):
-        reader.write(lambda tx: None)
+    for change in (lambda: reader.write(lambda tx: None), reader.empty_log):
+        with pytest.raises(PermanentError, match="reading only") as caught:
+            change()
+        assert caught.value.code == "FLT-STO-005"
     with pytest.raises(FleetError):
         reader.read(lambda tx: tx.run("DELETE FROM cursors"))
     reader.close()
     writer.close()
+
+
+def test_a_write_that_does_not_end_in_time_says_that_its_outcome_is_unknown(db: Database) -> None:
+    gate = threading.Event()
+    busy = db.submit(lambda tx: gate.wait(30))
+    with pytest.raises(TimedOut) as caught:
+        db.write(lambda tx: journal.append(tx, note("late")), timeout=0.05)
+    gate.set()
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-STO-004", 124)
+    assert "look before repeating" in caught.value.hint
+    assert busy.result(30)
+    db.write(lambda tx: None)
+    assert [entry.summary for entry in db.read(lambda tx: journal.select(tx, journal.Filter()))] == ["late"]
+
+
+def test_what_is_not_there_is_not_found(db: Database) -> None:
+    with pytest.raises(NotFound) as no_entry:
+        db.read(lambda tx: journal.get(tx, "e0"))
+    assert (no_entry.value.code, no_entry.value.where) == ("FLT-JRN-001", "e0")
+    with pytest.raises(NotFound) as no_delivery:
+        db.read(lambda tx: deliveries.get(tx, "d0"))
+    assert (no_delivery.value.code, no_delivery.value.where) == ("FLT-DSP-001", "d0")
+
+
+@pytest.mark.parametrize("stream", [Stream.EVENT, Stream.ACTIVITY])
+def test_a_type_that_is_not_registered_is_not_written(db: Database, stream: Stream) -> None:
+    with pytest.raises(UsageError) as caught:
+        db.write(lambda tx: journal.append(tx, Draft(stream, "No Such Type", actor="human:ann")))
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-JRN-003", 2)
+    assert db.read(journal.head)[0] == 0
 
 
 def test_agents_are_kept_and_moved_by_compare_and_set(db: Database) -> None:

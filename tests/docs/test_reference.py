@@ -77,6 +77,22 @@ def test_every_error_code_in_the_source_is_explained_and_every_explained_code_is
     assert set(CATALOGUE) - set(raised) == set(), "explained, but never used"
 
 
+def test_every_error_code_in_the_source_is_named_by_a_test() -> None:
+    """A code is a promise about behaviour; the test that trips it is where the promise is kept."""
+    raised: set[str] = set()
+    tested: set[str] = set()
+    for path, text in modules():
+        room = path.relative_to(SOURCE).parts[0]
+        if room == "testing":  # the contract suites are tests that live in the package
+            if path.name.endswith("_contract.py"):
+                tested.update(CODE.findall(text))
+        elif path.parent.name != "catalogue":
+            raised.update(CODE.findall(text))
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        tested.update(CODE.findall(path.read_text("utf-8")))
+    assert sorted(raised - tested) == [], "a code that no test trips: write one that makes it happen"
+
+
 def test_every_area_of_codes_is_described_and_every_cause_belongs_to_a_code() -> None:
     used = {code.split("-")[1] for code in CATALOGUE}
     assert used - set(AREAS) == set(), "add a row to core/catalogue/causes.py"

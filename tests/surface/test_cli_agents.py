@@ -106,6 +106,9 @@ def test_what_comes_for_a_paused_agent_waits_until_it_is_resumed(shell: Shell) -
 def test_a_pause_that_stops_saves_the_work_and_lets_it_wait(shell: Shell) -> None:
     number = ticket(shell, "ready")
     run = running(shell, number)
+    attach = shell.fleet("agent", "attach", "developer")  # no terminal here
+    assert attach.code == 2
+    assert "FLT-CLI-018" in attach.error_text
     answer = shell.answer("agent", "pause", "--all", "--stop", "--reason", "the machine is needed")
     assert answer["stopping"] == [run]
     assert sorted(answer["agents"]) == ["developer", "scribe", "tech-lead"]

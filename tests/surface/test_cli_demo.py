@@ -291,6 +291,17 @@ def test_a_failed_demo_says_what_happened_and_keeps_the_folder(home: Path) -> No
     assert Path(object_of(as_json)["repo"]).is_dir()
 
 
+def test_a_machine_that_lacks_something_is_told_before_anything_is_made(home: Path) -> None:
+    (home / "bin").mkdir()
+    (home / "bin" / "tmux").write_text("#!/bin/sh\necho tmux 2.9\n")
+    (home / "bin" / "tmux").chmod(0o755)
+    done = Shell(home, {"TMPDIR": str(home / "tmp"), "PATH": f"{home}/bin:{os.environ['PATH']}"}).fleet("demo")
+    assert done.code == 1
+    assert "FLT-CLI-019" in done.error_text
+    assert "Install tmux 3.2a or newer" in done.error_text
+    assert list((home / "tmp").iterdir()) == []
+
+
 def test_plain_lines_need_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines(Style())
     lines.say("hello \x1b[0m")

@@ -88,6 +88,15 @@ def test_remote_commands_do_nothing_but_ask() -> None:
     assert {"fleet ps", "fleet fabric publish", "fleet pr merge", "fleet audit key"} <= remote
 
 
+@pytest.mark.parametrize("topic", ["nonsense", "ticket nonsense", "ticket create nonsense"])
+def test_help_for_what_does_not_exist_is_not_found(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["help", *topic.split()]) == 4
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "FLT-CLI-017" in shown.err
+    assert topic in shown.err
+
+
 def test_the_exit_codes_of_all_errors_are_explained() -> None:
     kinds = [
         value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.FleetError)

@@ -153,6 +153,12 @@ def test_what_needs_files_or_a_terminal_or_changes_things_goes_the_full_way(word
         hotparse.parse(words, "/")
 
 
+def test_the_daemon_itself_refuses_what_does_not_go_the_quick_way() -> None:
+    with pytest.raises(UsageError) as caught:
+        hotparse.parse(["config", "validate"], "/")
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-CLI-013", 2)
+
+
 def test_every_quick_command_is_tried_here() -> None:
     tried = {tuple(words[:2]) for words in LINES} | {tuple(words[:1]) for words in LINES}
     assert set(hot.READS) <= tried

@@ -207,6 +207,7 @@ def test_a_daemon_outside_the_service_is_in_the_way(paths: FleetPaths, manager: 
     assert shell.fleet("up").ok
     done = shell.fleet("service", "install")
     assert done.code == 8
+    assert "FLT-SVC-004" in done.error_text
     assert "fleet down --keep-runs" in done.error_text
 
 

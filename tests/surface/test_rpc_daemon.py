@@ -100,7 +100,7 @@ def test_a_second_one_refuses_with_the_pid_of_the_first(paths: FleetPaths, first
     pid = start_detached(paths, supervised=first)
     with pytest.raises(Conflict) as caught:
         start_detached(paths, supervised=second)
-    assert caught.value.exit_code == 8
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-DMN-011" if first else "FLT-DMN-010", 8)
     assert f"pid {pid}" in caught.value.message
     code, said = daemon_by_hand(paths, *(["--supervised"] if second else []))
     assert code == 8

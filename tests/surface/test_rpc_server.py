@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fleet.core import wire
-from fleet.core.errors import FleetError, UsageError
+from fleet.core.errors import FleetError, Unreachable, UsageError
 from fleet.core.journal import PAYLOAD_LIMIT
 from fleet.daemon import server as server_module
 from fleet.daemon.argv import ArgvCall
@@ -301,6 +301,32 @@ def _answers(running: Running) -> bool:
             return bool(rpc.call("ping"))
     except (CallFailed, FleetError):
         return False
+
+
+def test_more_waiting_calls_than_the_limit_are_put_off(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "MAX_WAITING", 1)
+    gate = threading.Event()
+    body = json.dumps({"verb": "ticket.create", "args": {"title": "Waits for the store"}}).encode()
+    with running.rpc(30) as first, running.rpc() as second:
+        for rpc in (first, second):
+            rpc.call("ping")  # who they are is known from here on
+        running.desk.db.submit(lambda tx: gate.wait(30))
+        first.send_raw(wire.frame("json", body))
+        try:
+            wait_until(lambda: running.server._waiting == 1)
+            with pytest.raises(CallFailed) as caught:
+                second.call("ticket.create", {"title": "One too many"})
+        finally:
+            gate.set()
+        assert caught.value.error["code"] == "FLT-DMN-008"
+        assert json.loads(first.receive()[1])["ok"]
+        assert [ticket["title"] for ticket in second.call("tickets")["tickets"]] == ["Waits for the store"]
+
+
+def test_a_socket_where_nobody_listens_is_unreachable(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable) as caught:
+        Rpc(tmp_path / "s")
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-DMN-016", 5)
 
 
 def test_closing_answers_what_waits(tmp_path: Path) -> None:

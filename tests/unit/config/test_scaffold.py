@@ -162,7 +162,7 @@ def refused(folder: Path) -> FleetError:
 
 
 def test_a_folder_outside_any_repository_is_refused(tmp_path: Path) -> None:
-    assert isinstance(refused(tmp_path), NotFound)
+    assert (type(refused(tmp_path)), refused(tmp_path).code) == (NotFound, "FLT-CFG-012")
     with pytest.raises(NotFound):
         scaffold(tmp_path, now=NOW)
     assert list(tmp_path.iterdir()) == []

@@ -8,16 +8,20 @@ import pytest
 from tests.tampering import tamper
 
 from fleet.audit.anchor import Anchor
+from fleet.audit.archive import archive, plan
 from fleet.audit.chain import Fault
+from fleet.audit.checkpoint import plan_of
 from fleet.audit.export import Range
+from fleet.audit.keys import in_use
 from fleet.audit.proofs import Expected, check_proofs
 from fleet.audit.verify import verify_journal
+from fleet.core import probe
 from fleet.core.errors import Conflict, IntegrityError, NotFound, Refused, UsageError
 from fleet.core.journal import Draft, Stream
 from fleet.daemon.startup import check_tail
 from fleet.dispatch.reconciler import Reconciler
 from fleet.fabric.router import CURSOR, Router
-from fleet.store import cursors, journal, pruning
+from fleet.store import audits, cursors, journal, pruning
 from fleet.store.db import Tx
 from fleet.testing.desk import Desk
 
@@ -216,6 +220,34 @@ def test_a_file_that_reads_back_wrong_stops_it_before_anything_changed(
         shop.ask("audit.archive", file=str(tmp_path / "one"), keep=1)
     assert caught.value.code == "FLT-AUD-013"
     assert len(shop.entries()) == height
+
+
+def test_an_archive_that_another_one_overtook_is_not_sealed(shop: Desk, tmp_path: Path) -> None:
+    """Two processes can plan the same prefix; the second to seal it keeps nothing but its file."""
+    shop.ask("audit.checkpoint")
+    prefix = shop.db.read(lambda tx: plan(tx, 5))
+    active = shop.db.read(audits.active_key)
+    assert active is not None
+    signer = in_use(active, plan_of(shop.paths, shop.context.loaded.config.audit).keys)
+
+    def seal(name: str) -> int:
+        file = tmp_path / name
+        return archive(shop.db, prefix, file, fleet=shop.paths.fleet_id, signer=signer, actor="human:ann").number
+
+    def overtake(point: str) -> None:
+        if point == "archive.written":
+            probe.install(None)
+            assert seal("first") == 1
+
+    probe.install(overtake)
+    try:
+        with pytest.raises(Conflict) as caught:
+            seal("second")
+    finally:
+        probe.install(None)
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-AUD-032", 8)
+    assert len(shop.entries("journal.archived")) == 1
+    assert fault(shop) is None
 
 
 def test_the_store_refuses_to_delete_what_no_seal_covers(shop: Desk, tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ def test_a_ticket_is_shown_with_its_pull_requests_and_a_pull_request_with_its_re
     assert "new.py" in desk.ask("pr.diff", number=pull)["diff"]
 
 
+def test_the_log_is_of_a_ticket_or_of_a_pull_request(desk: Desk) -> None:
+    with pytest.raises(UsageError) as caught:
+        desk.ask("log", ticket=1, pr=2)
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-CTL-017", 2)
+
+
 def test_the_log_gives_the_newest_entries_and_pages_forward_without_loss(desk: Desk) -> None:
     for number in range(25):
         desk.ask("fabric.publish", event="note", summary=f"n{number}")

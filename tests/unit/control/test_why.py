@@ -92,11 +92,23 @@ def test_an_agent_says_its_state_and_what_it_is_at(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "ref", ["nobody", "pr/99", "ticket/99", "99", "r" + "0" * 18, "pr/", "pr/0", "../x", "' or 1=1"]
+    ("ref", "code"),
+    [
+        ("nobody", "FLT-CTL-018"),
+        ("pr/99", "FLT-FRG-002"),
+        ("ticket/99", "FLT-FRG-001"),
+        ("99", "FLT-FRG-001"),
+        ("r" + "0" * 18, "FLT-RUN-001"),
+        ("pr/", "FLT-CTL-018"),
+        ("pr/0", "FLT-CTL-018"),
+        ("../x", "FLT-CTL-018"),
+        ("' or 1=1", "FLT-CTL-018"),
+    ],
 )
-def test_what_names_nothing_is_not_found(desk: Desk, ref: str) -> None:
-    with pytest.raises(NotFound):
+def test_what_names_nothing_is_not_found(desk: Desk, ref: str, code: str) -> None:
+    with pytest.raises(NotFound) as caught:
         desk.ask("why", ref=ref)
+    assert caught.value.code == code
 
 
 @given(st.integers(min_value=0, max_value=4_102_444_800))

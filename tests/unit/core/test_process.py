@@ -39,8 +39,9 @@ def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path: Path) 
         f"open({str(note)!r}, 'w').write(str(c.pid)); time.sleep(600)"
     )
     started = time.monotonic()
-    with pytest.raises(TimedOut):
+    with pytest.raises(TimedOut) as caught:
         run([PYTHON, "-c", program], timeout=1.5)
+    assert caught.value.code == "FLT-PROC-001"
     assert time.monotonic() - started < 30
     stat = Path(f"/proc/{int(note.read_text())}/stat")
 
@@ -52,14 +53,15 @@ def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path: Path) 
 
 def test_a_flood_is_cut_at_the_cap() -> None:
     program = "import os\nwhile True: os.write(1, b'x' * 65536)"
-    with pytest.raises(PermanentError, match="wrote more than"):
+    with pytest.raises(PermanentError, match="wrote more than") as caught:
         run([PYTHON, "-c", program], timeout=60, output_cap=1_000_000)
+    assert caught.value.code == "FLT-PROC-003"
 
 
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(PermanentError, match="cannot start") as caught:
         run(["/nonexistent/program"], timeout=5)
-    assert caught.value.where == "/nonexistent/program"
+    assert (caught.value.code, caught.value.where) == ("FLT-PROC-002", "/nonexistent/program")
 
 
 def test_a_reader_that_closes_its_input_early_is_no_error() -> None:

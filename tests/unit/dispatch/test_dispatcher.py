@@ -9,11 +9,11 @@ import pytest
 
 from fleet.core.agent import AgentState
 from fleet.core.clock import SECOND
-from fleet.core.errors import TemporaryError
-from fleet.core.journal import Entry
+from fleet.core.errors import Conflict, TemporaryError
+from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.work import DeliveryState, Run, RunState
-from fleet.dispatch.dispatcher import LEASE
-from fleet.store import agents, deliveries, runs
+from fleet.dispatch.dispatcher import LEASE, _claim, _move
+from fleet.store import agents, deliveries, journal, runs
 from fleet.store.db import Tx
 from fleet.testing.scene import Scene, member
 
@@ -261,6 +261,25 @@ def test_a_lease_that_ran_out_keeps_nothing(scene: Scene, at_point: AtPoint) -> 
     assert scene.entries("delivery.dispatched") == []
     scene.rest()
     assert len(scene.db.read(runs.live)) == 1
+
+
+def test_settling_under_a_lost_lease_keeps_nothing_of_its_transaction(scene: Scene) -> None:
+    scene.ready()
+    scene.tick(scene.router)
+    (delivery,) = scene.db.read(deliveries.open_ones)
+    token = scene.db.write(lambda tx: _claim(tx, delivery))
+    scene.clock.advance(LEASE / SECOND + 1)
+    give_back_expired(scene)
+
+    def settle(tx: Tx) -> None:
+        journal.append(tx, Draft(Stream.EVENT, "note", actor="human:ann"))
+        _move(tx, delivery, token, DeliveryState.HELD, "too late")
+
+    with pytest.raises(Conflict) as caught:
+        scene.db.write(settle)
+    assert (caught.value.code, caught.value.where) == ("FLT-DSP-002", delivery.id)
+    assert scene.entries("note") == []
+    assert states(scene, "developer") == ["pending"]
 
 
 def test_an_outage_of_the_forge_leaves_everything_as_it_is(scene: Scene) -> None:

@@ -111,7 +111,10 @@ def test_returned_work_without_its_payload_is_a_dead_letter(scene: Scene) -> Non
     scene.db.write(lambda tx: journal.erase_payload(tx, entry.id, "human:ann", "a secret"))
     assert scene.tick(scene.router) == 1
     assert scene.db.read(deliveries.open_ones) == []
-    assert [dead.cause_id for dead in scene.entries("delivery.dead_lettered")] == [entry.id]
+    (dead,) = scene.entries("delivery.dead_lettered")
+    assert dead.cause_id == entry.id
+    assert dead.payload is not None
+    assert dead.payload["code"] == "FLT-FAB-010"
 
 
 def test_retired_agents_hear_nothing(scene: Scene) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import Conflict, FleetError, PermanentError, TemporaryError
+from fleet.core.errors import Conflict, FleetError, PermanentError, Refused, TemporaryError
+from fleet.forge.github import client as client_module
 from fleet.forge.github.connect import connect
 from fleet.forge.github.forge import GitHubForge
 from fleet.testing.clock import ManualClock
@@ -228,6 +229,15 @@ def test_half_a_listing_is_no_listing(desk: Desk) -> None:
     assert len(desk.forge.snapshot().tickets) == 120
 
 
+def test_a_listing_without_an_end_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(120):
+        issue(desk)
+    monkeypatch.setattr(client_module, "PAGE_LIMIT", 1)
+    with pytest.raises(TemporaryError) as caught:
+        desk.forge.snapshot()
+    assert caught.value.code == "FLT-GHB-012"
+
+
 def test_a_gh_that_hangs_is_ended_at_the_cap(tmp_path: Path) -> None:
     with a_desk(tmp_path, call_seconds=1.0) as desk:
         desk.place.server.faults = lambda number, method, target: Fault(-1)
@@ -265,6 +275,20 @@ def test_a_merge_whose_answer_was_lost_is_found(desk: Desk) -> None:
     again = desk.forge.merge(pull.number, head_sha=sha, actor="agent:release-manager")
     assert again.already
     assert again.merge_commit == desk.place.hub.items[pull.number].merge_commit
+
+
+def test_a_rule_of_the_repository_that_forbids_the_merge_is_told_in_its_own_words(desk: Desk) -> None:
+    clone = desk.clone()
+    sha = commit(clone, {"x": "y"}, "x")
+    desk.forge.push(clone, sha, "fleet/7", expected_old="")
+    pull = desk.forge.open_pull(branch="fleet/7", title="T", body="", author="agent:developer", ticket=0)
+    rule = Fault(405, '{"message": "At least 1 approving review is required"}')
+    desk.place.server.faults = lambda number, method, target: rule if method == "PUT" else None
+    with pytest.raises(Refused) as caught:
+        desk.forge.merge(pull.number, head_sha=sha, actor="agent:release-manager")
+    assert (caught.value.code, caught.value.exit_code) == ("FLT-GHB-009", 6)
+    assert "At least 1 approving review is required" in caught.value.message
+    assert desk.forge.pull(pull.number).state == "open"
 
 
 @pytest.mark.parametrize("turns", [6, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(600)])])

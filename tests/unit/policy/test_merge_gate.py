@@ -8,7 +8,7 @@ import pytest
 
 from fleet.core.decision import Verdict
 from fleet.policy.decide import MERGE_CHECKS, decide_merge
-from fleet.policy.facts import MergeFacts, ReviewerFact, VerdictFact
+from fleet.policy.facts import GrantFact, MergeFacts, ReviewerFact, VerdictFact
 from fleet.policy.gates import approvers, standing
 
 H, OLD = "head", "older"
@@ -66,25 +66,65 @@ def test_every_combination_of_conditions() -> None:
 
 
 REFUSALS = [
-    (facts(state="merged"), "pr/8 is merged"),
-    (facts(head=""), "branch of pr/8 is gone"),
-    (facts(verdicts=()), "needs a review"),
-    (facts(verdicts=(said("agent:qa", QA, head=OLD),)), "needs a review"),
-    (facts(verdicts=(said("agent:qa", QA | {"run:0"}),)), "needs a review"),
-    (facts(verdicts=(said("agent:qa", QA), said("agent:qa", QA, approves=False, seq=2))), "agent:qa wants changes"),
-    (facts(reviewers=(ReviewerFact("lead", "held"), ReviewerFact("qa", "dispatched"))), "waiting for lead"),
-    (facts(protected=(".fleet/config.yaml",)), "a person has to approve"),
-    (facts(shared_uid_merge_allowed=False), "fleet pr merge 8"),
-    (facts(lineage=frozenset({"agent:rel", "run:0"})), "another one has to merge it"),
+    (facts(state="merged"), "pr/8 is merged", "FLT-POL-061"),
+    (facts(head=""), "branch of pr/8 is gone", "FLT-POL-062"),
+    (facts(verdicts=()), "needs a review", "FLT-POL-064"),
+    (facts(verdicts=(said("agent:qa", QA, head=OLD),)), "needs a review", "FLT-POL-064"),
+    (facts(verdicts=(said("agent:qa", QA | {"run:0"}),)), "needs a review", "FLT-POL-064"),
+    (
+        facts(verdicts=(said("agent:qa", QA), said("agent:qa", QA, approves=False, seq=2))),
+        "agent:qa wants changes",
+        "FLT-POL-066",
+    ),
+    (
+        facts(reviewers=(ReviewerFact("lead", "held"), ReviewerFact("qa", "dispatched"))),
+        "waiting for lead",
+        "FLT-POL-068",
+    ),
+    (facts(protected=(".fleet/config.yaml",)), "a person has to approve", "FLT-POL-072"),
+    (facts(shared_uid_merge_allowed=False), "fleet pr merge 8", "FLT-POL-074"),
+    (facts(lineage=frozenset({"agent:rel", "run:0"})), "another one has to merge it", "FLT-POL-054"),
 ]
 
 
-@pytest.mark.parametrize(("case", "words"), REFUSALS, ids=range(len(REFUSALS)))
-def test_a_refusal_says_what_to_do(case: MergeFacts, words: str) -> None:
-    """The binding reason in plain words."""
+@pytest.mark.parametrize(("case", "words", "code"), REFUSALS, ids=range(len(REFUSALS)))
+def test_a_refusal_says_what_to_do(case: MergeFacts, words: str, code: str) -> None:
+    """The binding reason in plain words, and its code."""
     decision = decide_merge(case)
     assert decision.verdict is not Verdict.ALLOW
     assert words in decision.text
+    assert code in {reason.code for reason in decision.binding}
+
+
+USUAL = {
+    "FLT-POL-060",
+    "FLT-POL-063",
+    "FLT-POL-065",
+    "FLT-POL-067",
+    "FLT-POL-070",
+    "FLT-POL-053",
+    "FLT-POL-073",
+    "FLT-POL-095",
+}  # what each check says to an ordinary merge
+GRANTED = [
+    (facts(), USUAL),
+    (
+        facts(verdicts=(said("agent:qa", QA), said("human:ann", ANN)), protected=("CLAUDE.md",)),
+        USUAL - {"FLT-POL-070"} | {"FLT-POL-071"},
+    ),
+    (
+        facts(shared_uid_merge_allowed=False, grants=(GrantFact("human:ann", ANN),)),
+        USUAL - {"FLT-POL-073"} | {"FLT-POL-075"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "codes"), GRANTED, ids=["ordinary", "protected path", "shared uid"])
+def test_a_merge_says_why_it_was_let_through_with_one_code_for_each_check(case: MergeFacts, codes: set[str]) -> None:
+    """What the record shows of a merge that nothing stood against."""
+    decision = decide_merge(case)
+    assert decision.verdict is Verdict.ALLOW
+    assert {reason.code for reason in decision.reasons} == codes
 
 
 def test_the_latest_word_of_each_principal_counts() -> None:

@@ -38,10 +38,17 @@ ANN = replace(
 
 def test_a_reviewer_that_was_asked_at_this_head_may_answer() -> None:
     """An agent asked about this very commit, and a person at any time."""
-    for facts in (QA, ANN):
+    for facts, who in ((QA, "FLT-POL-081"), (ANN, "FLT-POL-080")):
         decision = decide_review(facts)
         assert decision.verdict is Verdict.ALLOW, decision.text
         assert len(decision.reasons) == len(REVIEW_CHECKS)
+        assert {reason.code for reason in decision.reasons} == {
+            who,
+            "FLT-POL-083",
+            "FLT-POL-060",
+            "FLT-POL-085",
+            "FLT-POL-051",
+        }
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,29 @@ STARTS = [
 ]
 
 
+USUAL = {
+    "FLT-KEP-001",
+    "FLT-POL-001",
+    "FLT-POL-010",
+    "FLT-POL-020",
+    "FLT-POL-030",
+    "FLT-POL-032",
+    "FLT-POL-034",
+    "FLT-POL-040",
+    "FLT-POL-042",
+    "FLT-POL-050",
+}  # what each check says to an ordinary start
+GRANTED = [
+    (GOOD, USUAL),
+    (REVIEW, USUAL - {"FLT-POL-050"} | {"FLT-POL-051"}),
+    (CHANGES, USUAL - {"FLT-POL-042"} | {"FLT-POL-043"}),
+    (
+        replace(CHANGES, pull=replace(PULL, author="agent:gone", author_is_member=False)),
+        USUAL - {"FLT-POL-042"} | {"FLT-POL-044"},
+    ),
+]
+
+
 def codes(facts: StartFacts) -> set[str]:
     """Codes of the binding reasons."""
     return {reason.code for reason in decide_start(facts).binding}
@@ -110,6 +133,22 @@ def test_no(facts: StartFacts, code: str) -> None:
 def test_yes(facts: StartFacts) -> None:
     """Work that is wanted, by somebody who may do it."""
     assert decide_start(facts).verdict is Verdict.ALLOW, decide_start(facts).text
+
+
+@pytest.mark.parametrize(("facts", "said"), GRANTED, ids=["ticket", "review", "own pull", "pull of one who left"])
+def test_a_yes_says_why_with_one_code_for_each_check(facts: StartFacts, said: set[str]) -> None:
+    """What a person reads in the log about a start that nothing stood against."""
+    found = {reason.code for reason in decide_start(facts).reasons}
+    assert found == said
+
+
+def test_work_that_a_person_cancelled_after_the_event_is_not_started() -> None:
+    """And the reason is the person's own."""
+    cancelled = replace(GOOD, work=replace(WORK, cancelled_seq=11, cancelled="human:ann cancelled it: wrong ticket"))
+    decision = decide_start(cancelled)
+    assert (decision.verdict, decision.text) == (Verdict.DENY, "human:ann cancelled it: wrong ticket")
+    assert codes(cancelled) == {"FLT-FRG-110"}
+    assert codes(replace(GOOD, work=replace(cancelled.work, cancelled_seq=9))) == codes(GOOD), "older than the event"
 
 
 def test_every_check_answers_with_the_facts_it_saw() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config.roles import EVERYBODYS
+from fleet.config.roles import EVERYBODYS, load_roles
 from fleet.core.clock import SECOND
 from fleet.core.errors import TemporaryError
 from fleet.core.principal import Principal
@@ -19,6 +19,7 @@ from fleet.runtime.runner import MARGIN_SECONDS, MAX_EPOCH, STARTS_AT_ONCE
 from fleet.store import capabilities
 from fleet.testing.fake_runtime import FakeSession
 from fleet.testing.repos import commit, git, make_clone
+from fleet.testing.scene import load, usual_members
 from fleet.testing.workshop import HandExecutor, Workshop
 
 SUCCESS = ["run.starting", "run.started", "pr_created", "run.succeeded"]
@@ -249,6 +250,28 @@ def test_a_start_that_stays_impossible_is_given_up_in_words(shop: Workshop) -> N
     assert shop.state(run_id) is RunState.FAILED
     assert "could not be started: the forge is away" in shop.run(run_id).outcome
     assert shop.clones() == []
+
+
+@pytest.mark.parametrize(
+    ("taken", "words"), [(False, "its agent or role is no longer in the configuration"), (True, "FLT-RUN-012")]
+)
+def test_a_run_whose_agent_left_the_configuration_before_its_start_fails(
+    tmp_path: Path, taken: bool, words: str
+) -> None:
+    """Before the runner takes it, or after that and before a worker comes to it."""
+    hand = HandExecutor()
+    shop = Workshop(tmp_path, executor=hand)
+    run_id = shop.queue()
+    if taken:
+        shop.settle()
+    shop.loaded = load(tuple(one for one in usual_members() if one.name != "developer"), load_roles())
+    shop.settle()
+    hand.work()
+    shop.rest()
+    assert shop.state(run_id) is RunState.FAILED
+    assert words in shop.run(run_id).outcome
+    assert shop.clones() == []
+    shop.close()
 
 
 def test_a_permanent_error_fails_the_run_at_once(shop: Workshop) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import apsw
 import pytest
+from tests.tampering import tamper
 
 from fleet.core.errors import IntegrityError, PermanentError
+from fleet.core.journal import Draft, Stream
+from fleet.store import journal, runs, sqlite
 from fleet.store import migrate as migrations
-from fleet.store import runs, sqlite
 from fleet.store.db import Tx
 from fleet.store.migrate import Migration, migrate, shipped
 from fleet.store.open import open_for_daemon, open_up_to_date
@@ -46,9 +48,10 @@ def test_every_pragma_is_in_force(tmp_path: Path) -> None:
 
 def test_a_pragma_that_does_not_take_is_refused() -> None:
     raw = apsw.Connection(":memory:")  # has no write-ahead log
-    with pytest.raises(PermanentError, match="journal_mode"):
+    with pytest.raises(PermanentError, match="journal_mode") as caught:
         sqlite._configure(raw, read_only=False)
     raw.close()
+    assert caught.value.code == "FLT-STO-002"
 
 
 def test_the_file_belongs_to_its_owner_alone(tmp_path: Path) -> None:
@@ -83,8 +86,9 @@ def test_a_failing_migration_leaves_the_old_state(tmp_path: Path) -> None:
     broken = Migration(2, "broken", "CREATE TABLE u (x INTEGER) STRICT; NONSENSE;")
     migrate(engine, backups=tmp_path / "b", migrations=[first])
     before = schema_of(engine.path)
-    with pytest.raises(PermanentError):
+    with pytest.raises(PermanentError) as caught:
         migrate(engine, backups=tmp_path / "b", migrations=[first, broken])
+    assert caught.value.code == "FLT-STO-011"
     assert schema_of(engine.path) == before
 
 
@@ -100,17 +104,32 @@ def test_a_newer_file_is_left_alone_and_named(tmp_path: Path) -> None:
 def test_an_applied_migration_with_another_text_is_refused(tmp_path: Path) -> None:
     engine = SqliteEngine(tmp_path / "a.db")
     migrate(engine, backups=tmp_path / "b", migrations=[Migration(1, "first", "CREATE TABLE t (x INTEGER) STRICT;")])
-    with pytest.raises(IntegrityError, match="another text"):
+    with pytest.raises(IntegrityError, match="another text") as caught:
         migrate(
             engine, backups=tmp_path / "b", migrations=[Migration(1, "first", "CREATE TABLE u (x INTEGER) STRICT;")]
         )
+    assert caught.value.code == "FLT-STO-013"
 
 
 def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     path.write_bytes(b"this is not a database, and never was one" * 50)
-    with pytest.raises(IntegrityError, match="damaged"):
+    with pytest.raises(IntegrityError, match="damaged") as caught:
         migrate(SqliteEngine(path), backups=tmp_path / "b")
+    assert caught.value.code == "FLT-STO-010"
+
+
+def test_a_payload_that_is_no_json_is_named_by_its_entry(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    writer = open_for_daemon(path)
+    writer.write(lambda tx: journal.append(tx, Draft(Stream.EVENT, "note", actor="human:ann")))
+    writer.close()
+    tamper(path, "UPDATE journal_payloads SET body = x'7b' WHERE seq = 1")
+    reader = open_up_to_date(path)
+    with pytest.raises(IntegrityError) as caught:
+        reader.read(lambda tx: journal.at(tx, 1))
+    reader.close()
+    assert (caught.value.code, caught.value.where) == ("FLT-JRN-002", "journal seq 1")
 
 
 def test_every_shipped_migration_has_its_own_number() -> None:
