@@ -130,6 +130,11 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number and its noun: 1 run, 2 runs; ``many`` where an s is not enough."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def json_line(facts: Mapping[str, object]) -> str:
     """One object with its schema version, on one line of ASCII (which no terminal obeys)."""
     return json.dumps({"schema_version": SCHEMA_VERSION, **facts}) + "\n"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet import __version__
-from fleet.cli.output import Style, duration, shortened, visible
+from fleet.cli.output import Style, counted, duration, shortened, visible
 from fleet.core.clock import SECOND
 
 Row = Mapping[str, Any]
@@ -189,12 +189,12 @@ def _foot(result: Row) -> Iterator[str]:
     yield f"disk     {_disk(result)}"
     waiting = sum(result["deliveries"].get(state, 0) for state in ("pending", "claimed"))
     entries = f"{journal['entries']} entries, {journal['last_day']} in the last day"
-    yield f"journal  {entries}; {waiting} deliveries to look at"
+    yield f"journal  {entries}; {counted(waiting, 'delivery', 'deliveries')} to look at"
     unread = sum(result["inbox"]["people"].values())
     if unread:
         yield f"inbox    {unread} unread: fleet inbox"
     if result["config"]["warnings"]:
-        yield f"config   ! {len(result['config']['warnings'])} warnings: fleet config validate"
+        yield f"config   ! {counted(len(result['config']['warnings']), 'warning')}: fleet config validate"
 
 
 def _daemon(result: Row) -> str:

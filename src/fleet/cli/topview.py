@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.cli.output import Style, duration, shortened, table, visible
+from fleet.cli.output import Style, counted, duration, shortened, table, visible
 from fleet.cli.statusview import bar, megabytes
 from fleet.core.clock import SECOND
 from fleet.health.processes import Usage
@@ -84,7 +84,8 @@ def _head(facts: Facts, style: Style) -> str:
     waiting = sum(facts["deliveries"].get(state, 0) for state in ("pending", "claimed"))
     held = facts["deliveries"].get("held", 0)
     name = style.paint(visible(facts["fleet"]), "bold")
-    return f"{name}  {len(facts['runs'])} runs, {waiting} deliveries to look at, {held} held"
+    looks = counted(waiting, "delivery", "deliveries")
+    return f"{name}  {counted(len(facts['runs']), 'run')}, {looks} to look at, {held} held"
 
 
 def _machinery(facts: Facts) -> str:

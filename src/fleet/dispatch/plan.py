@@ -103,6 +103,8 @@ def what_becomes_of(run: Run, *, overtaken: str, member: bool, attempts: int) ->
     if interrupted and run.state in (RunState.CANCELLED, RunState.LOST):
         return Outcome("returned", run.attempt, interrupted)
     if run.attempt >= attempts:
-        text = f"all {attempts} attempts ended without a result, the last: {ending}; a person has to look"
+        tried = "its only attempt" if attempts == 1 else f"all {attempts} attempts"
+        last = ": " if attempts == 1 else ", the last: "
+        text = f"{tried} ended without a result{last}{ending}; a person has to look"
         return Outcome("dead", run.attempt, text)
     return Outcome("returned", run.attempt + 1, ending)

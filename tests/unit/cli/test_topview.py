@@ -65,7 +65,7 @@ def test_the_text_says_who_what_and_how_busy() -> None:
     before = look(1.0, 10, run(7), costs={7: Usage(2.0, 1, 1)})
     facts = facts_of(look(3.0, 16, run(7), costs={7: Usage(3.0, 52_000_000, 5)}), before)
     text = text_of(facts, Style(), width=120, height=24)
-    for words in ("1 runs, 3 deliveries to look at, 4 held", "3.0/s", "writer 3 waiting, 1.2 ms", "50%",
+    for words in ("1 run, 3 deliveries to look at, 4 held", "3.0/s", "writer 3 waiting, 1.2 ms", "50%",
                   "52 MB", "5.0s", "[#---------] 10% of 10m00s"):  # fmt: skip
         assert words in text, words
 

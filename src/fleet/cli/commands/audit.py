@@ -10,7 +10,7 @@ import click
 
 from fleet.cli.commands.auditfiles import archive, export, verifier
 from fleet.cli.door import Door
-from fleet.cli.output import Style, json_line, moment, table, visible
+from fleet.cli.output import Style, counted, json_line, moment, table, visible
 from fleet.cli.remote import Call, Local, Remote, Result, ask, style_of, wants_json
 from fleet.cli.words import given, pass_door
 
@@ -98,15 +98,15 @@ def _verified(result: Result, style: Style) -> str:
             f"{style.paint('the journal is NOT whole', 'red')}: {name} {visible(bad['id'])}\n  {visible(bad['what'])}\n"
         )
         return text + (_KEY_HINT if bad["kind"] == "key" else "")
-    erased = f", {len(result['erased'])} erased payloads" if result["erased"] else ""
+    erased = f", {counted(len(result['erased']), 'erased payload')}" if result["erased"] else ""
     text = (
         f"{style.paint('the journal is whole', 'green')}: {result['entries']} entries{erased}\n"
         f"head: entry {head['seq']}, {head['hash']}\n"
     )
     if signed["count"]:
         text += (
-            f"signed: up to entry {signed['seq']} by {signed['count']} checkpoints, {signed['anchored']} of them in the"
-            f" anchor; {signed['unsigned']} entries are newer\nkey: {signed['public']}\n"
+            f"signed: up to entry {signed['seq']} by {counted(signed['count'], 'checkpoint')},"
+            f" {signed['anchored']} of them in the anchor; newer entries: {signed['unsigned']}\nkey: {signed['public']}\n"
         )
     if files:
         text += f"files: {files['entries']} entries fit, up to entry {files['last']}\n"

@@ -9,7 +9,7 @@ import click
 from fleet import __version__
 from fleet.cli import starting
 from fleet.cli.door import Door
-from fleet.cli.output import Style, json_line, visible
+from fleet.cli.output import Style, counted, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.starting import Started, Stopped
 from fleet.cli.words import pass_door
@@ -99,7 +99,7 @@ def _replaced(started: Started, style: Style) -> str:
     text = f"{style.paint(f'{started.paths.fleet_id} runs version {__version__}', 'green')} (pid {done.pid}, {how})\n"
     calls = "calls waited meanwhile" if done.waited else "calls found nobody for a moment: no supervisor that can wait"
     text += f"  before  {before}; {calls}\n"
-    text += f"  agents  {len(started.live)} live runs go on\n"
+    text += f"  agents  {counted(len(started.live), 'live run goes', 'live runs go')} on\n"
     if started.changes:
         kept = visible(started.paths.state / "backups")
         text += f"  store   changed by {', '.join(started.changes)}; as it was before: {kept}\n"
@@ -241,5 +241,5 @@ def _state_text(facts: dict[str, object], style: Style) -> str:
         trouble = "" if service["alive"] else style.paint(" has ended", "red")
         if service["last_error"]:
             trouble += f" {service['failures']} failures in a row, the last: {visible(service['last_error'])}"
-        text += f"  {visible(service['name']):<12} {service['ticks']} ticks{trouble}\n"
+        text += f"  {visible(service['name']):<12}  {counted(service['ticks'], 'tick')}{trouble}\n"
     return text

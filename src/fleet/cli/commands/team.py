@@ -41,8 +41,9 @@ def show(name: str) -> Call:
 
 
 def _changed(result: Result, style: Style) -> str:
-    members = ", ".join(map(visible, result["agents"])) or "nobody"
-    return f"{visible(result['team'])}: {members}\n" + changed_text(result, style)
+    members = ", ".join(map(visible, result["agents"]))
+    said = f": {members}" if members else " is no longer a team"
+    return f"{visible(result['team'])}{said}\n" + changed_text(result, style)
 
 
 @team.command(
