@@ -57,7 +57,7 @@ def head_of(shell: Shell) -> int:
     return int(shell.answer("log", "--limit", "1")["head"])
 
 
-# -- what is printed; every field and text: test_cli_goldens.py ----------------------------------------------------------------------------
+# -- what is printed (every field and text: test_cli_goldens.py) ---------------------------------------
 
 QUESTIONS = [
     "status",

@@ -106,7 +106,8 @@ def _verified(result: Result, style: Style) -> str:
     if signed["count"]:
         text += (
             f"signed: up to entry {signed['seq']} by {counted(signed['count'], 'checkpoint')},"
-            f" {signed['anchored']} of them in the anchor; newer entries: {signed['unsigned']}\nkey: {signed['public']}\n"
+            f" {signed['anchored']} of them in the anchor;"
+            f" newer entries: {signed['unsigned']}\nkey: {signed['public']}\n"
         )
     if files:
         text += f"files: {files['entries']} entries fit, up to entry {files['last']}\n"
