@@ -39,7 +39,8 @@ _FOLLOWED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 }
 
 IDLE_SECONDS = 300.0  # a silent connection is closed
-_NEW_SECONDS = 0.5  # at the end, for a first call on a fresh connection
+_NEW_SECONDS = 2.0  # at the end, for a first call on a fresh connection
+_TURNS_TO_A_TASK = 20  # from a connection that was accepted to its task; asyncio takes four or five
 _LOOK_SECONDS = 0.01
 BODY_SECONDS = 30.0  # for a body after its header, and for an answer to be taken
 
@@ -110,7 +111,8 @@ class Server:
         self._follower.wake()
         if self._server is not None:
             self._server.close()
-        await asyncio.sleep(_LOOK_SECONDS)  # until whoever was let in has a task
+        for _ in range(_TURNS_TO_A_TASK):  # turns of the loop, not time: a busy machine takes long for each
+            await asyncio.sleep(0)
         await self._settle("new", min(_NEW_SECONDS, grace_seconds))
         clean = await self._settle("busy", grace_seconds)
         for task in self._tasks:
