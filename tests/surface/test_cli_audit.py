@@ -92,7 +92,7 @@ def test_an_export_to_standard_output_is_the_file(shell: Shell, tmp_path: Path) 
     for words in (["--json"], ["--format", "xml"], ["--since", "soon"], ["--ticket", "1", "--pr", "2"]):
         assert shell.fleet("audit", "export", *words).code == 2, words
     assert shell.fleet("audit", "export", "-o", str(tmp_path / "no" / "x")).code == 1
-    agent = shell.fleet("audit", "export", env={"FLEET_RUN": "r1"})
+    agent = shell.fleet("audit", "export", env={"FLEET_RUN": "nobody-of-this-test-e1"})
     assert agent.code == 6
 
 

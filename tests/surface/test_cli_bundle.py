@@ -76,7 +76,7 @@ def test_nothing_is_overwritten_and_bad_places_are_named(paths: FleetPaths) -> N
     assert object_of(nowhere)["error"]["code"] == "FLT-DOC-004"
     assert shell.fleet("support-bundle", "--entries", "-1").code == 2
     assert shell.fleet("support-bundle", "--entries", "0", "--dry-run").ok
-    assert shell.fleet("support-bundle", "--dry-run", env={"FLEET_RUN": "r1-e1"}).code == 6
+    assert shell.fleet("support-bundle", "--dry-run", env={"FLEET_RUN": "nobody-of-this-test-e1"}).code == 6
 
 
 def test_without_a_fleet_the_machine_is_told_of() -> None:

@@ -151,7 +151,7 @@ def test_what_is_no_git_identity_and_what_is_no_option(paths: FleetPaths) -> Non
 
 
 def test_an_agent_may_look_and_not_mend(paths: FleetPaths, tmp_path: Path) -> None:
-    shell = Shell(paths.checkout, {"FLEET_RUN": "r1-e1"})
+    shell = Shell(paths.checkout, {"FLEET_RUN": "nobody-of-this-test-e1"})
     assert shell.fleet("doctor").code in (0, 1)
     refused = shell.fleet("doctor", "--fix")
     assert refused.code == 6

@@ -69,7 +69,7 @@ def test_what_cannot_be_done_is_refused_with_its_code(
 
 def test_agents_neither_copy_nor_replace_the_record(shell: Shell) -> None:
     for words in (("backup",), ("restore", "x.tar")):
-        done = shell.fleet(*words, env={"FLEET_RUN": "r1-e1"})
+        done = shell.fleet(*words, env={"FLEET_RUN": "nobody-of-this-test-e1"})
         assert (done.code, "FLT-CLI-007" in done.error_text) == (6, True)
 
 

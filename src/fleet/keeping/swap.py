@@ -28,9 +28,15 @@ class _Marker:
     aside: str
 
 
+def _free(path: Path) -> Path:
+    """This name, or the first like it that nothing has: two restores may fall into one second."""
+    names = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000)))
+    return next(name for name in names if not name.exists())
+
+
 def swap(paths: FleetPaths, incoming: Path, word: str) -> Path | None:
     """Move the present state aside and the prepared one into its place; where the old one is, None if none was."""
-    aside = paths.state.with_name(f"{paths.fleet_id}.before-restore-{word}")
+    aside = _free(paths.state.with_name(f"{paths.fleet_id}.before-restore-{word}"))
     here = paths.state.parent
     os.sync()  # the prepared folder has to be on the disk before anything points to it
     draft = marker_of(paths).with_suffix(".new")
