@@ -108,3 +108,11 @@ def test_folders_that_no_step_leaves_so_are_left_to_a_person(paths: FleetPaths) 
     with pytest.raises(PermanentError) as caught:
         settle(paths)
     assert caught.value.code == "FLT-KEP-018"
+
+
+def test_two_restores_within_one_second_keep_both_old_states(paths: FleetPaths) -> None:
+    first = swap(paths, incoming(paths), "x")
+    second = swap(paths, incoming(paths), "x")
+    assert first != second
+    assert sorted(here(paths).values()) == ["new", "new", "old"]
+    assert not marker_of(paths).exists()
