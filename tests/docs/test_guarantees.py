@@ -1,15 +1,51 @@
-"""Every promise of the guarantees page names tests that exist."""
+"""Every promise of the guarantees page has its own number, a mode, a limit, and a test that pytest would collect."""
 
 from __future__ import annotations
 
-import re
+import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reference" / "guarantees.md"
+MODES = {"shared-uid", "isolated"}
 
 
-def test_every_guarantee_names_tests_that_exist() -> None:
-    page = (ROOT / "docs" / "explanation" / "guarantees.md").read_text("utf-8")
-    named = re.findall(r"^\| G\d+ \|.*`(tests/[^`]+)` \|$", page, re.MULTILINE)
-    assert len(named) == len(re.findall(r"^\| G\d+", page, re.MULTILINE)) > 0
-    assert [path for path in named if not (ROOT / path).exists()] == []
+def promises() -> list[list[str]]:
+    """The rows of the table: number, promise, mode, limit, test."""
+    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| G")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def is_collected(named: str) -> bool:
+    """Would pytest collect this ``tests/…/test_x.py::test_y`` (or ``::TestZ``)? Told from the file's text."""
+    place, _, name = named.partition("::")
+    path = ROOT / place
+    if not (path.is_file() and path.name.startswith("test_")):
+        return False
+    found: set[str] = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.Assign):  # a property test whose steps hypothesis draws: TestClaims = Claims.TestCase
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return name.startswith(("test_", "Test")) and name in found
+
+
+def test_every_promise_has_a_number_of_its_own_a_mode_a_limit_and_one_test() -> None:
+    rows = promises()
+    assert len(rows) > 30
+    assert [row for row in rows if len(row) != 5 or not all(row)] == []
+    assert [row[0] for row in rows if row[2] not in MODES] == []
+    numbers = [row[0] for row in rows]
+    assert sorted(set(numbers)) == sorted(numbers)
+
+
+def test_every_promise_names_a_test_that_is_collected() -> None:
+    tests = {row[0]: row[4].strip("`") for row in promises()}
+    assert {number: name for number, name in tests.items() if not is_collected(name)} == {}
+
+
+def test_a_test_that_is_not_there_is_noticed() -> None:
+    assert is_collected("tests/docs/test_guarantees.py::test_a_test_that_is_not_there_is_noticed")
+    for wrong in ("tests/docs/test_guarantees.py::test_gone", "tests/docs/test_gone.py::test_x", "tests/docs"):
+        assert not is_collected(wrong)
