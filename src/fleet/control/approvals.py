@@ -19,7 +19,7 @@ from fleet.core.live import LivePull
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.dispatch.approvals import bound_content
-from fleet.dispatch.facts import author_atoms
+from fleet.dispatch.lineage import author_atoms
 from fleet.forge.gitrepo import Repo
 from fleet.forge.pullgit import diff_stat, diff_text
 from fleet.policy.approval import Content, Standing, standing

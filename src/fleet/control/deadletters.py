@@ -12,7 +12,7 @@ from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.principal import Principal
 from fleet.core.work import Run
 from fleet.dispatch.deadletters import DeadLetter, attempts, read, resolution, settled_since, why_not
-from fleet.dispatch.facts import Look, look
+from fleet.dispatch.glance import Look, look
 from fleet.dispatch.offering import offer_again
 from fleet.store import journal
 from fleet.store.db import Tx

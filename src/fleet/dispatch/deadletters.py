@@ -14,7 +14,8 @@ from fleet.core.errors import NotFound
 from fleet.core.journal import Entry
 from fleet.core.work import DeliveryState, Run
 from fleet.dispatch.cancelled import cancelled
-from fleet.dispatch.facts import Look, agent_facts, pull_facts, root_event, ticket_facts
+from fleet.dispatch.facts import agent_facts, pull_facts, root_event, ticket_facts
+from fleet.dispatch.glance import Look
 from fleet.dispatch.results import result_of
 from fleet.policy.facts import WorkFacts
 from fleet.policy.freshness import still_wanted

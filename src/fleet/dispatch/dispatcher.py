@@ -19,7 +19,8 @@ from fleet.core.probe import probe
 from fleet.core.service import Tick, earliest
 from fleet.core.work import Delivery, DeliveryState
 from fleet.dispatch.approvals import Waiting, ask, to_ask
-from fleet.dispatch.facts import Glance, Known, Look, look, parent_run, root_event, start_facts
+from fleet.dispatch.facts import parent_run, root_event, start_facts
+from fleet.dispatch.glance import Glance, Known, Look, look
 from fleet.dispatch.plan import answered_together, plan
 from fleet.policy.budget import allowance
 from fleet.policy.decide import decide_start

@@ -5,136 +5,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import TypeVar, cast
+from collections.abc import Mapping
+from dataclasses import replace
 
 from fleet.config.loader import LoadedConfig
 from fleet.config.model import FleetConfig
 from fleet.config.roles import Role
 from fleet.core.agent import AgentState
 from fleet.core.errors import NotFound
-from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Entry
-from fleet.core.live import LiveCommit, LivePull, LiveState, LiveTicket
+from fleet.core.live import LiveCommit, LivePull
 from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.work import Delivery, DeliveryState, Run
-from fleet.dispatch.approvals import bound_content, grants
+from fleet.dispatch.approvals import grants
 from fleet.dispatch.cancelled import cancelled
-from fleet.dispatch.lineage import author_atoms, entry_atoms, lineage_atoms, principal_atoms, starting_atoms
+from fleet.dispatch.glance import Look
+from fleet.dispatch.lineage import author_atoms, entry_atoms, principal_atoms, starting_atoms
 from fleet.policy.approval import Content
 from fleet.policy.facts import (
     AgentFacts,
+    AskedFact,
     BudgetFacts,
     DiskFacts,
     LoadFacts,
     MergeFacts,
     PullFacts,
-    ReviewerFact,
     ReviewFacts,
     StartFacts,
     TicketFacts,
     VerdictFact,
     WorkFacts,
 )
-from fleet.policy.scope import protected_among
+from fleet.policy.under import (
+    agent_under,
+    budget_under,
+    load_under,
+    merge_under,
+    pull_under,
+    pushes,
+    ticket_under,
+)
 from fleet.store import agents, deliveries, journal, refheads, runs
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
 
-__all__ = [
-    "Glance",
-    "Look",
-    "author_atoms",
-    "lineage_atoms",
-    "look",
-    "merge_facts",
-    "parent_run",
-    "review_facts",
-    "root_event",
-    "start_facts",
-]
-
-T = TypeVar("T", tuple[LiveCommit, ...], tuple[str, ...])
-
 # A release role reacting to these does not start in order to merge.
 _NO_MERGE = frozenset({"pr_merged", "pr_closed"})
 _EVERYTHING = 100_000  # more reviews than one pull request has
-
-
-Known = dict[tuple[str, int, str, str], tuple[LiveCommit, ...] | tuple[str, ...]]
-
-
-class Glance:
-    """A LiveState that asks every question once: one tick sees one state.
-
-    Commits and paths of a pull request are fixed by its head and base. They are taken from ``known``, which is
-    what the glance of the tick before left in its own ``known``, so that waiting work costs no git.
-    """
-
-    def __init__(self, live: LiveState, known: Known | None = None) -> None:
-        """Wrap the real thing; throw the glance away at the end of the tick."""
-        self.ticket = cache(live.ticket)
-        self.pull = cache(live.pull)
-        self.pull_for_ticket = cache(live.pull_for_ticket)
-        self.tickets = cache(live.tickets)
-        self.pulls = cache(live.pulls)
-        self._live = live
-        self._before: Known = known or {}
-        self.known: Known = {}
-
-    def commits(self, number: int) -> tuple[LiveCommit, ...]:
-        """As LiveState."""
-        return self._fixed("commits", number, self._live.commits)
-
-    def changed_paths(self, number: int) -> tuple[str, ...]:
-        """As LiveState."""
-        return self._fixed("paths", number, self._live.changed_paths)
-
-    def diff_digest(self, number: int) -> str:
-        """As LiveState."""
-        return self._fixed("diff", number, lambda one: (self._live.diff_digest(one),))[0]
-
-    def _fixed(self, what: str, number: int, ask: Callable[[int], T]) -> T:
-        pull = self.pull(number)
-        key = (what, number, pull.head_sha if pull else "", pull.base_sha if pull else "")
-        if key not in self.known:
-            self.known[key] = self._before[key] if key in self._before else ask(number)
-        return cast(T, self.known[key])
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What the forge says about one subject. ``in_hand`` is the open pull request of a ticket."""
-
-    ticket: LiveTicket | None = None
-    pull: LivePull | None = None
-    in_hand: LivePull | None = None
-    commits: tuple[LiveCommit, ...] = ()
-    changed_paths: tuple[str, ...] = ()
-    content: Content | None = None  # what a person's word would be bound to, where one may be asked
-
-
-def look(live: LiveState, subject: str, role: Role | None, policy: str = "") -> Look:
-    """Ask the forge what a start of this role on this subject depends on. Raises TemporaryError.
-
-    ``policy`` is the digest of the configuration in force.
-    """
-    number = subject_number(subject)
-    kind = subject_kind(subject)
-    if kind == "ticket":
-        return Look(ticket=live.ticket(number), in_hand=live.pull_for_ticket(number))
-    pull = live.pull(number) if kind == "pr" else None
-    if pull is None or pull.state != "open" or role is None:
-        return Look(pull=pull)
-    merges = "pr.merge" in role.verbs
-    return Look(
-        pull=pull,
-        commits=live.commits(number) if merges or role.is_reviewer else (),
-        changed_paths=live.changed_paths(number) if merges else (),
-        content=bound_content(live, pull, policy) if merges else None,
-    )
 
 
 def root_event(tx: Tx, event_id: str) -> Entry:
@@ -196,31 +113,29 @@ def work_facts(tx: Tx, delivery: Delivery, root: Entry) -> WorkFacts:
 
 def agent_facts(tx: Tx, name: str, config: FleetConfig, roles: Mapping[str, Role]) -> AgentFacts:
     """Who an agent is, by the configuration and the store. A member the store does not know yet is active."""
-    member = config.agent(name)
-    role = roles.get(member.role) if member is not None else None
     try:
         row = agents.get(tx, name)
         state, reason = row.state, row.reason
     except NotFound:
         state, reason = AgentState.ACTIVE, ""
-    return AgentFacts(
-        name=name,
-        member=member is not None,
-        enabled=member is not None and member.enabled,
+    seen = AgentFacts(
+        name,
+        member=False,
+        enabled=False,
         state=state,
-        role=member.role if member is not None else "",
-        reviews=role is not None and role.is_reviewer,
-        merges=role is not None and "pr.merge" in role.verbs,
-        pushes=_pushes(role),
+        role="",
+        reviews=False,
+        merges=False,
+        pushes=False,
         state_reason=reason,
     )
+    return agent_under(seen, config, roles)
 
 
 def pull_facts(pull: LivePull, config: FleetConfig, roles: Mapping[str, Role]) -> PullFacts:
     """A live pull request as policy sees it."""
-    author = config.agent(pull.author.removeprefix("agent:"))
-    member = author is not None and author.enabled and _pushes(roles.get(author.role))
-    return PullFacts(pull.number, pull.state, pull.head_sha, pull.author, member)
+    seen = PullFacts(pull.number, pull.state, pull.head_sha, pull.author, author_is_member=False)
+    return pull_under(seen, config, roles)
 
 
 def ticket_facts(tx: Tx, seen: Look, config: FleetConfig) -> TicketFacts | None:
@@ -229,15 +144,16 @@ def ticket_facts(tx: Tx, seen: Look, config: FleetConfig) -> TicketFacts | None:
         return None
     subject = f"ticket/{seen.ticket.number}"
     merged = journal.select(tx, Filter(type="pr_merged", work_item=subject), limit=1, newest=True)
-    return TicketFacts(
+    facts = TicketFacts(
         number=seen.ticket.number,
         state=seen.ticket.state,
         labels=seen.ticket.labels,
-        required_label=config.required_label or "",
+        required_label="",
         in_hand=seen.in_hand.number if seen.in_hand is not None else 0,
         in_hand_author=seen.in_hand.author if seen.in_hand is not None else "",
         merged_seq=merged[0].seq if merged else 0,
     )
+    return ticket_under(facts, config)
 
 
 def merge_facts(
@@ -251,23 +167,27 @@ def merge_facts(
     content: Content | None = None,
 ) -> MergeFacts:
     """Everything the merge gate reads about ``pull`` for ``principal``; without ``content`` no grant counts."""
-    return MergeFacts(
+    seen = MergeFacts(
         number=pull.number,
         state=pull.state,
         head=pull.head_sha,
         authors=author_atoms(tx, pull, commits),
         verdicts=_verdicts(tx, pull),
-        reviewers=_reviewers(tx, pull, config, roles),
-        protected=protected_among(changed_paths, config.protected_paths),
+        reviewers=(),
+        protected=(),
         principal=str(principal),
         principal_is_agent=principal.is_agent,
         lineage=principal_atoms(tx, principal),
         shared_uid=True,  # the only mode there is so far
-        shared_uid_merge_allowed=config.allow_shared_uid_merge,
+        shared_uid_merge_allowed=False,
         content=content.seal if content is not None else "",
         grants=grants(tx, pull, content) if content is not None else (),
         base_alarm=next((alarm.text for alarm in refheads.open_alarms(tx, holding=True)), ""),
+        asked=_asked(tx, pull),
+        waivers=tuple(sorted(_waivers(tx, pull).items())),
+        paths=changed_paths,
     )
+    return merge_under(seen, config, roles)
 
 
 def review_facts(
@@ -321,11 +241,8 @@ def _verdicts(tx: Tx, pull: LivePull) -> tuple[VerdictFact, ...]:
     )
 
 
-def _reviewers(tx: Tx, pull: LivePull, config: FleetConfig, roles: Mapping[str, Role]) -> tuple[ReviewerFact, ...]:
-    """Who has to answer at this head: reviewers told of it, reviewers at work on it, and those about to be told.
-
-    A delivery that policy denied asks nobody: its agent is an author, or no longer a member.
-    """
+def _asked(tx: Tx, pull: LivePull) -> tuple[AskedFact, ...]:
+    """Every agent that was told of this head, or works on it."""
     states: dict[str, set[DeliveryState]] = {}
     for delivery in deliveries.for_work_item(tx, pull.work_item):
         if (delivery.subject, delivery.generation) == (pull.subject, pull.head_sha):
@@ -333,21 +250,14 @@ def _reviewers(tx: Tx, pull: LivePull, config: FleetConfig, roles: Mapping[str, 
     for run in runs.live(tx):
         if (run.subject, run.generation) == (pull.subject, pull.head_sha):
             states.setdefault(run.agent, set()).add(DeliveryState.DISPATCHED)
-    known = {row.name: row.role for row in agents.every(tx)} | {one.name: one.role for one in config.agents}
-    expected = {one.name for one in config.agents if one.enabled and "pr_needs_review" in one.subscribes_to}
-    waived = _waivers(tx, pull)
-    names = sorted(name for name in expected | set(states) if _reviews(roles.get(known.get(name, ""))))
-    return tuple(
-        ReviewerFact(name, _asked(states.get(name, set())), waived.get(name, ""))
-        for name in names
-        if states.get(name) != {DeliveryState.DENIED}
-    )
+    known = {row.name: row.role for row in agents.every(tx)}
+    return tuple(AskedFact(name, _how_far(states[name]), known.get(name, "")) for name in sorted(states))
 
 
-def _asked(states: set[DeliveryState]) -> str:
-    """How far asking a reviewer has come, in one word."""
+def _how_far(states: set[DeliveryState]) -> str:
+    """How far asking an agent has come, in one word."""
     order = (DeliveryState.DISPATCHED, DeliveryState.CLAIMED, DeliveryState.PENDING, DeliveryState.HELD)
-    return next((str(state) for state in (*order, DeliveryState.DEAD) if state in states), "not asked yet")
+    return str(next((state for state in (*order, DeliveryState.DEAD) if state in states), DeliveryState.DENIED))
 
 
 def _waivers(tx: Tx, pull: LivePull) -> dict[str, str]:
@@ -363,38 +273,22 @@ def _waivers(tx: Tx, pull: LivePull) -> dict[str, str]:
 def load_facts(tx: Tx, work_item: str, agent: AgentFacts, loaded: LoadedConfig) -> LoadFacts:
     """What runs already, as a start of this agent on this work has to know it."""
     live = runs.live(tx)
-    member = loaded.config.agent(agent.name)
     same_work = [run for run in live if run.work_item == work_item]
-    return LoadFacts(
+    seen = LoadFacts(
         agent_live=sum(run.agent == agent.name for run in live),
-        agent_limit=member.max_concurrent if member is not None else 0,
+        agent_limit=0,
         fleet_live=len(live),
-        fleet_limit=loaded.config.max_concurrent,
+        fleet_limit=0,
         busy_run=next((run.id for run in same_work if run.agent == agent.name), ""),
         other_author=next(
-            (run.agent for run in same_work if run.agent != agent.name and _pushes(loaded.roles.get(run.role))), ""
+            (run.agent for run in same_work if run.agent != agent.name and pushes(loaded.roles.get(run.role))), ""
         ),
     )
+    return load_under(seen, agent.name, loaded.config)
 
 
 def budget_facts(tx: Tx, agent: AgentFacts, config: FleetConfig) -> BudgetFacts:
     """The seconds of an agent."""
-    member = config.agent(agent.name)
-    if member is None:
-        return BudgetFacts(None, 0.0, 0.0, 1, 1)
     live = sum(run.agent == agent.name for run in runs.live(tx))
-    return BudgetFacts(
-        budget_seconds=member.budget_seconds,
-        spent=runs.spent_seconds(tx, agent.name),
-        reserved=runs.reserved_seconds(tx, agent.name),
-        timeout_seconds=member.timeout_seconds,
-        free_slots=max(1, member.max_concurrent - live),
-    )
-
-
-def _pushes(role: Role | None) -> bool:
-    return role is not None and "pr.push" in role.verbs
-
-
-def _reviews(role: Role | None) -> bool:
-    return role is not None and role.is_reviewer
+    spent, reserved = runs.spent_seconds(tx, agent.name), runs.reserved_seconds(tx, agent.name)
+    return budget_under(BudgetFacts(None, spent, reserved, 1, 1), agent.name, live, config)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fleet.config.loader import LoadedConfig
 from fleet.core.decision import Decision
 from fleet.core.live import LiveTicket
-from fleet.dispatch.facts import Look, agent_facts, budget_facts, load_facts, ticket_facts
+from fleet.dispatch.facts import agent_facts, budget_facts, load_facts, ticket_facts
+from fleet.dispatch.glance import Look
 from fleet.dispatch.lineage import agent_atoms
 from fleet.policy.decide import decide_start
 from fleet.policy.facts import DiskFacts, StartFacts, WorkFacts

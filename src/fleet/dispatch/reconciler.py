@@ -21,7 +21,8 @@ from fleet.core.service import Tick
 from fleet.core.work import Run
 from fleet.dispatch import unserved
 from fleet.dispatch.cancelled import cancelled
-from fleet.dispatch.facts import Glance, agent_facts, look, pull_facts, ticket_facts
+from fleet.dispatch.facts import agent_facts, pull_facts, ticket_facts
+from fleet.dispatch.glance import Glance, look
 from fleet.dispatch.operations import Places, carry_on
 from fleet.dispatch.plan import Outcome, backoff, what_becomes_of
 from fleet.dispatch.results import result_of

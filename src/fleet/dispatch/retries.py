@@ -14,7 +14,8 @@ from fleet.core.decision import Verdict
 from fleet.core.errors import NotFound
 from fleet.core.live import LivePull, LiveTicket
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
-from fleet.dispatch.facts import Look, agent_facts, pull_facts, ticket_facts
+from fleet.dispatch.facts import agent_facts, pull_facts, ticket_facts
+from fleet.dispatch.glance import Look
 from fleet.dispatch.results import result_of
 from fleet.policy.facts import WorkFacts
 from fleet.policy.freshness import still_wanted

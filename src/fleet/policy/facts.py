@@ -113,6 +113,18 @@ class ReviewerFact:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedFact:
+    """An agent that was told of a head, or works on it: how far that is, and its role by the store.
+
+    ``denied`` where every delivery to it was: then it is asked nothing.
+    """
+
+    agent: str
+    state: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class GrantFact:
     """A person's approval that stands: granted for exactly the present content, and not expired."""
 
@@ -122,7 +134,11 @@ class GrantFact:
 
 @dataclass(frozen=True, slots=True)
 class MergeFacts:
-    """Everything the merge gate reads. ``verdicts`` are all of this pull request, in journal order."""
+    """Everything the merge gate reads. ``verdicts`` are all of this pull request, in journal order.
+
+    ``asked``, ``waivers`` (agent and person) and ``paths`` are what was seen; ``reviewers`` and ``protected`` are what
+    the configuration makes of them (``policy/under.py``).
+    """
 
     number: int
     state: str
@@ -139,6 +155,9 @@ class MergeFacts:
     content: str = ""  # the seal over what a person's word is bound to
     grants: tuple[GrantFact, ...] = ()
     base_alarm: str = ""  # an unexplained movement of the base branch, in words
+    asked: tuple[AskedFact, ...] = ()
+    waivers: tuple[tuple[str, str], ...] = ()
+    paths: tuple[str, ...] = ()  # everything that differs between merge base and head
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""What the forge says about one piece of work, asked once a tick: what a decision needs of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar, cast
+
+from fleet.config.roles import Role
+from fleet.core.event import subject_kind, subject_number
+from fleet.core.live import LiveCommit, LivePull, LiveState, LiveTicket
+from fleet.dispatch.approvals import bound_content
+from fleet.policy.approval import Content
+
+T = TypeVar("T", tuple[LiveCommit, ...], tuple[str, ...])
+
+Known = dict[tuple[str, int, str, str], tuple[LiveCommit, ...] | tuple[str, ...]]
+
+
+class Glance:
+    """A LiveState that asks every question once: one tick sees one state.
+
+    Commits and paths of a pull request are fixed by its head and base. They are taken from ``known``, which is
+    what the glance of the tick before left in its own ``known``, so that waiting work costs no git.
+    """
+
+    def __init__(self, live: LiveState, known: Known | None = None) -> None:
+        """Wrap the real thing; throw the glance away at the end of the tick."""
+        self.ticket = cache(live.ticket)
+        self.pull = cache(live.pull)
+        self.pull_for_ticket = cache(live.pull_for_ticket)
+        self.tickets = cache(live.tickets)
+        self.pulls = cache(live.pulls)
+        self._live = live
+        self._before: Known = known or {}
+        self.known: Known = {}
+
+    def commits(self, number: int) -> tuple[LiveCommit, ...]:
+        """As LiveState."""
+        return self._fixed("commits", number, self._live.commits)
+
+    def changed_paths(self, number: int) -> tuple[str, ...]:
+        """As LiveState."""
+        return self._fixed("paths", number, self._live.changed_paths)
+
+    def diff_digest(self, number: int) -> str:
+        """As LiveState."""
+        return self._fixed("diff", number, lambda one: (self._live.diff_digest(one),))[0]
+
+    def _fixed(self, what: str, number: int, ask: Callable[[int], T]) -> T:
+        pull = self.pull(number)
+        key = (what, number, pull.head_sha if pull else "", pull.base_sha if pull else "")
+        if key not in self.known:
+            self.known[key] = self._before[key] if key in self._before else ask(number)
+        return cast(T, self.known[key])
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the forge says about one subject. ``in_hand`` is the open pull request of a ticket."""
+
+    ticket: LiveTicket | None = None
+    pull: LivePull | None = None
+    in_hand: LivePull | None = None
+    commits: tuple[LiveCommit, ...] = ()
+    changed_paths: tuple[str, ...] = ()
+    content: Content | None = None  # what a person's word would be bound to, where one may be asked
+
+
+def look(live: LiveState, subject: str, role: Role | None, policy: str = "") -> Look:
+    """Ask the forge what a start of this role on this subject depends on. Raises TemporaryError.
+
+    ``policy`` is the digest of the configuration in force.
+    """
+    number = subject_number(subject)
+    kind = subject_kind(subject)
+    if kind == "ticket":
+        return Look(ticket=live.ticket(number), in_hand=live.pull_for_ticket(number))
+    pull = live.pull(number) if kind == "pr" else None
+    if pull is None or pull.state != "open" or role is None:
+        return Look(pull=pull)
+    merges = "pr.merge" in role.verbs
+    return Look(
+        pull=pull,
+        commits=live.commits(number) if merges or role.is_reviewer else (),
+        changed_paths=live.changed_paths(number) if merges else (),
+        content=bound_content(live, pull, policy) if merges else None,
+    )
