@@ -100,7 +100,7 @@ def test_a_merge_under_another_configuration() -> None:
         asked=(words.AskedFact("old", "dispatched", "tech-lead"), words.AskedFact("out", "denied", "tech-lead")),
         waivers=(("old", "human:ann"),),
     )
-    config = load(CREW, ROLES, protected_paths=["docs/"], allow_shared_uid_merge=False).config
+    config = load(CREW, ROLES, protected_paths=("docs/",), allow_shared_uid_merge=False).config
     found = merge_under(seen, config, ROLES)
     assert found.protected == ("docs/a.md",)
     assert found.shared_uid_merge_allowed is False
