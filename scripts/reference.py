@@ -14,6 +14,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
+from fleet.assess.scorecard import DIMENSIONS, MINIMUM, MINIMUM_DIMENSIONS, VERSION
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
@@ -84,6 +85,31 @@ def states_page() -> str:
         lines += [
             f"| `{state}` | {', '.join(f'`{t}`' for t in sorted(to)) or 'final'} |" for state, to in moves.items()
         ]
+    return "\n".join(lines) + "\n"
+
+
+def evaluation_page() -> str:
+    """The six dimensions with formulas and inputs."""
+    lines = [
+        _NOTE,
+        "# Evaluation",
+        "",
+        f"`fleet eval` makes a scorecard from the journal, for any window, whenever somebody asks: formulas version "
+        f"{VERSION}. Nothing is remembered between two evaluations; `fleet eval run` keeps the result as a journal "
+        "entry, and no later evaluation reads it. Six dimensions, 0 to 100, more is better. A dimension with fewer "
+        f"than {MINIMUM} counted facts says *insufficient data* (`null` in JSON); the overall score is the mean of "
+        f"the dimensions that have data, where at least {MINIMUM_DIMENSIONS} have.",
+        "",
+        "Only types, states, commits, measured seconds and identities are read, never a text that an agent wrote. "
+        "Scores stop nobody; what binds is policy, budgets and risk, and none of them reads a score.",
+        "",
+        "Every score names the journal entries that count for and against it (`for` and `against` in JSON, the newest "
+        "50; the inputs count all). Runs that a person cancelled are left out, and so are runs whose beginning lies "
+        "in an archive.",
+    ]
+    for row in DIMENSIONS:
+        lines += ["", f"## {row.name}", "", f"{row.asks} `{row.formula}`", "", "| input | counts |", "|---|---|"]
+        lines += [f"| `{name}` | {says} |" for name, says in row.inputs.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -212,6 +238,7 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
 
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
+    "evaluation.md": evaluation_page,
     "events.md": events_page,
     "states.md": states_page,
     "errors.md": errors_page,

@@ -18,6 +18,7 @@ BREAKS = {
     "sql": ("control", "import sqlite3"),
     "programs": ("runtime", "import subprocess"),
     "doors": ("cli", "import fleet.store"),
+    "scores": ("dispatch", "import fleet.assess.scorecard"),
 }
 
 

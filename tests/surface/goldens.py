@@ -37,8 +37,6 @@ VARIES = [
         r"<n> \1",
     ),
     (r"newer entries: \d+", "newer entries: <n>"),
-    (r"^\d+(?=  <time>  )", "<n>"),
-    (r"(?<=<time>  )\d+(?=  <hex>)", "<n>"),
     (r"index [0-9a-f]{7}\.\.[0-9a-f]{7}", "index <hex>"),
     (r"\b\d+ deliver(y|ies) to", "<n> deliveries to"),
     (r"\bpid \d+", "pid <pid>"),
@@ -46,6 +44,8 @@ VARIES = [
     (r"(?<![\w.])\d+(\.\d+)? ?(B|bytes?|[kKMGT]i?B)\b", "<size>"),
     (r"\b\d+(\.\d+)? ?%", "<percent>"),
     (r"(?<=\S) {2,}", "  "),
+    (r"^\d+(?=  <time>  )", "<n>"),
+    (r"(?<=<time>  )\d+(?=  <hex>)", "<n>"),
     (r" +$", ""),
 ]
 

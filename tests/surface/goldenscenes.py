@@ -79,6 +79,7 @@ def play(show: Show, folder: Path) -> None:
     shared(show, folder)
     pulls(show, folder)
     configuration(show, folder)
+    scores(show, folder)
     teams(show, folder)
     looks(show, folder)
     record(show, folder)
@@ -333,6 +334,16 @@ def looks(show: Show, folder: Path) -> None:
     show("status")
     show.fields("doctor")
     show("support-bundle", "--dry-run")
+
+
+def scores(show: Show, folder: Path) -> None:
+    """Scorecards: of a window long ago for their texts, of today for what a program reads."""
+    long_ago = "--since 2001-01-01 --until 2001-01-02"
+    data = "score overall for against"  # whether there is enough of it differs with how fast the machine is
+    show("eval show", f"slow {long_ago}", "slow --since 1h", free=data)
+    show("eval compare", f"{long_ago} slow", "slow --since 1h", free=data)
+    show("eval run", f"slow {long_ago}", "slow --since 1h", free=data)
+    show("eval list", "--agent slow", free=data)
 
 
 def alarmed(show: Show) -> bool:

@@ -75,6 +75,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "ps": ("Look", "look", "ps", "List runs."),
     "log": ("Look", "log", "log", "Print the journal."),
+    "eval": (
+        "Look",
+        "eval",
+        "eval_",
+        "Score agents from the journal: six dimensions, 0 to 100, each with its evidence.",
+    ),
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),
     "audit": ("Look", "audit", "audit", "Verify the journal, sign its head, or erase a payload from it."),
     "backup": ("Keep", "keeping", "backup", "Write everything of this fleet into one file, while it works."),

@@ -21,11 +21,13 @@ from fleet.store.db import Tx
 ACTOR = str(system("runner"))
 
 
-def take(tx: Tx, run: Run, *, host: str, holder: Principal, token_hash: str, margin_seconds: float) -> Run | None:
+def take(
+    tx: Tx, run: Run, *, host: str, holder: Principal, token_hash: str, margin_seconds: float, model: str = ""
+) -> Run | None:
     """Take a queued run, or one whose start was given up, as its next epoch; None when somebody was first.
 
     The capability of an earlier epoch ends; the new one is issued to ``holder`` for the run's allowance and
-    ``margin_seconds``.
+    ``margin_seconds``. ``model`` is what the vendor is to use ("" = its own choice), for the record.
     """
     epoch = runs.take(tx, run.id, epoch=run.epoch, host=host)
     if epoch is None:
@@ -44,6 +46,8 @@ def take(tx: Tx, run: Run, *, host: str, holder: Principal, token_hash: str, mar
             "session": taken.session,
             "epoch": epoch,
             "host": host,
+            "role": run.role,
+            "model": model,
             "event_type": run.event_type,
             "attempt": run.attempt,
             "allowance_seconds": run.allowance_seconds,

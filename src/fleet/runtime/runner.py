@@ -224,7 +224,13 @@ class Runner:
 
         def transaction(tx: Tx) -> Run | None:
             return moves.take(
-                tx, run, host=self._host, holder=holder, token_hash=token_hash, margin_seconds=MARGIN_SECONDS
+                tx,
+                run,
+                host=self._host,
+                holder=holder,
+                token_hash=token_hash,
+                margin_seconds=MARGIN_SECONDS,
+                model=agent.model,
             )
 
         taken = self._db.write(transaction)

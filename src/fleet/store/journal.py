@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fleet.core.errors import IntegrityError, NotFound, UsageError
@@ -167,6 +167,11 @@ def select(tx: Tx, wanted: Filter, *, limit: int = 500, newest: bool = False) ->
     rows = tx.all(f"SELECT {_COLUMNS} {_FROM} {where} ORDER BY {order} LIMIT :limit", **params, limit=limit)
     entries = [_entry(row) for row in rows]
     return entries[::-1] if newest else entries
+
+
+def where(tx: Tx, clause: str, params: Mapping[str, object]) -> list[Entry]:
+    """Entries that fit a clause of this package's own making, in journal order. For the store's other files only."""
+    return [_entry(row) for row in tx.all(f"SELECT {_COLUMNS} {_FROM} WHERE {clause} ORDER BY j.seq", **params)]
 
 
 def dead_letters(tx: Tx, *, limit: int, resolved: bool = False) -> list[Entry]:

@@ -11,6 +11,7 @@ from fleet.control.verbs import (
     audits,
     config,
     deadletters,
+    evaluations,
     fabric,
     keeping,
     messages,
@@ -36,6 +37,7 @@ _TABLES = (
     approvals.VERBS,
     keeping.VERBS,
     deadletters.VERBS,
+    evaluations.VERBS,
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}
@@ -51,6 +53,9 @@ OFFLINE = frozenset(
         "audit.verify_files",
         "agent.logs",
         "agent.output",
+        "eval.show",
+        "eval.compare",
+        "eval.list",
         "gc.plan",
     }
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fleet.core.catalogue import (
     agents,
+    assessing,
     audits,
     configuring,
     doors,
@@ -37,6 +38,7 @@ _TABLES = (
     audits.ROWS,
     living.ROWS,
     flow.ROWS,
+    assessing.ROWS,
 )
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}

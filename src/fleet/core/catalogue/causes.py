@@ -18,6 +18,7 @@ AREAS: dict[str, tuple[str, str]] = {
     "DMN": ("the daemon", "its start, its end, or what was sent to its socket"),
     "DOC": ("health: doctor, explain and the support bundle", "the words as they were typed, or a file's place"),
     "DSP": ("dispatch", "a delivery that moved on meanwhile"),
+    "EVL": ("evaluation", "the window as it was typed"),
     "FAB": ("the Fabric", "the payload as it was given"),
     "GHB": ("the forge at GitHub, through gh", "the login, a limit, or GitHub itself"),
     "FRG": ("the forge: tickets, branches, pull requests", "a number or commit that is not there, or git itself"),
