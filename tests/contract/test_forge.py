@@ -34,24 +34,34 @@ ALWAYS_AT_GITHUB = {
     "a_conflict_names_the_paths_and_changes_nothing",
     "a_closed_pull_request_keeps_its_branch_and_is_not_merged",
 }
+ALWAYS_OVER_KEPT_CONNECTIONS = {
+    "hostile_text_is_kept_as_it_is",
+    "a_merge_lands_exactly_the_head_that_was_asked_for",
+}
 
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ForgeWorld]:
     """A forge with nothing in it but the base branch."""
     checkout = make_checkout(tmp_path / "checkout")
-    maker = local_world if request.param == "local" else github_world
-    with maker(tmp_path, checkout) as made:
+    maker = (
+        local_world(tmp_path, checkout)
+        if request.param == "local"
+        else github_world(tmp_path, checkout, transport=request.param)
+    )
+    with maker as made:
         yield made
 
 
 @contextmanager
-def github_world(tmp_path: Path, checkout: Path) -> Iterator[ForgeWorld]:
-    """The real gh and git against a GitHub on this machine; nothing shown is older than the question."""
+def github_world(tmp_path: Path, checkout: Path, *, transport: str) -> Iterator[ForgeWorld]:
+    """A GitHub on this machine, reached by the real gh and git; nothing shown is older than the question."""
     numbers = count(1)
     bare = tmp_path / "state" / "repo.git"
     with a_github(checkout) as place:
-        forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=SystemClock(), fresh_seconds=0)
+        forge = connect(
+            REPO, bare, checkout, "main", env=place.env(), clock=SystemClock(), transport=transport, fresh_seconds=0
+        )
 
         def new_clone() -> Path:
             forge.refresh()  # as before every run
@@ -63,13 +73,14 @@ def github_world(tmp_path: Path, checkout: Path) -> Iterator[ForgeWorld]:
             new_clone,
             share=lambda: place.push(checkout),
             one_identity=f"human:{BOT}",
-            shown=lambda text: re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", _caret, text),
+            shown=_as_gh_shows if transport == "gh" else lambda text: text,
         )
+        forge.close()
 
 
-def _caret(found: re.Match[str]) -> str:
-    """How gh prints a control character of an answer."""
-    return f"^{chr(ord(found[0]) + 64)}"
+def _as_gh_shows(text: str) -> str:
+    """How gh prints the control characters of an answer."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", lambda found: f"^{chr(ord(found[0]) + 64)}", text)
 
 
 @contextmanager
@@ -84,11 +95,15 @@ def local_world(tmp_path: Path, checkout: Path) -> Iterator[ForgeWorld]:
 
 
 def cases() -> list[ParameterSet]:
-    """Every case on both forges; most of those on GitHub, a process a request, wait for the long ring."""
+    """Every case on both forges and both ways to GitHub; most of those on GitHub wait for the long ring.
+
+    What differs between the two ways is held by test_github_transport.py.
+    """
     found = [pytest.param("local", name, id=f"local-{name}") for name in CASES]
-    for name in CASES:
-        marks = [] if name in ALWAYS_AT_GITHUB else [pytest.mark.long]
-        found.append(pytest.param("github", name, id=f"github-{name}", marks=marks))
+    for transport, always in (("gh", ALWAYS_AT_GITHUB), ("httpx2", ALWAYS_OVER_KEPT_CONNECTIONS)):
+        for name in CASES:
+            marks = [] if name in always else [pytest.mark.long]
+            found.append(pytest.param(transport, name, id=f"{transport}-{name}", marks=marks))
     return found
 
 
@@ -98,4 +113,4 @@ def test_a_forge(world: ForgeWorld, name: str) -> None:
 
 
 def test_the_short_ring_names_cases_that_exist() -> None:
-    assert set(CASES) >= ALWAYS_AT_GITHUB
+    assert set(CASES) >= ALWAYS_AT_GITHUB >= ALWAYS_OVER_KEPT_CONNECTIONS

@@ -47,6 +47,7 @@ def warnings(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]
     agents = _agents(document.data)
     yield from _silent_events(document, agents, roles)
     yield from _idle_variables(document)
+    yield from _idle_transport(document)
     ceiling = document.data.get("max_concurrent")
     for index, agent in agents.values():
         wanted = agent.get("max_concurrent")
@@ -278,6 +279,12 @@ def _forge(document: Document) -> Iterator[Problem]:
         return
     spot = document.value_spot(("repo",)) if "repo" in document.data else document.key_spot(("forge",))
     yield Problem(spot, f"forge is github and repo is {shown(repo)}", "repo: owner/name, as GitHub spells it")
+
+
+def _idle_transport(document: Document) -> Iterator[Problem]:
+    if "forge_transport" in document.data and document.data.get("forge", "local") == "local":
+        spot = document.key_spot(("forge_transport",))
+        yield Problem(spot, "forge_transport says how to reach GitHub and forge is local", "forge: github beside it")
 
 
 def _silent_events(document: Document, agents: Agents, roles: Mapping[str, Role]) -> Iterator[Problem]:

@@ -246,6 +246,11 @@ class FleetConfig(_Model):
     forge: Literal["local", "github"] = Field(
         default="local", description="Where tickets and pull requests live; github works through an authenticated gh."
     )
+    forge_transport: Literal["gh", "httpx2"] = Field(
+        default="gh",
+        description="How requests to GitHub travel: gh (a process each), or httpx2 (connections that stay open, with"
+        " the login of gh; for many repositories).",
+    )
     base: str = Field(default="main", pattern=BRANCH_PATTERN, description="The base branch.")
     required_label: Label | None = Field(
         default=None, description="A label a ticket needs beside `ready` to enter the chain."

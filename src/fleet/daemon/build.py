@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import which
 
@@ -83,7 +84,7 @@ class Fleet:
     loops: tuple[Loop, ...]
     runtime: Runtime
     effects: ThreadPoolExecutor
-    let_go: Callable[[], None]  # of the runtime: its sessions go on
+    let_go: Callable[[], None]  # of runtime and forge: sessions go on
     reload: Callable[[str], object]  # the configuration, for this reason; raises what is wrong with the file
 
     def start(self) -> None:
@@ -143,7 +144,7 @@ def build(
         tuple(loops.values()),
         runtime,
         effects,
-        runtime.shutdown,
+        partial(_let_go, runtime, forge),
         lambda reason: configs.reload(context, system("daemon"), {"reason": reason}),
     )
 
@@ -240,6 +241,11 @@ def _context(
         switch=switch,
         host=host,
     )
+
+
+def _let_go(runtime: TmuxRuntime, forge: Forge) -> None:
+    runtime.shutdown()
+    forge.close()
 
 
 def _later(loops: dict[str, Loop], name: str) -> Callable[[], None]:

@@ -18,7 +18,15 @@ _LOCAL_SECONDS, _GITHUB_SECONDS = 2.0, 5.0
 def open_forge(config: FleetConfig, paths: FleetPaths, db: Database) -> Forge:
     """The forge of a fleet. Raises what the forge raises when it cannot work with the checkout."""
     if config.forge == "github":
-        return connect(config.repo, paths.bare, paths.checkout, config.base, env=os.environ, clock=db.clock)
+        return connect(
+            config.repo,
+            paths.bare,
+            paths.checkout,
+            config.base,
+            env=os.environ,
+            clock=db.clock,
+            transport=config.forge_transport,
+        )
     return LocalForge(db, paths.bare, paths.checkout, config.base)
 
 

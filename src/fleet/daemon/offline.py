@@ -18,6 +18,7 @@ from fleet.core.errors import ConfigError, Conflict, FleetError, Unreachable
 from fleet.core.principal import Principal
 from fleet.daemon.build import reading_context
 from fleet.daemon.lease import holder
+from fleet.forge.port import Forge
 from fleet.store import config_revisions
 from fleet.store.db import Database
 from fleet.store.open import open_read_only, open_up_to_date
@@ -26,9 +27,10 @@ from fleet.store.open import open_read_only, open_up_to_date
 class Offline:
     """What a person can still ask while no daemon runs."""
 
-    def __init__(self, db: Database, control: Control, owner: Principal) -> None:
-        """Take a store opened for reading."""
+    def __init__(self, db: Database, forge: Forge, control: Control, owner: Principal) -> None:
+        """Take a store opened for reading and the forge beside it."""
         self._db = db
+        self._forge = forge
         self._control = control
         self._owner = owner
 
@@ -42,7 +44,8 @@ class Offline:
         return self._control.handle(self._owner, verb, args)
 
     def close(self) -> None:
-        """Let the store go."""
+        """Let store and forge go."""
+        self._forge.close()
         self._db.close()
 
 
@@ -58,7 +61,7 @@ def open_offline(paths: FleetPaths) -> Offline:
     except FleetError:
         db.close()
         raise
-    return Offline(db, Control(context), context.owner)
+    return Offline(db, context.forge, Control(context), context.owner)
 
 
 def _configuration(db: Database, paths: FleetPaths) -> LoadedConfig:

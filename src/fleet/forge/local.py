@@ -290,6 +290,9 @@ class LocalForge:
         """Fast-forward the person's checkout (or its base branch) to the fleet's base, if that is harmless."""
         return localbase.publish(self._base)
 
+    def close(self) -> None:
+        """Nothing: git keeps nothing open."""
+
     # -- inside ----------------------------------------------------------------------------------------
 
     def _base_head(self) -> str:

@@ -181,3 +181,6 @@ class Forge(Protocol):
 
     def publish_base(self) -> BaseReport:
         """Fast-forward the person's checkout (or its base branch) to the fleet's base, if that is harmless."""
+
+    def close(self) -> None:
+        """Let go of what is kept open between two questions."""

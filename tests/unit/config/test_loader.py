@@ -239,6 +239,12 @@ def test_merging_in_shared_uid_mode_without_a_reason_is_a_warning() -> None:
     assert parse(GOOD + "allow_shared_uid_merge: true\nshared_uid_merge_reason: one user\n").warnings == ()
 
 
+def test_a_way_to_github_without_github_is_a_warning() -> None:
+    loaded = parse(GOOD + "forge_transport: httpx2\n")
+    assert "expected forge: github beside it" in loaded.warnings[0]
+    assert parse(GOOD + "forge_transport: httpx2\nforge: github\nrepo: acme/shop\n").warnings == ()
+
+
 def test_a_missing_file_and_a_missing_playbook_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / ".fleet" / "config.yaml"
     with pytest.raises(NotFound) as caught:

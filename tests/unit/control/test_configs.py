@@ -183,6 +183,14 @@ def test_what_the_running_daemon_is_built_on_needs_a_restart(desk: Desk, edits: 
     assert desk.paths.config.read_text() == FILE
 
 
+def test_the_way_to_github_needs_a_restart_too(desk: Desk) -> None:
+    write(desk, FILE + "forge: github\nrepo: acme/shop\n")
+    desk.context.config.replace(reread(desk))
+    with pytest.raises(ConfigError) as caught:
+        configs.change(desk.context, ANN, [Set(("forge_transport",), "httpx2")])
+    assert caught.value.code == "FLT-CFG-109"
+
+
 @given(st.lists(EDITS, min_size=1, max_size=6))
 @settings(max_examples=10)
 def test_a_change_that_reports_success_never_leaves_a_file_that_is_refused(edits: list[Edit]) -> None:

@@ -45,12 +45,12 @@ _NUMBERS = count(1)
 
 
 @contextmanager
-def a_desk(tmp_path: Path, **options: float) -> Iterator[Desk]:
+def a_desk(tmp_path: Path, *, call_seconds: float = 30.0) -> Iterator[Desk]:
     """Open it."""
     checkout = make_checkout(tmp_path / "checkout")
     clock, bare = ManualClock(), tmp_path / "state" / "repo.git"
     with a_github(checkout) as place:
-        forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=clock, **options)
+        forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=clock, call_seconds=call_seconds)
         yield Desk(place, forge, clock, bare, tmp_path)
 
 

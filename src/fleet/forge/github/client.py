@@ -53,6 +53,10 @@ class Client:
         """The present state of limits and trouble."""
         return self._quota
 
+    def close(self) -> None:
+        """Let go of what the transport keeps open."""
+        self._transport.close()
+
     def changed(self, path: str) -> tuple[bool, Any]:
         """Read a path conditionally: whether it differs from the last reading, and what it holds now."""
         etag, before = self._known.get(path, ("", None))

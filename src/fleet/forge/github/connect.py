@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from fleet.core.clock import Clock
 from fleet.forge import localbase
 from fleet.forge.github.client import Client
 from fleet.forge.github.forge import GitHubForge
-from fleet.forge.github.gh import CALL_SECONDS, GhTransport, gh_environment
+from fleet.forge.github.gh import CALL_SECONDS, GhTransport, Transport, gh_environment
 from fleet.forge.github.remote import Remote
 from fleet.forge.github.view import View
 from fleet.forge.gitrepo import Repo
@@ -25,15 +26,25 @@ def connect(
     *,
     env: Mapping[str, str],
     clock: Clock,
+    transport: str = "gh",
     fresh_seconds: float = FRESH_SECONDS,
     call_seconds: float = CALL_SECONDS,
 ) -> GitHubForge:
     """The forge over ``owner/name``, with the login of ``gh`` in the environment ``env``.
 
+    ``transport`` is ``gh`` (a process a request) or ``httpx2`` (kept connections with gh's login).
     Raises what ``localbase.prepare`` raises, and on the first start of a fleet what the network does.
     """
-    client = Client(GhTransport(env, seconds=call_seconds), clock)
+    client = Client(transport_named(transport, env, call_seconds), clock)
     place = localbase.Base(Repo(bare, bare=True), localbase.open_checkout(checkout), base)
     remote = Remote(place.bare, f"https://github.com/{repo}.git", gh_environment(env))
     view = View(client, repo, clock, fresh_seconds=fresh_seconds)
     return GitHubForge(client, view, remote, repo, place, clock)
+
+
+def transport_named(name: str, env: Mapping[str, str], seconds: float) -> Transport:
+    """How requests travel. The HTTP library takes a tenth of a second to load: only where it is asked for."""
+    if name == "httpx2":
+        made: Transport = importlib.import_module("fleet.forge.github.kept").KeptTransport(env, seconds=seconds)
+        return made
+    return GhTransport(env, seconds=seconds)

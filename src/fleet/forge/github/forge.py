@@ -61,6 +61,10 @@ class GitHubForge:
         """Limits, requests so far, and present trouble."""
         return self._client.quota
 
+    def close(self) -> None:
+        """Let go of connections and login."""
+        self._client.close()
+
     # -- reading ---------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:

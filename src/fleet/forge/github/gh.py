@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from fleet.core.errors import PermanentError, TemporaryError, TimedOut
 from fleet.forge.github.reply import Reply, parse
-from fleet.process import run
+from fleet.process import Completed, run
 
 CALL_SECONDS = 30.0
 
@@ -35,10 +35,44 @@ class Transport(Protocol):
     def request(self, method: str, path: str, *, body: Mapping[str, object] | None = None, etag: str = "") -> Reply:
         """Raises TemporaryError where no reply came, PermanentError where none ever will."""
 
+    def close(self) -> None:
+        """Let go of what is kept open between requests."""
+
 
 def gh_environment(env: Mapping[str, str]) -> dict[str, str]:
     """The environment for ``gh`` (and for git where it asks gh for the login) out of the daemon's own."""
     return {name: env[name] for name in _KEPT if name in env} | _FIXED
+
+
+def ask_gh(
+    words: Sequence[str], env: Mapping[str, str], seconds: float, *, stdin: bytes = b"", about: str = "gh"
+) -> Completed:
+    """One run of ``gh``, whatever its exit code. ``env`` is gh's; ``about`` is what an error names as its place.
+
+    Raises TemporaryError FLT-GHB-010 when it hangs, PermanentError FLT-GHB-011 when there is none.
+    """
+    try:
+        return run(("gh", *words), timeout=seconds, env=env, stdin=stdin)
+    except TimedOut as error:
+        raise no_answer(about, f"gh did not answer within {seconds:.0f} s and was ended") from error
+    except PermanentError as error:
+        if error.code != "FLT-PROC-002":
+            raise
+        raise PermanentError(
+            "FLT-GHB-011", "gh cannot be started", where="gh", hint="Install the GitHub CLI: https://cli.github.com"
+        ) from error
+
+
+def no_answer(path: str, text: str) -> TemporaryError:
+    """The error for a request that got no reply."""
+    return TemporaryError("FLT-GHB-010", text, where=path, retry_after=5.0)
+
+
+def no_login() -> TemporaryError:
+    """The error for a ``gh`` that knows no login."""
+    return TemporaryError(
+        "FLT-GHB-001", "gh is not logged in", where="gh", hint="Log in: gh auth login", retry_after=10.0
+    )
 
 
 class GhTransport:
@@ -54,29 +88,20 @@ class GhTransport:
 
         The path and the body are data to gh: an argument that begins with a letter, and standard input.
         """
-        argv = ["gh", "api", "-i", "--method", method, "-H", "Accept: application/vnd.github+json"]
+        words = ["api", "-i", "--method", method, "-H", "Accept: application/vnd.github+json"]
         if etag:
-            argv += ["-H", f"If-None-Match: {etag}"]
+            words += ["-H", f"If-None-Match: {etag}"]
         if body is not None:
-            argv += ["--input", "-"]
+            words += ["--input", "-"]
         stdin = json.dumps(body).encode() if body is not None else b""
-        try:
-            done = run([*argv, path], timeout=self._seconds, env=self._env, stdin=stdin)
-        except TimedOut as error:
-            text = f"gh did not answer within {self._seconds:.0f} s and was ended"
-            raise TemporaryError("FLT-GHB-010", text, where=path, retry_after=5.0) from error
-        except PermanentError as error:
-            if error.code != "FLT-PROC-002":
-                raise
-            raise PermanentError(
-                "FLT-GHB-011", "gh cannot be started", where="gh", hint="Install the GitHub CLI: https://cli.github.com"
-            ) from error
+        done = ask_gh([*words, path], self._env, self._seconds, stdin=stdin, about=path)
         reply = parse(done.text)
         if reply is not None:
             return reply
         if done.code == 4:
-            raise TemporaryError(
-                "FLT-GHB-001", "gh is not logged in", where="gh", hint="Log in: gh auth login", retry_after=10.0
-            )
-        words = " ".join(done.error_text.split())[:300] or f"exit code {done.code}"
-        raise TemporaryError("FLT-GHB-010", f"no answer from GitHub: {words}", where=path, retry_after=5.0)
+            raise no_login()
+        words_of_gh = " ".join(done.error_text.split())[:300] or f"exit code {done.code}"
+        raise no_answer(path, f"no answer from GitHub: {words_of_gh}")
+
+    def close(self) -> None:
+        """Nothing: every request was a process that has ended."""

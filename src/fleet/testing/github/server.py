@@ -63,6 +63,7 @@ class GitHub(socketserver.ThreadingUnixStreamServer):
         self.faults: Faults = lambda number, method, target: None
         self.stopped = threading.Event()
         self.used: dict[str, int] = {}
+        self.connections = 0  # that were ever opened
         super().__init__(str(socket_path), _Handler)
 
     def counted(self) -> list[Asked]:
@@ -91,6 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: GitHub
+
+    def setup(self) -> None:
+        """Count the connection."""
+        with self.server.hub.lock:
+            self.server.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         """Read."""
