@@ -78,7 +78,8 @@ def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> Non
     merges = git(place.hub.bare, "log", "--merges", "--format=%H %P", "main").splitlines()
     assert [line.split()[0] for line in merges] == [pull.merge_commit]
     assert merges[0].split()[2] == pull.head_sha
-    assert [status["context"] for status in place.hub.statuses[pull.head_sha]] == ["fleet/gate"]
+    statuses = [(status["context"], status["state"]) for status in place.hub.statuses[pull.head_sha]]
+    assert statuses == [("fleet/gate", "success")]
     assert pull.labels == ["shipped"]
     assert len(entries(paths, "pr_merged")) == 1
     assert ask(paths, "audit.verify")["ok"]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -275,6 +276,40 @@ def test_a_merge_whose_answer_was_lost_is_found(desk: Desk) -> None:
     again = desk.forge.merge(pull.number, head_sha=sha, actor="agent:release-manager")
     assert again.already
     assert again.merge_commit == desk.place.hub.items[pull.number].merge_commit
+
+
+@pytest.mark.parametrize("lost", [Fault(0, after=True), pytest.param(Fault(502, "<html>"), marks=pytest.mark.long)])
+def test_the_gate_is_posted_once_however_often_the_merge_is_asked_for(desk: Desk, lost: Fault) -> None:
+    clone = desk.clone()
+    sha = commit(clone, {"x": "y"}, "x")
+    desk.forge.push(clone, sha, "fleet/7", expected_old="")
+    number = desk.forge.open_pull(branch="fleet/7", title="T", body="", author="agent:developer", ticket=0).number
+    for method, part in (("POST", "/statuses/"), ("GET", "/statuses"), ("PUT", "/merge")):
+        fault = Fault(lost.status, lost.body, after=lost.after and method != "PUT")
+
+        def fail(at: int, verb: str, target: str, method: str = method, part: str = part, how: Fault = fault) -> Any:
+            return how if verb == method and part in target else None
+
+        desk.place.server.faults = fail
+        with pytest.raises(TemporaryError):
+            desk.forge.merge(number, head_sha=sha, actor="agent:release-manager")
+        desk.clock.advance(40)
+    desk.place.server.faults = lambda at, method, target: None
+    desk.forge.merge(number, head_sha=sha, actor="agent:release-manager")
+    assert [(made["context"], made["state"]) for made in desk.place.hub.statuses[sha]] == [("fleet/gate", "success")]
+
+
+def test_a_gate_that_somebody_overruled_is_posted_again(desk: Desk) -> None:
+    clone = desk.clone()
+    sha = commit(clone, {"x": "y"}, "x")
+    desk.forge.push(clone, sha, "fleet/7", expected_old="")
+    number = desk.forge.open_pull(branch="fleet/7", title="T", body="", author="agent:developer", ticket=0).number
+    for state in ("success", "failure"):
+        desk.place.gh(
+            "api", f"repos/{REPO}/statuses/{sha}", "-f", f"state={state}", "-f", "context=fleet/gate", login="ann"
+        )
+    desk.forge.merge(number, head_sha=sha, actor="agent:release-manager")
+    assert [made["state"] for made in desk.place.hub.statuses[sha]] == ["success", "failure", "success"]
 
 
 def test_a_rule_of_the_repository_that_forbids_the_merge_is_told_in_its_own_words(desk: Desk) -> None:

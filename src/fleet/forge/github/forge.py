@@ -17,6 +17,7 @@ from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import Conflict, NotFound, PermanentError, Refused, TemporaryError, UsageError
 from fleet.forge import localbase, pullgit
 from fleet.forge.github.client import Client, Quota
+from fleet.forge.github.gate import post_gate
 from fleet.forge.github.people import People
 from fleet.forge.github.remote import Remote
 from fleet.forge.github.shapes import as_comment, as_pull, as_ticket, marked, unmarked
@@ -25,8 +26,6 @@ from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, is_c
 from fleet.forge.intake import take_from_checkout, take_in
 from fleet.forge.localrows import branch_elsewhere, check_body, check_fleet_branch, check_labels, check_title
 from fleet.forge.port import BaseReport, Comment, CommitFact, LabelMark, Merged, Pull, Snapshot, Ticket
-
-GATE = "fleet/gate"  # the commit status that says: the fleet's merge gate passed at this commit
 
 
 class GitHubForge:
@@ -251,7 +250,7 @@ class GitHubForge:
             return Merged(pull.merge_commit, already=True)
         if pull.state != "open" or pull.head_sha != head_sha:
             raise self._not_that_head(pull, head_sha)
-        self._post_gate(head_sha, actor)
+        post_gate(self._client, self._root, head_sha, actor)
         text = {
             "sha": head_sha,
             "merge_method": "merge",
@@ -357,11 +356,6 @@ class GitHubForge:
         self._view.forget()
         found = [pull for pull in self.snapshot().pulls if pull.head_ref == branch and pull.state == "open"]
         return found[-1] if found else None
-
-    def _post_gate(self, sha: str, actor: str) -> None:
-        text = f"The fleet's merge gate passed; merged by {actor}"[:140]
-        status = {"state": "success", "context": GATE, "description": text}
-        self._client.write("POST", f"{self._root}/statuses/{sha}", status)
 
     def _after_refusal(self, number: int, head_sha: str, error: Conflict | PermanentError) -> Merged:
         """Why GitHub did not merge: somebody else did, the head moved, it conflicts, or a rule of the repository."""

@@ -289,5 +289,12 @@ def _ref(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
 @route("POST", rf"{_ROOT}/statuses/([0-9a-f]{{40}})")
 def _status(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     rest.may_write(login)
-    rest.hub.statuses.setdefault(found[1], []).append(body)
-    return 201, {"state": body.get("state"), "context": body.get("context")}
+    hub = rest.hub
+    made = {"id": hub.next_id(), "created_at": stamp(hub.now()), "creator": rest.user(login), **body}
+    hub.statuses.setdefault(found[1], []).append(made)
+    return 201, made
+
+
+@route("GET", rf"{_ROOT}/commits/([0-9a-f]{{40}})/statuses")
+def _statuses(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
+    return 200, rest.hub.statuses.get(found[1], [])[::-1]
