@@ -225,6 +225,8 @@ def agents(show: Show, folder: Path) -> None:
     show("agent list")
     show("agent show", "slow")
     show("agent budget", "slow")
+    show("budget list")
+    show("budget grant", "slow 30m --reason 'one more round'", "slow 30m --reason 'one more round'")
     show("agent send", "slow 'Be kind.'")
     show("agent messages", "slow")
     show.text("agent stop", "slow --reason 'the ticket was wrong'")

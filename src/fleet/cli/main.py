@@ -61,6 +61,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "schedules": ("Work", "schedules", "schedules", "List what starts by the clock, with the next times."),
     "team": ("Work", "team", "team", "List, show and change teams of agents."),
     "agent": ("Work", "agent", "agent", "List, start, stop, pause, watch and write to agents."),
+    "budget": ("Work", "budget", "budget", "Show budgets of run time, and grant more."),
     "fabric": ("Work", "fabric", "fabric", "Publish events, share tasks, hand work over, read the history."),
     "ask": ("Work", "mail", "ask_", "Ask a person."),
     "questions": ("Work", "mail", "questions", "List what agents ask people."),

@@ -11,19 +11,34 @@ from fleet.cli.rows import runs_text
 Row = Mapping[str, Any]
 
 
-def budgets_text(agents: Iterable[Row], style: Style) -> str:
-    """Run time as a table: what was used, and how much of the ceiling that is."""
+def budgets_text(budgets: Iterable[Row], style: Style) -> str:
+    """Run time as a table: what was used in the window, how much of the ceiling that is, and what is left."""
     rows = [
         (
-            item["name"],
+            item.get("name") or item["budget"].removeprefix("agent/"),
             item["runs"],
             duration(item["used_seconds"]),
-            duration(item["budget_seconds"]) if item["budget_seconds"] is not None else "none",
+            duration(ceiling(item)) if item["budget_seconds"] is not None else "none",
             f"{item['used_percent']:.0f}%" if item["used_percent"] is not None else "-",
+            window(item),
+            duration(item["left_seconds"]) if item["left_seconds"] is not None else "-",
         )
-        for item in agents
+        for item in budgets
     ]
-    return table(("NAME", "RUNS", "DURATION", "BUDGET", "USED"), rows, style) if rows else "no agents\n"
+    headings = ("NAME", "RUNS", "DURATION", "BUDGET", "USED", "WINDOW", "LEFT")
+    return table(headings, rows, style) if rows else "no agents\n"
+
+
+def ceiling(budget: Row) -> float:
+    """All seconds of a window: those of the configuration, and what people gave on top."""
+    return float(budget["budget_seconds"]) + float(budget["granted_seconds"])
+
+
+def window(budget: Row) -> str:
+    """Which time a budget is for, and when it begins anew."""
+    if budget["budget_seconds"] is None:
+        return "-"
+    return f"{budget['window']}, until {budget['until']}" if budget["until"] else str(budget["window"])
 
 
 def agent_text(result: Row, style: Style) -> str:
@@ -62,8 +77,10 @@ def _budget(budget: Row) -> str:
     if budget["budget_seconds"] is None:
         return f"{used}, no budget"
     promised = f", {duration(budget['reserved_seconds'])} promised to live runs" if budget["reserved_seconds"] else ""
+    when = "" if budget["window"] == "lifetime" else f" this {budget['window']} (until {visible(budget['until'])})"
+    others = f", with {', '.join(map(visible, budget['counts_with']))}" if budget["counts_with"] else ""
     return (
-        f"{used}, {budget['used_percent']:.0f}% of {duration(budget['budget_seconds'])}{promised},"
+        f"{used}{others}{when}, {budget['used_percent']:.0f}% of {duration(ceiling(budget))}{promised},"
         f" {duration(budget['left_seconds'])} left"
     )
 

@@ -42,6 +42,17 @@ def _cron_alone(value: object) -> object:
     return {"cron": value} if isinstance(value, str) else value
 
 
+def _seconds_alone(value: object) -> object:
+    """A number of seconds by itself means a budget without a window."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 < value <= _SECONDS_LIMIT:
+            raise PydanticCustomError("budget", f"seconds from 1 to {_SECONDS_LIMIT}, or none")
+        return {"seconds": value}
+    if value is None or isinstance(value, dict | BaseModel):
+        return value
+    raise PydanticCustomError("budget", "a whole number of seconds, or a mapping with seconds, window and timezone")
+
+
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Word = Annotated[str, Field(max_length=4000)]
 Command = Annotated[
@@ -73,6 +84,24 @@ class ScheduleConfig(_Model):
         default="skip",
         description="Times that passed while nothing could start: leave out, or make up for all with one start.",
     )
+
+
+class BudgetConfig(_Model):
+    """Run time that may be used in a window; with the next window all of it is there again."""
+
+    seconds: Seconds = Field(description="Run time in seconds.")
+    window: Literal["lifetime", "day", "week", "month"] = Field(
+        default="lifetime",
+        description="What the seconds are for: all time, or each calendar day, week (from Monday) or month.",
+    )
+    timezone: str = Field(
+        default="UTC", max_length=64, description="Zone whose midnight begins a window, such as Europe/Berlin."
+    )
+
+
+Budget = Annotated[
+    BudgetConfig | None, BeforeValidator(_seconds_alone, json_schema_input_type=Seconds | BudgetConfig | None)
+]
 
 
 class SetupConfig(_Model):
@@ -124,8 +153,10 @@ class AgentConfig(_Model):
         ScheduleConfig | None, BeforeValidator(_cron_alone, json_schema_input_type=str | ScheduleConfig | None)
     ] = Field(default=None, description="Starts this agent by the clock: cron text, or the mapping below.")
     may_start: tuple[Name, ...] = Field(default=(), description="Agents that this agent may start by hand.")
-    budget_seconds: Seconds | None = Field(
-        default=None, description="Cumulative run time of this agent in seconds, enforced; none = unlimited."
+    budget_seconds: Budget = Field(
+        default=None,
+        description="Cumulative run time of this agent in seconds, enforced: a number, or the mapping below; none ="
+        " unlimited.",
     )
     timeout_seconds: Seconds = Field(default=3600, description="Limit of one run, in seconds.")
     setup: SetupConfig | None = Field(
@@ -229,6 +260,20 @@ class AuditConfig(_Model):
     )
 
 
+class BudgetsConfig(_Model):
+    """Run time of more than one agent together, and when people hear that a budget ends."""
+
+    fleet_seconds: Budget = Field(
+        default=None, description="Run time of all agents together, as a number or the mapping below; none = unlimited."
+    )
+    ticket_seconds: Seconds | None = Field(
+        default=None, description="Run time of all agents on one ticket together, in seconds; none = unlimited."
+    )
+    warn_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=80, description="Part of a budget after which people are told, once in each window."
+    )
+
+
 class ApprovalsConfig(_Model):
     """How long a person's word is waited for, and how long it holds."""
 
@@ -274,6 +319,10 @@ class FleetConfig(_Model):
         default_factory=ApprovalsConfig, description="What people are asked (`fleet approvals`)."
     )
     retry: RetryConfig = Field(default_factory=RetryConfig, description="Bounds on repeated attempts.")
+    budgets: BudgetsConfig = Field(
+        default_factory=BudgetsConfig,
+        description="Run time of a ticket and of the whole fleet, beside each agent's own.",
+    )
     keeping: KeepingConfig = Field(
         default_factory=KeepingConfig, description="What is kept how long, and how much disk stays free."
     )

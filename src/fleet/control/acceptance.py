@@ -6,6 +6,7 @@ and its coming into force is settled here too, by what lies in the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fleet.config.changes import Changes, compare
@@ -17,6 +18,7 @@ from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, system
 from fleet.fabric.mail import return_to_people
 from fleet.store import agents, config_revisions, cursors, journal, runs
+from fleet.store.agents import AgentRow
 from fleet.store.config_revisions import Revision
 from fleet.store.db import Database, Tx
 
@@ -140,6 +142,7 @@ def _record(tx: Tx, loaded: LoadedConfig, actor: str, reason: str, accepted: Acc
 def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
     """Rows for members, retirement for who left; a state that a person gave stays. How many changed."""
     known = {row.name: row for row in agents.every(tx)}
+    heirs = heirs_of(known.values(), {member.name: member.role for member in loaded.config.agents})
     changed = 0
     for member in loaded.config.agents:
         row = known.pop(member.name, None)
@@ -147,8 +150,10 @@ def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
         if row is not None and not back and row.role == member.role:
             continue
         state = AgentState.ACTIVE if row is None or back else row.state
-        agents.put(tx, member.name, member.role, state, "" if row is None or back else row.reason)
-        _say(tx, member.name, state, f"{member.name} is a member in the role {member.role}")
+        account = heirs.get(member.name, "")
+        agents.put(tx, member.name, member.role, state, "" if row is None or back else row.reason, account=account)
+        counts = f"; it goes on with the budget of {account}" if account else ""
+        _say(tx, member.name, state, f"{member.name} is a member in the role {member.role}{counts}")
         changed += 1
     for row in known.values():
         if row.state is not AgentState.RETIRED:
@@ -157,6 +162,27 @@ def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
             return_to_people(tx, row.name)  # what it did not read
             changed += 1
     return changed
+
+
+def heirs_of(rows: Iterable[AgentRow], members: Mapping[str, str]) -> dict[str, str]:
+    """Which new agent goes on with whose budget: a new name in a role takes the place of one that left it.
+
+    ``members`` are names and roles of the configuration. The agent that left last comes first, and an account is
+    inherited once; so renaming an agent, at once or in two steps, gives it no fresh budget.
+    """
+    rows = list(rows)
+    known = {row.name for row in rows}
+    taken = {row.account for row in rows if row.name in members}
+    gone = sorted((row for row in rows if row.name not in members), key=lambda row: (-row.updated_at, row.name))
+    found: dict[str, str] = {}
+    for name, role in members.items():
+        if name in known:
+            continue
+        account = next((row.account for row in gone if row.role == role and row.account not in taken), "")
+        if account:
+            found[name] = account
+            taken.add(account)
+    return found
 
 
 def _say(tx: Tx, name: str, state: AgentState, summary: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.config.model import AgentConfig
+from fleet.control.budgets import require_seconds
 from fleet.control.context import Context, Handlers, generation_of, still_alive, work_item_of
 from fleet.control.members import chosen
 from fleet.core.agent import AgentState
@@ -54,8 +55,8 @@ def _record_stop(tx: Tx, principal: Principal, name: str, reason: str, why: str,
 def start(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Ask for a run of an agent, or of several, on a ticket or pull request; policy decides as for any event.
 
-    All are asked or none. Raises what ``chosen`` raises, NotFound FLT-FRG-001/002 for the subject, Refused
-    FLT-CTL-009 for an agent that is switched off or retired.
+    All are asked or none. Raises what ``chosen`` raises, NotFound FLT-FRG-001/002 for the subject, and what
+    ``may_be_started`` raises.
     """
     subject = args["subject"]
     names = ctx.db.read(lambda tx: chosen(ctx, tx, args))
@@ -82,8 +83,9 @@ def _request(
     payload: dict[str, object],
 ) -> dict[str, Any]:
     """The event that asks one agent to start."""
-    may_be_started(ctx, tx, name)
     ticket = payload["ticket"]
+    item = f"ticket/{ticket}" if ticket else work_item_of(tx, run, subject)
+    may_be_started(ctx, tx, name, item)
     made = journal.append(
         tx,
         Draft(
@@ -95,7 +97,7 @@ def _request(
             payload={**payload, "agent": name},
             kind="task",
             generation=head or generation_of(tx, run, subject),
-            work_item=f"ticket/{ticket}" if ticket else work_item_of(tx, run, subject),
+            work_item=item,
             agent=name,
             run_id=principal.run_id,
         ),
@@ -103,12 +105,16 @@ def _request(
     return {"agent": name, "id": made.id, "seq": made.seq}
 
 
-def may_be_started(ctx: Context, tx: Tx, name: str) -> AgentConfig:
-    """The member, if it can be started at all. Raises Refused FLT-CTL-009 for one switched off or retired."""
+def may_be_started(ctx: Context, tx: Tx, name: str, work_item: str = "") -> AgentConfig:
+    """The member, if it can be started at all.
+
+    Raises Refused FLT-CTL-009 for one switched off or retired, BudgetRefused FLT-BUD-001 where a budget is used up.
+    """
     member = ctx.loaded.config.agent(name)
     if member is None or not member.enabled or agent_rows.get(tx, name).state is AgentState.RETIRED:
         word = "switched off" if member is not None else "no longer in the configuration"
         raise Refused("FLT-CTL-009", f"{name} is {word}", where=name, hint="Set `enabled: true`, then: fleet reload")
+    require_seconds(tx, ctx, name, work_item)
     return member
 
 

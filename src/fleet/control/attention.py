@@ -16,7 +16,9 @@ from fleet.core.agent import AgentState
 from fleet.core.decision import Verdict
 from fleet.core.event import subject_number
 from fleet.core.work import Delivery, DeliveryState
+from fleet.dispatch.budgetwatch import limits_in_use, used_so_far
 from fleet.dispatch.deadletters import settled_since
+from fleet.policy.budget import used_up
 from fleet.store import agents as agent_rows
 from fleet.store import approvals, audits, blockers, deliveries, journal, questions, refheads
 from fleet.store.db import Tx
@@ -29,12 +31,14 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 # The most urgent kind first: what stops everything, then what stops one piece of work.
 _ORDER = (
     "record", "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter",
-    "quarantine", "blocker", "budget",
+    "quarantine", "blocker", "budget", "nearly_used",
 )  # fmt: skip
 
 # Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
 _PERSONS: dict[str, tuple[str, str]] = {
-    "FLT-POL-021": ("budget", "fleet agent budget {agent}"),
+    "FLT-POL-021": ("budget", "fleet budget grant {agent} SECONDS --reason TEXT"),
+    "FLT-POL-023": ("budget", "fleet budget grant {item} SECONDS --reason TEXT"),
+    "FLT-POL-024": ("budget", "fleet budget grant fleet SECONDS --reason TEXT"),
     "FLT-POL-072": ("review", "fleet pr review {number} --approve"),
     "FLT-POL-074": ("merge", "fleet pr merge {number}"),
 }
@@ -142,8 +146,20 @@ def _held(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
         key = (kind, one.agent if kind == "budget" else one.subject)
         if key not in told:
             told.add(key)
-            words = command.format(agent=one.agent, number=subject_number(one.subject))
+            words = command.format(agent=one.agent, number=subject_number(one.subject), item=one.work_item)
             yield Need(kind, one.reason, words, one.subject, one.agent, one.updated_at, mine)
+
+
+def _nearly_used(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Budgets past the mark of which people are told, as long as there is something left of them."""
+    part = ctx.loaded.config.budgets.warn_percent / 100
+    for limit, live in limits_in_use(tx, ctx.loaded):
+        used = used_so_far(limit, live, tx.now)
+        if limit.total * part <= used and not used_up(limit):
+            until = f" until {limit.until}" if limit.until else ""
+            text = f"{100 * used / limit.total:.0f}% of the budget of {limit.title} are used{until}"
+            agent = limit.name if limit.scope == "agent" else ""
+            yield Need("nearly_used", text, "fleet budget list", agent=agent)
 
 
 def _approvals(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
@@ -202,4 +218,6 @@ def _base(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
         yield Need("base", alarm.text, command, since=alarm.found_at, code="FLT-POL-096" if alarm.holds else "")
 
 
-_SOURCES: tuple[Source, ...] = (_machine, _unsigned, _base, _held, _approvals, _dead_letters, _quarantined, _asked)
+_SOURCES: tuple[Source, ...] = (
+    _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _quarantined, _asked,
+)  # fmt: skip

@@ -103,9 +103,11 @@ def set_budget(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict
     name, seconds = args["name"], args["seconds"]
     data = read_config(ctx.paths.config, configs.NAME)
     block = _blocks(data).get(name, {})
-    edit: Edit = Set(("agents", name, "budget_seconds"), seconds)
+    place: tuple[str, ...] = ("agents", name, "budget_seconds")
+    # a window that stands there stays
+    edit: Edit = Set((*place, "seconds") if isinstance(block.get("budget_seconds"), dict) else place, seconds)
     if not seconds:
-        edit = Unset(("agents", name, "budget_seconds"))
+        edit = Unset(place)
     if seconds or not block or "budget_seconds" in block:
         configs.change(ctx, principal, [edit], args["reason"], if_hash=digest_of(data))
     return budget(ctx, principal, {"name": name})

@@ -7,6 +7,7 @@ from typing import Any
 from fleet.config.model import AgentConfig
 from fleet.config.validate import nearest
 from fleet.control import shapes
+from fleet.control.budgets import KEYS
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import agent_dicts
 from fleet.core.agent import AgentState
@@ -205,7 +206,8 @@ def _idle(
     if row.state is not AgentState.ACTIVE:
         found.append(row.reason or f"it is {row.state}")
     if budget["left_seconds"] is not None and budget["left_seconds"] < 1:
-        found.append("its budget is exhausted")
+        again = f"; it goes on at {budget['until']}" if budget["until"] else ""
+        found.append(f"its budget is exhausted{again} (fleet budget grant {row.name} SECONDS --reason TEXT)")
     if ctx.switch.paused:
         found.append("the fleet is going down")
     if not member.subscribes_to:
@@ -231,16 +233,7 @@ def budget(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
 
 def budget_dict(facts: dict[str, Any]) -> dict[str, Any]:
     """The part of an agent's record that is about its run time; ``left_seconds`` is None without a ceiling."""
-    ceiling, used, promised = facts["budget_seconds"], facts["used_seconds"], facts["reserved_seconds"]
-    return {
-        "name": facts["name"],
-        "runs": facts["runs"],
-        "used_seconds": used,
-        "reserved_seconds": promised,
-        "budget_seconds": ceiling,
-        "left_seconds": None if ceiling is None else round(max(0.0, ceiling - used - promised), 3),
-        "used_percent": None if ceiling is None else round(100 * used / ceiling, 1),
-    }
+    return {key: facts[key] for key in ("name", *KEYS)}
 
 
 HANDLERS: Handlers = {

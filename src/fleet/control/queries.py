@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.control import shapes
+from fleet.control.budgets import agent_budget
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.core.errors import UsageError
@@ -42,11 +43,9 @@ def agents(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
 def agent_dicts(ctx: Context, tx: Tx) -> list[dict[str, Any]]:
     """The members, by name; a retired one keeps its row because the journal names it."""
     live = runs.live(tx)
-    totals = runs.totals(tx)
     found = []
     for row in agent_rows.every(tx):
         member = ctx.loaded.config.agent(row.name)
-        count, seconds = totals.get(row.name, (0, 0.0))
         found.append(
             {
                 "name": row.name,
@@ -57,10 +56,7 @@ def agent_dicts(ctx: Context, tx: Tx) -> list[dict[str, Any]]:
                 "vendor": member.vendor if member else "",
                 "subscribes_to": list(member.subscribes_to) if member else [],
                 "max_concurrent": member.max_concurrent if member else 0,
-                "budget_seconds": member.budget_seconds if member else None,
-                "used_seconds": round(seconds, 3),
-                "reserved_seconds": round(sum(run.allowance_seconds for run in live if run.agent == row.name), 3),
-                "runs": count,
+                **agent_budget(tx, row.name, ctx.loaded.config),
                 "live": [run.id for run in live if run.agent == row.name],
             }
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.core.clock import SECOND
 from fleet.core.journal import Entry
-from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
+from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState, budget_title
 
 _SHOWN = 8  # things of a list that are named one by one
 
@@ -80,7 +80,8 @@ def run_state(run: Run) -> str:
 
 def limit_line(run: Run) -> str:
     """What bounds a run."""
-    which = "its agent's budget" if run.allowance_kind == "budget" else "its time limit"
+    whose = budget_title(run.limit_of or f"agent/{run.agent}")
+    which = f"what was left of the budget of {whose}" if run.allowance_kind == "budget" else "its time limit"
     return f"It may take {run.allowance_seconds:.0f} s ({which})."
 
 

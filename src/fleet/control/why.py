@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.control import sentences
+from fleet.control.budgets import budget_line, holding, limits_around
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.control.queries import archived_to, reviews_of
@@ -19,6 +20,7 @@ from fleet.core.live import LivePull
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
 from fleet.forge.port import Pull, Ticket
+from fleet.policy.facts import Limit
 from fleet.runtime.escrow import verified
 from fleet.store import agents as agent_rows
 from fleet.store import approvals, deliveries, journal, runs
@@ -171,6 +173,7 @@ def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
             -1:
         ]
         lines += _waiting_lines(waiting, its_runs)
+        lines += holding(ctx, [one for one in waiting if one.subject == live.subject])
         lines += _pull_advice(pull.number, check)
         lines += _asked_lines(ctx, live)
     return _Story(f"pr/{pull.number}: {pull.title}", lines, entries)
@@ -233,6 +236,7 @@ def _of_ticket(ctx: Context, principal: Principal, ticket: Ticket) -> _Story:
     lines += [
         sentences.ended(sentences.delivery_line(one)) for one in work if one.state is not DeliveryState.DISPATCHED
     ]
+    lines += holding(ctx, work)
     lines += [sentences.ended(sentences.run_line(run)) for run in its_runs]
     lines += ctx.db.read(lambda tx: around_work(tx, item))
     lines += [
@@ -266,17 +270,16 @@ def _entry_lines(ctx: Context, ticket: Ticket, labels: list[str]) -> list[str]:
 
 
 def _of_agent(ctx: Context, name: str) -> _Story:
-    def read(tx: Tx) -> tuple[agent_rows.AgentRow, list[Entry], list[Delivery], list[Run], float, float]:
+    def read(tx: Tx) -> tuple[agent_rows.AgentRow, list[Entry], list[Delivery], list[Run], list[Limit]]:
         return (
             agent_rows.get(tx, name),
             journal.select(tx, journal.Filter(agent=name), limit=_ENTRIES, newest=True),
             deliveries.for_agent(tx, name, limit=50),
             runs.recent(tx, agent=name, limit=10),
-            runs.spent_seconds(tx, name),
-            runs.reserved_seconds(tx, name),
+            limits_around(tx, ctx, name, ""),
         )
 
-    row, entries, work, its_runs, spent, reserved = ctx.db.read(read)
+    row, entries, work, its_runs, limits = ctx.db.read(read)
     reason = f": {row.reason}" if row.reason else ""
     lines = [f"It is {row.state}{reason}, in the role {row.role}."]
     member = ctx.loaded.config.agent(name)
@@ -286,12 +289,7 @@ def _of_agent(ctx: Context, name: str) -> _Story:
         if not member.enabled:
             lines.append("It is switched off in .fleet/config.yaml (enabled: false), so nothing starts it.")
         lines.append(f"It starts on: {sentences.listed(member.subscribes_to)}.")
-        if member.budget_seconds is not None:
-            left = max(0.0, member.budget_seconds - spent - reserved)
-            lines.append(
-                f"Of its budget of {member.budget_seconds} s, {spent:.0f} s are used, {reserved:.0f} s promised to live"
-                f" runs, {left:.0f} s left."
-            )
+        lines += [budget_line(limit) for limit in limits]
     if row.state in (AgentState.PAUSED, AgentState.QUARANTINED):
         lines.append("A person has to release it before it starts again.")
     waiting = [one for one in work if one.state in _OPEN]

@@ -136,8 +136,16 @@ class Run:
     queued_at: int
     started_at: int | None
     finished_at: int | None
+    limit_of: str = ""  # whose budget is the nearer limit: agent/developer, ticket/7 or fleet
 
     @property
     def session(self) -> str:
         """The findable name of this execution: tmux session, run folder, clone and branch suffix."""
         return f"{self.id}-e{self.epoch}"
+
+
+def budget_title(limit_of: str) -> str:
+    """Whose budget a label (agent/developer, ticket/7, fleet) names, as people call it."""
+    if limit_of == "fleet":
+        return "the fleet"
+    return limit_of.removeprefix("agent/")

@@ -26,6 +26,7 @@ from fleet.daemon.identity import Identity, ProcessTree, login_of
 from fleet.daemon.janitor import Janitor
 from fleet.daemon.live import ForgeLive, WorkGatherer
 from fleet.daemon.service import Loop, Report
+from fleet.dispatch.budgetwatch import BudgetWatch
 from fleet.dispatch.dispatcher import Dispatcher
 from fleet.dispatch.reconciler import Reconciler
 from fleet.dispatch.scheduler import Scheduler
@@ -54,6 +55,7 @@ _GAPS = {
     "reconciler": 0.1,
     "scheduler": 0.2,
     "runner": 0.02,
+    "budgetwatch": 0.2,
     "janitor": 0.5,
     "checkpointer": 1.0,
     "refguard": 0.5,
@@ -166,6 +168,7 @@ def _services(
         Reconciler(db, live, context.effects, config, after_merge=lambda pull: update_checkout(db, forge, pull)),
         WhenOpen(Scheduler(db, config), switch),
         runner,
+        BudgetWatch(db, config),
         Janitor(db),
         *_witnesses(db, context.paths, config),
         Keeper(

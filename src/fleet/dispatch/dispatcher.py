@@ -130,7 +130,7 @@ class Dispatcher:
 
     def _dispatch(self, tx: Tx, delivery: Delivery, token: str, decision: Decision, facts: StartFacts) -> None:
         """Queue the run, and let it answer every like delivery too."""
-        seconds, kind = allowance(facts.budget)
+        given = allowance(facts.budget)
         root = root_event(tx, delivery.event_id)
         run_id = runs.create(
             tx,
@@ -145,8 +145,9 @@ class Dispatcher:
             work_item=delivery.work_item,
             attempt=delivery.attempt,
             parent_run=parent_run(root),
-            allowance_seconds=seconds,
-            allowance_kind=kind,
+            allowance_seconds=given.seconds,
+            allowance_kind=given.kind,
+            limit_of=given.of,
             config_hash=self._loaded.digest,
         )
         _move(tx, delivery, token, DeliveryState.DISPATCHED, "policy allowed the start", run_id)
@@ -155,8 +156,9 @@ class Dispatcher:
             _move(tx, other, _claim(tx, other), DeliveryState.DISPATCHED, f"answered by run {run_id}", run_id)
         payload: dict[str, object] = {
             "decision": decision.as_dict(),
-            "allowance_seconds": seconds,
-            "allowance_kind": kind,
+            "allowance_seconds": given.seconds,
+            "allowance_kind": given.kind,
+            "limit_of": given.of,
             "parent_run": parent_run(root),
             "answers_too": [{"delivery": other.id, "event": other.event_id} for other in together],
         }

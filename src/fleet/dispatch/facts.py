@@ -18,6 +18,7 @@ from fleet.core.live import LiveCommit, LivePull
 from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.work import Delivery, DeliveryState, Run
 from fleet.dispatch.approvals import grants
+from fleet.dispatch.budgets import budget_facts
 from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.glance import Look
 from fleet.dispatch.lineage import author_atoms, entry_atoms, principal_atoms, starting_atoms
@@ -25,7 +26,6 @@ from fleet.policy.approval import Content
 from fleet.policy.facts import (
     AgentFacts,
     AskedFact,
-    BudgetFacts,
     DiskFacts,
     LoadFacts,
     MergeFacts,
@@ -38,7 +38,6 @@ from fleet.policy.facts import (
 )
 from fleet.policy.under import (
     agent_under,
-    budget_under,
     load_under,
     merge_under,
     pull_under,
@@ -86,7 +85,7 @@ def start_facts(
         work=work_facts(tx, delivery, root),
         agent=agent,
         load=load_facts(tx, delivery.work_item, agent, loaded),
-        budget=budget_facts(tx, agent, config),
+        budget=budget_facts(tx, agent.name, delivery.work_item, config),
         pull=pull_facts(pull, config, roles) if pull is not None else None,
         ticket=ticket_facts(tx, seen, config),
         lineage=lineage,
@@ -285,10 +284,3 @@ def load_facts(tx: Tx, work_item: str, agent: AgentFacts, loaded: LoadedConfig) 
         ),
     )
     return load_under(seen, agent.name, loaded.config)
-
-
-def budget_facts(tx: Tx, agent: AgentFacts, config: FleetConfig) -> BudgetFacts:
-    """The seconds of an agent."""
-    live = sum(run.agent == agent.name for run in runs.live(tx))
-    spent, reserved = runs.spent_seconds(tx, agent.name), runs.reserved_seconds(tx, agent.name)
-    return budget_under(BudgetFacts(None, spent, reserved, 1, 1), agent.name, live, config)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fleet.config.loader import LoadedConfig
 from fleet.core.decision import Decision
 from fleet.core.live import LiveTicket
-from fleet.dispatch.facts import agent_facts, budget_facts, load_facts, ticket_facts
+from fleet.dispatch.budgets import budget_facts
+from fleet.dispatch.facts import agent_facts, load_facts, ticket_facts
 from fleet.dispatch.glance import Look
 from fleet.dispatch.lineage import agent_atoms
 from fleet.policy.decide import decide_start
@@ -26,7 +27,7 @@ def verdict_on(tx: Tx, agent: str, ticket: LiveTicket | None, loaded: LoadedConf
             work=WorkFacts("agent_start_requested", _NOW, subject, "", 1, returned=False),
             agent=facts,
             load=load_facts(tx, subject, facts, loaded),
-            budget=budget_facts(tx, facts, loaded.config),
+            budget=budget_facts(tx, agent, subject, loaded.config),
             ticket=ticket_facts(tx, seen, loaded.config),
             lineage=agent_atoms(agent),
             disk=disk,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from fleet.core.agent import AgentState
@@ -52,14 +53,47 @@ class LoadFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetFacts:
-    """Seconds of an agent: its ceiling (None = unlimited), spent by ended runs, promised to live ones."""
+class Limit:
+    """Seconds that an agent, a ticket or the fleet may use in a window.
 
-    budget_seconds: int | None
+    ``ceiling`` is the configuration's (None = unlimited), ``granted`` what people gave on top in this window;
+    ``spent`` by ended runs, ``reserved`` by live ones. ``slots`` is how many runs may share what is left; ``until``
+    when the window ends.
+    """
+
+    scope: str  # agent, ticket or fleet
+    name: str  # the agent, or ticket/7; "" for the fleet
+    ceiling: float | None
+    granted: float
     spent: float
     reserved: float
-    timeout_seconds: int
-    free_slots: int
+    slots: int = 1
+    window: str = "lifetime"
+    until: str = ""
+    since: int = 0  # when the window began, in microseconds; 0 for all time
+
+    @property
+    def total(self) -> float:
+        """All seconds of the window."""
+        return math.inf if self.ceiling is None else self.ceiling + self.granted
+
+    @property
+    def left(self) -> float:
+        """Seconds that nobody used and nobody holds."""
+        return max(0.0, self.total - self.spent - self.reserved)
+
+    @property
+    def title(self) -> str:
+        """Whose budget it is, as people call it."""
+        return {"agent": self.name, "ticket": self.name, "fleet": "the fleet"}[self.scope]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFacts:
+    """What was used of every budget that a start has to fit into, and the seconds of one run."""
+
+    timeout_seconds: float
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from fleet.policy.facts import (
     AskedFact,
     BudgetFacts,
     DiskFacts,
+    Limit,
     LoadFacts,
     MergeFacts,
     PullFacts,
@@ -35,7 +36,8 @@ Roles = Mapping[str, Role]
 POLICY: Mapping[type, frozenset[str]] = {
     AgentFacts: frozenset({"member", "enabled", "role", "reviews", "merges", "pushes"}),
     LoadFacts: frozenset({"agent_limit", "fleet_limit"}),
-    BudgetFacts: frozenset({"budget_seconds", "timeout_seconds", "free_slots"}),
+    BudgetFacts: frozenset({"timeout_seconds"}),
+    Limit: frozenset({"ceiling", "slots"}),
     PullFacts: frozenset({"author_is_member"}),
     TicketFacts: frozenset({"required_label"}),
     MergeFacts: frozenset({"reviewers", "protected", "shared_uid_merge_allowed"}),
@@ -82,16 +84,28 @@ def load_under(facts: LoadFacts, agent: str, config: FleetConfig) -> LoadFacts:
 
 
 def budget_under(facts: BudgetFacts, agent: str, live: int, config: FleetConfig) -> BudgetFacts:
-    """The ceiling of an agent of which ``live`` runs live."""
+    """The ceilings for an agent of which ``live`` runs live.
+
+    What was used stays as it was counted: in the window that was in force then.
+    """
     member = config.agent(agent)
-    if member is None:
-        return replace(facts, budget_seconds=None, timeout_seconds=1, free_slots=1)
-    return replace(
-        facts,
-        budget_seconds=member.budget_seconds,
-        timeout_seconds=member.timeout_seconds,
-        free_slots=max(1, member.max_concurrent - live),
-    )
+    seconds = float(member.timeout_seconds) if member is not None else 1.0
+    return BudgetFacts(seconds, tuple(limit_under(limit, agent, live, config) for limit in facts.limits))
+
+
+def limit_under(limit: Limit, agent: str, live: int, config: FleetConfig) -> Limit:
+    """The ceiling of one budget (None = unlimited), and how many runs may share what is left of it."""
+    member = config.agent(agent)
+    own = member.budget_seconds if member is not None else None
+    fleet = config.budgets.fleet_seconds
+    ceilings = {
+        "agent": own.seconds if own is not None else None,
+        "ticket": config.budgets.ticket_seconds,
+        "fleet": fleet.seconds if fleet is not None else None,
+    }
+    ceiling = ceilings[limit.scope]
+    slots = max(1, member.max_concurrent - live) if member is not None and limit.scope == "agent" else 1
+    return replace(limit, ceiling=float(ceiling) if ceiling is not None else None, slots=slots)
 
 
 def pull_under(facts: PullFacts, config: FleetConfig, roles: Roles) -> PullFacts:

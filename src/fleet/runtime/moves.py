@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from fleet.core.clock import SECOND
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, system
-from fleet.core.work import Run, RunState
+from fleet.core.work import Run, RunState, budget_title
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import Observation
 from fleet.store import capabilities, inbox, journal, runs
@@ -119,18 +119,21 @@ def finish(tx: Tx, run: Run, outcome: Outcome) -> Run | None:
 
 
 def _note_budget(tx: Tx, run: Run, outcome: Outcome) -> None:
-    """The decision that the agent's seconds are used up, with what it spent."""
+    """The decision that a budget is used up, with what the run and its agent spent."""
     spent = runs.spent_seconds(tx, run.agent)
+    whose = run.limit_of or f"agent/{run.agent}"
     journal.append(
         tx,
         Draft(
             Stream.DECISION,
             "budget.exhausted",
             ACTOR,
-            subject=f"agent/{run.agent}",
-            summary=f"{run.agent} used up its budget after {spent:.1f} s in all; run {run.id} was frozen and stopped",
+            subject=whose if "/" in whose else "",
+            summary=f"{run.agent} used up what was left of the budget of {budget_title(whose)}: run {run.id} was frozen"
+            f" and stopped after {outcome.used_seconds:.1f} s",
             payload={
                 "run": run.id,
+                "budget": whose,
                 "used_seconds": outcome.used_seconds,
                 "allowance_seconds": run.allowance_seconds,
                 "spent_seconds": spent,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fleet.core.clock import SECOND
-from fleet.core.work import Run, RunState
+from fleet.core.work import Run, RunState, budget_title
 from fleet.runtime.port import ExitRecord
 from fleet.runtime.records import SETUP_FAILED
 
@@ -121,7 +121,8 @@ def _failure(run: Run, record: ExitRecord, expected: Sequence[str]) -> tuple[Run
     """State and sentence of every end that is no success, whoever asked for it."""
     used = f"after {record.used_seconds:.1f} s"
     if record.reason in _LIMITS:
-        limit = "its time limit" if record.reason == "timeout" else "what is left of its agent's budget"
+        whose = budget_title(run.limit_of or f"agent/{run.agent}")
+        limit = "its time limit" if record.reason == "timeout" else f"what was left of the budget of {whose}"
         return _LIMITS[record.reason], f"reached {limit} ({run.allowance_seconds:g} s) and was stopped {used}"
     if record.reason == "hangup":
         return RunState.LOST, f"its terminal went away {used}"

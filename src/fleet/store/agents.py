@@ -18,12 +18,13 @@ class AgentRow:
     state: AgentState
     reason: str
     updated_at: int
+    account: str = ""  # whose budget it uses: its own name, or that of the agent whose place it took
 
 
 def every(tx: Tx) -> list[AgentRow]:
     """All agents by name, retired ones included."""
-    rows = tx.all("SELECT name, role, state, reason, updated_at FROM agents ORDER BY name")
-    return [AgentRow(row[0], row[1], AgentState(row[2]), row[3], row[4]) for row in rows]
+    rows = tx.all("SELECT name, role, state, reason, updated_at, account FROM agents ORDER BY name")
+    return [AgentRow(row[0], row[1], AgentState(row[2]), row[3], row[4], row[5]) for row in rows]
 
 
 def get(tx: Tx, name: str) -> AgentRow:
@@ -34,10 +35,11 @@ def get(tx: Tx, name: str) -> AgentRow:
     raise NotFound("FLT-AGT-001", "no such agent", where=name, hint="fleet agent list shows the names")
 
 
-def put(tx: Tx, name: str, role: str, state: AgentState, reason: str = "") -> None:
-    """Make an agent known, or change its role and state."""
+def put(tx: Tx, name: str, role: str, state: AgentState, reason: str = "", *, account: str = "") -> None:
+    """Make an agent known, or change its role and state. ``account`` counts for a new one; "" is its own name."""
     tx.run(
-        "INSERT INTO agents (name, role, state, reason, updated_at) VALUES (:name, :role, :state, :reason, :now)"
+        "INSERT INTO agents (name, role, state, reason, updated_at, account)"
+        " VALUES (:name, :role, :state, :reason, :now, :account)"
         " ON CONFLICT (name) DO UPDATE SET role = excluded.role, state = excluded.state, reason = excluded.reason,"
         " updated_at = excluded.updated_at",
         name=name,
@@ -45,6 +47,7 @@ def put(tx: Tx, name: str, role: str, state: AgentState, reason: str = "") -> No
         state=str(state),
         reason=reason,
         now=tx.now,
+        account=account or name,
     )
 
 

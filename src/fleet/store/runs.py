@@ -10,7 +10,7 @@ from fleet.store.dialect import Row
 _COLUMNS = (
     "id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt, parent_run, state,"
     " epoch, host, allowance_seconds, allowance_kind, used_seconds, cancel_reason, exit_code, outcome, escrow_ref,"
-    " escrow_sha, config_hash, queued_at, started_at, finished_at"
+    " escrow_sha, config_hash, queued_at, started_at, finished_at, limit_of"
 )
 _LIVE = "('queued', 'starting', 'running')"
 
@@ -31,14 +31,15 @@ def create(
     allowance_seconds: float,
     allowance_kind: str,
     config_hash: str,
+    limit_of: str = "",
 ) -> str:
     """Queue a run and return its id. Raises Conflict FLT-STO-003 when one is live for this agent and item."""
     run_id = tx.new_id("r")
     tx.run(
         "INSERT INTO runs (id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt,"
-        " parent_run, state, allowance_seconds, allowance_kind, config_hash, queued_at) VALUES (:id, :delivery_id,"
-        " :event_id, :event_type, :agent, :role, :subject, :generation, :work_item, :attempt, :parent_run, 'queued',"
-        " :allowance_seconds, :allowance_kind, :config_hash, :now)",
+        " parent_run, state, allowance_seconds, allowance_kind, limit_of, config_hash, queued_at) VALUES (:id,"
+        " :delivery_id, :event_id, :event_type, :agent, :role, :subject, :generation, :work_item, :attempt,"
+        " :parent_run, 'queued', :allowance_seconds, :allowance_kind, :limit_of, :config_hash, :now)",
         id=run_id,
         delivery_id=delivery_id,
         event_id=event_id,
@@ -52,6 +53,7 @@ def create(
         parent_run=parent_run,
         allowance_seconds=float(allowance_seconds),
         allowance_kind=allowance_kind,
+        limit_of=limit_of,
         config_hash=config_hash,
         now=tx.now,
     )

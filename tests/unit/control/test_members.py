@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.config.model import BudgetConfig
 from fleet.core.agent import AgentState
 from fleet.core.errors import BudgetRefused, Conflict, NotFound, Refused
 from fleet.core.work import RunState
@@ -118,7 +119,8 @@ def test_an_agent_is_shown_with_what_bounds_it_and_why_it_is_idle(desk: Desk) ->
 
 def test_the_budget_table_counts_ended_and_live_runs(tmp_path: Path) -> None:
     members = tuple(
-        one.model_copy(update={"budget_seconds": 100}) if one.name == "developer" else one for one in usual_members()
+        one.model_copy(update={"budget_seconds": BudgetConfig(seconds=100)}) if one.name == "developer" else one
+        for one in usual_members()
     )
     desk = Desk(tmp_path, members)
     desk.end(desk.run("developer", "ticket/1"))
@@ -130,8 +132,12 @@ def test_the_budget_table_counts_ended_and_live_runs(tmp_path: Path) -> None:
         "used_seconds": 1.0,
         "reserved_seconds": 60.0,
         "budget_seconds": 100,
+        "granted_seconds": 0,
+        "window": "lifetime",
+        "until": "",
         "left_seconds": 39.0,
         "used_percent": 1.0,
+        "counts_with": [],
     }
     assert len(desk.ask("agent.budget")["agents"]) == 4
     with pytest.raises(NotFound):

@@ -112,7 +112,8 @@ def test_a_disk_that_is_nearly_full_is_named(desk: Desk) -> None:
         (("FLT-POL-074",), "merge", "fleet pr merge 8"),
         (("FLT-POL-072",), "review", "fleet pr review 8 --approve"),
         (("FLT-POL-072", "FLT-POL-074"), "review", "fleet pr review 8 --approve"),
-        (("FLT-POL-021",), "budget", "fleet agent budget release-manager"),
+        (("FLT-POL-021",), "budget", "fleet budget grant release-manager SECONDS --reason TEXT"),
+        (("FLT-POL-024",), "budget", "fleet budget grant fleet SECONDS --reason TEXT"),
     ],
 )
 def test_what_only_a_person_can_end_needs_one(desk: Desk, codes: tuple[str, ...], kind: str, command: str) -> None:

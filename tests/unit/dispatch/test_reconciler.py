@@ -158,7 +158,7 @@ def test_over_budget_work_waits_for_a_higher_ceiling(tmp_path: Path) -> None:
     scene.later(60)
     assert scene.live() == {}
     assert "budget of dev is exhausted" in scene.deliveries("dev")[-1].reason
-    scene.configure((crew[0].model_copy(update={"budget_seconds": 50}),))
+    scene.configure((member("dev", "developer", "ticket_ready", budget_seconds=50, timeout_seconds=60),))
     scene.rest()
     assert scene.live()["dev"].attempt == 2
     scene.close()

@@ -84,8 +84,8 @@ def test_an_exhausted_budget_holds_the_work(tmp_path: Path) -> None:
     scene.ready()
     scene.rest()
     assert scene.live() == {}
-    assert "raise its budget_seconds" in scene.deliveries("dev")[-1].reason
-    scene.configure((crew[0].model_copy(update={"budget_seconds": 200}),))
+    assert "fleet budget grant dev SECONDS" in scene.deliveries("dev")[-1].reason
+    scene.configure((member("dev", "developer", "ticket_ready", budget_seconds=200, timeout_seconds=80),))
     scene.rest()
     assert scene.live()["dev"].allowance_seconds == 80.0
     scene.close()

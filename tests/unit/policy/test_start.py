@@ -16,6 +16,7 @@ from fleet.policy.facts import (
     AgentFacts,
     BudgetFacts,
     DiskFacts,
+    Limit,
     LoadFacts,
     PullFacts,
     StartFacts,
@@ -23,11 +24,17 @@ from fleet.policy.facts import (
     WorkFacts,
 )
 
+
+def budget_of(ceiling: float, spent: float, reserved: float, timeout: float, slots: int) -> BudgetFacts:
+    """An agent's budget and nobody else's."""
+    return BudgetFacts(timeout, (Limit("agent", "dev", ceiling, 0.0, spent, reserved, slots),))
+
+
 WORK = WorkFacts("ticket_ready", 10, "ticket/7", "", 1, False)
 AGENT = AgentFacts("dev", True, True, AgentState.ACTIVE, "developer", False, False, True)
 REVIEWER = AgentFacts("qa", True, True, AgentState.ACTIVE, "qa-engineer", True, False, False)
 LOAD = LoadFacts(0, 1, 0, 8)
-BUDGET = BudgetFacts(None, 0.0, 0.0, 3600, 1)
+BUDGET = BudgetFacts(3600)
 TICKET = TicketFacts(7, "open", frozenset({"ready"}), "")
 PULL = PullFacts(8, "open", "h1", "agent:dev", True)
 GOOD = StartFacts(WORK, AGENT, LOAD, BUDGET, ticket=TICKET, lineage=frozenset({"agent:dev"}))
@@ -48,8 +55,8 @@ HOLDS = [
     (replace(GOOD, agent=replace(AGENT, enabled=False)), "FLT-POL-003"),
     (replace(GOOD, agent=replace(AGENT, state=AgentState.PAUSED)), "FLT-POL-004"),
     (replace(GOOD, agent=replace(AGENT, state=AgentState.QUARANTINED)), "FLT-POL-005"),
-    (replace(GOOD, budget=BudgetFacts(60, 59.5, 0.0, 3600, 1)), "FLT-POL-021"),
-    (replace(GOOD, budget=BudgetFacts(60, 10.0, 50.0, 3600, 1)), "FLT-POL-022"),
+    (replace(GOOD, budget=budget_of(60, 59.5, 0.0, 3600, 1)), "FLT-POL-021"),
+    (replace(GOOD, budget=budget_of(60, 10.0, 50.0, 3600, 1)), "FLT-POL-022"),
     (replace(GOOD, load=LoadFacts(1, 1, 1, 8)), "FLT-POL-031"),
     (replace(GOOD, load=LoadFacts(0, 1, 8, 8)), "FLT-POL-033"),
     (replace(GOOD, load=LoadFacts(1, 2, 1, 8, busy_run="r1")), "FLT-POL-035"),
@@ -174,20 +181,43 @@ def test_a_denial_outweighs_a_hold() -> None:
     assert codes(both) == {"FLT-POL-015"}
 
 
+TIGHT = Limit("ticket", "ticket/7", 100, 20, 70, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [
+        (Limit("ticket", "ticket/7", 100, 0, 99.5, 0), "FLT-POL-023"),
+        (Limit("fleet", "", 100, 0, 100, 0, window="day", until="2026-01-02 00:00 UTC"), "FLT-POL-024"),
+        (Limit("fleet", "", 100, 0, 10, 90), "FLT-POL-022"),
+        (Limit("fleet", "", 100, 50, 100, 0), "FLT-POL-020"),
+    ],
+)
+def test_a_shared_budget_holds_a_start_as_well(limit: Limit, code: str) -> None:
+    """Whose budget it is has a code of its own; what was granted counts."""
+    decision = decide_start(replace(GOOD, budget=BudgetFacts(3600, (limit,))))
+    assert code in {reason.code for reason in decision.reasons}
+    if limit.until:
+        assert limit.until in decision.text
+
+
 @pytest.mark.parametrize(
     ("budget", "expected"),
     [
-        (BudgetFacts(None, 1e6, 0.0, 600, 1), (600.0, "timeout")),
-        (BudgetFacts(1000, 0.0, 0.0, 600, 1), (600.0, "timeout")),
-        (BudgetFacts(1000, 700.0, 0.0, 600, 1), (300.0, "budget")),
-        (BudgetFacts(1000, 0.0, 0.0, 600, 4), (250.0, "budget")),
-        (BudgetFacts(1000, 100.0, 600.0, 600, 3), (100.0, "budget")),
-        (BudgetFacts(1000, 2000.0, 0.0, 600, 1), (0.0, "budget")),
+        (BudgetFacts(600), (600.0, "timeout", "")),
+        (budget_of(1000, 0.0, 0.0, 600, 1), (600.0, "timeout", "")),
+        (budget_of(1000, 700.0, 0.0, 600, 1), (300.0, "budget", "agent/dev")),
+        (budget_of(1000, 0.0, 0.0, 600, 4), (250.0, "budget", "agent/dev")),
+        (budget_of(1000, 100.0, 600.0, 600, 3), (100.0, "budget", "agent/dev")),
+        (budget_of(1000, 2000.0, 0.0, 600, 1), (0.0, "budget", "agent/dev")),
+        (budget_of(2, 0.5, 0.0, 600, 3), (1.0, "budget", "agent/dev")),
+        (BudgetFacts(600, (*budget_of(1000, 700.0, 0.0, 600, 1).limits, TIGHT)), (50.0, "budget", "ticket/7")),
     ],
 )
-def test_the_share_of_a_run(budget: BudgetFacts, expected: tuple[float, str]) -> None:
-    """What is left, divided among the free slots, at most the timeout."""
-    assert allowance(budget) == expected
+def test_the_share_of_a_run(budget: BudgetFacts, expected: tuple[float, str, str]) -> None:
+    """What is left, divided among the free slots, at most the timeout; the nearest of several budgets counts."""
+    found = allowance(budget)
+    assert (found.seconds, found.kind, found.of) == expected
 
 
 @given(
@@ -202,6 +232,6 @@ def test_parallel_runs_never_pass_the_ceiling(ceiling: int, used: list[float], s
     for part in used:
         reserved: list[float] = []
         for free in range(slots, 0, -1):
-            reserved.append(allowance(BudgetFacts(ceiling, spent, sum(reserved), timeout, free))[0])
+            reserved.append(allowance(budget_of(ceiling, spent, sum(reserved), timeout, free)).seconds)
         spent += sum(reserved) * part
         assert spent <= ceiling * (1 + 1e-9)

@@ -22,7 +22,8 @@ OBSERVED = {
     },
     "AgentFacts": {"name", "state", "state_reason"},
     "LoadFacts": {"agent_live", "fleet_live", "busy_run", "other_author"},
-    "BudgetFacts": {"spent", "reserved"},
+    "BudgetFacts": {"limits"},
+    "Limit": {"scope", "name", "granted", "spent", "reserved", "window", "until", "since"},
     "PullFacts": {"number", "state", "head", "author"},
     "TicketFacts": {"number", "state", "labels", "in_hand", "in_hand_author", "merged_seq"},
     "VerdictFact": {"seq", "principal", "approves", "head", "lineage", "content"},
@@ -50,7 +51,13 @@ def start(**changes: object) -> words.StartFacts:
         work=words.WorkFacts("ticket_ready", 1, "ticket/7", "", 1, returned=False),
         agent=words.AgentFacts("dev", True, True, AgentState.ACTIVE, "developer", False, False, True),
         load=words.LoadFacts(agent_live=1, agent_limit=1, fleet_live=2, fleet_limit=8),
-        budget=words.BudgetFacts(None, 10.0, 5.0, 3600, 1),
+        budget=words.BudgetFacts(
+            3600,
+            (
+                words.Limit("agent", "dev", None, 0.0, 10.0, 5.0),
+                words.Limit("ticket", "ticket/7", 100.0, 0.0, 10.0, 5.0),
+            ),
+        ),
         ticket=words.TicketFacts(7, "open", frozenset({"ready"}), ""),
         disk=words.DiskFacts("/d", 600_000_000, 10_000_000_000, 500_000_000, low=False),
     )
@@ -81,7 +88,9 @@ def test_a_start_under_another_configuration() -> None:
         "qa-engineer", True, False, False,
     )  # fmt: skip
     assert (found.load.agent_limit, found.load.fleet_limit) == (3, 5)
-    assert (found.budget.budget_seconds, found.budget.free_slots, found.budget.spent) == (50, 2, 10.0)
+    own, ticket = found.budget.limits
+    assert (own.ceiling, own.slots, own.spent) == (50.0, 2, 10.0)
+    assert (ticket.ceiling, ticket.slots, ticket.spent) == (None, 1, 10.0)
     assert found.ticket is not None
     assert found.ticket.required_label == "fleet"
     assert found.disk is not None

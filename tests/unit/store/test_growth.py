@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fleet.core.work import DeliveryState
-from fleet.store import deliveries, forge_local, journal, runs
+from fleet.store import budgets, deliveries, forge_local, journal, runs
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
 from fleet.store.migrate import migrate
@@ -41,6 +41,11 @@ QUESTIONS: dict[str, Callable[[Tx], object]] = {
     "runs.finished_without_result": runs.finished_without_result,
     "runs.spent_seconds": lambda tx: runs.spent_seconds(tx, "developer"),
     "runs.reserved_seconds": lambda tx: runs.reserved_seconds(tx, "developer"),
+    "budgets.of_agents": lambda tx: budgets.of_agents(tx, ["developer"], 5),
+    "budgets.of_work_item": lambda tx: budgets.of_work_item(tx, "ticket/1", 5),
+    "budgets.of_fleet": lambda tx: budgets.of_fleet(tx, 5),
+    "budgets.granted": lambda tx: budgets.granted(tx, "agent", ["developer"], 5),
+    "budgets.tickets_with_runs": budgets.tickets_with_runs,
     "journal.events_after": lambda tx: journal.events_after(tx, 0),
     "journal.get": lambda tx: journal.find_dedup(tx, "x"),
     "journal.erased_ids": journal.erased_ids,

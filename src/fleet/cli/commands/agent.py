@@ -11,7 +11,7 @@ import click
 
 from fleet.cli.commands import agentcrew, agentlogs, mail
 from fleet.cli.door import Door
-from fleet.cli.members import agent_text, budgets_text
+from fleet.cli.members import agent_text, budgets_text, ceiling
 from fleet.cli.output import Style, duration, result_line, table, visible
 from fleet.cli.remote import Call, Local, Remote, Result, ask, wants_json
 from fleet.cli.words import PR, TICKET, given, pass_door
@@ -37,7 +37,7 @@ def agents_text(agents: list[Result], style: Style) -> str:
             len(item["live"]),
             item["runs"],
             duration(item["used_seconds"]),
-            duration(item["budget_seconds"]) if item["budget_seconds"] else "none",
+            duration(ceiling(item)) if item["budget_seconds"] else "none",
             ", ".join(item["subscribes_to"]) or "-",
         )
         for item in agents
@@ -185,7 +185,10 @@ def _budget(result: Result, style: Style) -> str:
 @click.option("--set", "seconds", type=agentcrew.SECONDS, help="Another ceiling: 7200, 15m, 10h or none. People only.")
 @click.option("--reason", metavar="TEXT", default="", help="Why, for the journal.")
 def budget(name: str, seconds: int | None, reason: str) -> Call:
-    """Print what agents have used of their run time, or change a ceiling in the configuration."""
+    """Print what agents have used of their run time, or change a ceiling in the configuration.
+
+    All of it is that of the budget's window. More for once, with the ceiling as it is: fleet budget grant.
+    """
     if seconds is None:
         if reason:
             raise UsageError("FLT-CLI-016", "--reason belongs to --set")

@@ -9,6 +9,7 @@ from fleet.control.verbs import (
     agents,
     approvals,
     audits,
+    budgets,
     config,
     deadletters,
     evaluations,
@@ -27,6 +28,7 @@ __all__ = ["OFFLINE", "VERBS", "Access", "Arg", "Verb"]
 _TABLES = (
     whole.VERBS,
     agents.VERBS,
+    budgets.VERBS,
     tickets.VERBS,
     pulls.VERBS,
     fabric.VERBS,

@@ -10,6 +10,7 @@ from fleet.core.catalogue import (
     agents,
     assessing,
     audits,
+    budgets,
     configuring,
     doors,
     fabrics,
@@ -39,6 +40,7 @@ _TABLES = (
     living.ROWS,
     flow.ROWS,
     assessing.ROWS,
+    budgets.ROWS,
 )
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}

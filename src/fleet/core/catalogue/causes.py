@@ -11,6 +11,7 @@ AREAS: dict[str, tuple[str, str]] = {
     "APR": ("approvals", "a question that was answered, expired, or is about something that has changed since"),
     "AUD": ("the record's proof", "the signing key, the anchor, an archive, or a store that somebody changed"),
     "AUT": ("identity and authority", "who called does not fit what was called, or from where"),
+    "BUD": ("budgets", "a name that has no budget, or run time that is used up"),
     "CFG": ("the configuration and where things lie", "the file in .fleet/, or the folders around it"),
     "CLI": ("the command line", "the words as they were typed, or no daemon behind them"),
     "CTL": ("calls to the daemon", "the arguments of the call, or the state of what they name"),
@@ -62,6 +63,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "FLT-AUT-013": ("the agent works on something beside its ticket",),
     "FLT-AUT-014": ("may_start is missing at the agent that called",),
     "FLT-AUT-015": ("the event's name is misspelt, or missing under publishes",),
+    "FLT-BUD-001": ("its runs used all of it", "a loop of corrections"),
     "FLT-CFG-012": (
         "you are in a folder below it",
         "git init was never typed",
