@@ -14,6 +14,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
+from fleet.assess.insights import KINDS
 from fleet.assess.scorecard import DIMENSIONS, MINIMUM, MINIMUM_DIMENSIONS, VERSION
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
@@ -110,6 +111,22 @@ def evaluation_page() -> str:
     for row in DIMENSIONS:
         lines += ["", f"## {row.name}", "", f"{row.asks} `{row.formula}`", "", "| input | counts |", "|---|---|"]
         lines += [f"| `{name}` | {says} |" for name, says in row.inputs.items()]
+    return "\n".join(lines) + "\n"
+
+
+def insights_page() -> str:
+    """What fleet insights tells, and when."""
+    lines = [
+        _NOTE,
+        "# Insights",
+        "",
+        "`fleet insights` looks at the last seven days (`--since`) and tells what a lead should look at, each finding "
+        "with the journal entries that it rests on and the command that helps. Findings stop nobody.",
+        "",
+        "| kind | told when |",
+        "|---|---|",
+        *(f"| `{kind}` | {says} |" for kind, says in KINDS.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -239,6 +256,7 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "evaluation.md": evaluation_page,
+    "insights.md": insights_page,
     "events.md": events_page,
     "states.md": states_page,
     "errors.md": errors_page,

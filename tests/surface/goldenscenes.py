@@ -131,6 +131,7 @@ def lives(show: Show, folder: Path) -> None:
     show("restart")
     show("reload")
     show("watcher status")
+    show("insights")
 
 
 def tickets(show: Show, folder: Path) -> None:

@@ -76,6 +76,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "ps": ("Look", "look", "ps", "List runs."),
     "log": ("Look", "log", "log", "Print the journal."),
+    "insights": (
+        "Look",
+        "insights",
+        "insights",
+        "Tell what is stuck, stalled, flapping, expensive, idle or about to collide.",
+    ),
     "eval": (
         "Look",
         "eval",

@@ -45,7 +45,7 @@ class BlockerState(StrEnum):
 class MailKind(StrEnum):
     """Why a message is in an inbox."""
 
-    MESSAGE = "message"  # a person wrote to an agent
+    MESSAGE = "message"  # a person, or the fleet itself, wrote to an agent
     HANDOFF = "handoff"  # work was passed on
     BLOCKER = "blocker"  # somebody who reports here is stuck
     RESOLUTION = "resolution"  # a blocker of the reader's was resolved

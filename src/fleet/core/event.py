@@ -158,6 +158,7 @@ _ALL = (
     _activity("message.returned", "system", "agent", "Messages of an agent that left the fleet went to people."),
     _activity("gc.planned", "human system", "fleet", "What is about to be cleared away, each thing with its reason."),
     _activity("gc.done", "human system", "fleet", "What was cleared away, with its bytes, and what stayed after all."),
+    _activity("collision.found", "system", "pr", "Two open branches no longer merge with each other; both were told."),
     _activity("evaluation.recorded", "human", "agent", "A person had a scorecard of an agent kept."),
     _activity("label.changed", "agent human system", "any", "Labels were set."),
 )

@@ -25,6 +25,7 @@ from fleet.daemon.forges import look_every, open_forge
 from fleet.daemon.identity import Identity, ProcessTree, login_of
 from fleet.daemon.janitor import Janitor
 from fleet.daemon.live import ForgeLive, WorkGatherer
+from fleet.daemon.lookout import Lookout
 from fleet.daemon.service import Loop, Report
 from fleet.dispatch.budgetwatch import BudgetWatch
 from fleet.dispatch.dispatcher import Dispatcher
@@ -59,6 +60,7 @@ _GAPS = {
     "janitor": 0.5,
     "checkpointer": 1.0,
     "refguard": 0.5,
+    "lookout": 0.5,
     "keeper": 1.0,
 }
 
@@ -183,9 +185,10 @@ def _services(
 
 
 def _witnesses(db: Database, paths: FleetPaths, config: Callable[[], LoadedConfig]) -> tuple[Service, ...]:
-    """What keeps the record honest: branches against the journal, and signatures."""
+    """What looks on: branches against the journal and against each other, and signatures."""
     return (
         RefGuard(db, Repo(paths.bare, bare=True), lambda: config().config.base),
+        Lookout(db, Repo(paths.bare, bare=True), lambda: config().config.base),
         Checkpointer(db, lambda: plan_of(paths, config().config.audit)),
     )
 

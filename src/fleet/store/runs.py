@@ -100,6 +100,17 @@ def recent(tx: Tx, *, agent: str = "", limit: int = 100) -> list[Run]:
     return [_run(row) for row in rows]
 
 
+def since(tx: Tx, at: int, *, limit: int = 10_000) -> list[Run]:
+    """Live runs and those that ended from ``at`` on, the newest ``limit``, oldest first."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM runs WHERE finished_at >= :at OR state IN {_LIVE}"
+        " ORDER BY queued_at DESC, id DESC LIMIT :limit",
+        at=at,
+        limit=limit,
+    )
+    return [_run(row) for row in rows][::-1]
+
+
 def finished_without_result(tx: Tx, *, limit: int = 200) -> list[Run]:
     """Unsuccessful runs nobody has dealt with yet, oldest first."""
     rows = tx.all(

@@ -38,6 +38,7 @@ QUESTIONS: dict[str, Callable[[Tx], object]] = {
     "runs.for_work_item": lambda tx: runs.for_work_item(tx, "ticket/1"),
     "runs.recent by agent": lambda tx: runs.recent(tx, agent="developer"),
     "runs.recent": runs.recent,
+    "runs.since": lambda tx: runs.since(tx, 5),
     "runs.finished_without_result": runs.finished_without_result,
     "runs.spent_seconds": lambda tx: runs.spent_seconds(tx, "developer"),
     "runs.reserved_seconds": lambda tx: runs.reserved_seconds(tx, "developer"),

@@ -58,6 +58,7 @@ OFFLINE = frozenset(
         "eval.show",
         "eval.compare",
         "eval.list",
+        "insights",
         "gc.plan",
     }
 )

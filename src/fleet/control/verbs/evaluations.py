@@ -1,4 +1,4 @@
-"""Calls about how well agents work: scorecards from the journal."""
+"""Calls about how well agents work: scorecards from the journal, and what a lead should look at."""
 
 from __future__ import annotations
 
@@ -16,5 +16,6 @@ VERBS = (
         "by, since, until, cards[]",
     ),
     Verb("eval.run", Access.HUMAN, (Arg("agent", "name", ""), *_WINDOW), "cards[]"),
+    Verb("insights", Access.HUMAN, (Arg("since", "instant", 0),), "insights[], since"),
     Verb("eval.list", Access.HUMAN, (Arg("agent", "name", ""), Arg("limit", "count", 20)), "evaluations[]"),
 )
