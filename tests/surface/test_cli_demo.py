@@ -247,7 +247,7 @@ def test_an_interrupted_demo_cleans_up(home: Path, number: signal.Signals) -> No
         while b"developer        starts" not in (line := child.stdout.readline()):
             assert line, "it ended before an agent started"
         child.send_signal(number)
-        assert child.wait(60) == 130
+        assert child.wait(180) == 130
     finally:
         end_group(child)
     assert_nothing_is_left(home)

@@ -344,7 +344,7 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "file": _file,
     "file_or_none": lambda given: _file(given) if given != "" else "",
     "files": _files,
-    "eval_key": _choice("agent", "role", "model"),
+    "eval_key": _choice("agent", "role", "model", "fleet"),
     "export_format": _choice(*EXPORT_FORMATS),
     "hash": _matching(_HASH, "64 hexadecimal digits"),
     "type": _matching(_TYPE, "a journal type such as run.started"),

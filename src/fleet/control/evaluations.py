@@ -20,6 +20,7 @@ _REFERENCES = 50  # newest journal entries named for and against a score; all ar
 KEYS: dict[str, Key] = {
     "agent": lambda cast: cast.agent,
     "role": lambda cast: cast.role,
+    "fleet": lambda _: "the whole fleet",
     "model": lambda cast: cast.model or "(the vendor's choice)",
 }
 

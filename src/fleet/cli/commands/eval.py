@@ -101,12 +101,16 @@ def _side_by_side(result: Result, style: Style) -> str:
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option(
-    "--by", type=click.Choice(["agent", "role", "model"]), default="agent", show_default=True, help="What is compared."
+    "--by",
+    type=click.Choice(["agent", "role", "model", "fleet"]),
+    default="agent",
+    show_default=True,
+    help="What is compared; fleet: one card of everybody.",
 )
 @_window
 @pass_door
 def compare(door: Door, names: tuple[str, ...], by: str, since_: str, until: str) -> Call:
-    """Put scorecards side by side: agents, roles, or the models that they were given.
+    """Put scorecards side by side: agents, roles, the models that they were given, or the fleet as a whole.
 
     A role that scores as well on a cheaper model can be moved to it: fleet config set agents.NAME.model MODEL.
     """

@@ -30,11 +30,15 @@ class Teller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended, for the summary. ``agents`` as ``fleet agent list`` gives them; ``log`` is git's of the base."""
+    """How it ended, for the summary. ``agents`` as ``fleet agent list`` gives them; ``log`` is git's of the base.
+
+    ``scores`` is the scorecard of the whole fleet, by dimension; None is insufficient data.
+    """
 
     chain: Chain
     verified: dict[str, Any]
     agents: list[dict[str, Any]]
+    scores: dict[str, float | None]
     log: str
     merged: bool
     tests_pass: bool
@@ -87,9 +91,11 @@ def _look_back(stage: Stage, chain: Chain) -> Outcome:
     with suppress(FleetError):
         stage.git("merge-base", "--is-ancestor", chain.merged_head, "HEAD")
         merged = bool(chain.merged_head)
+    cards = stage.fleet("eval", "compare", "--by", "fleet")["cards"]
     return Outcome(
         chain=chain,
         verified=stage.fleet("audit", "verify"),
+        scores={row["dimension"]: row["score"] for row in cards[0]["scores"]} if cards else {},
         agents=list(stage.fleet("agent", "list")["agents"]),
         log=stage.git("log", "--graph", "--format=%h %s (%an)", "-8"),
         merged=merged,

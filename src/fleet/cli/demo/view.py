@@ -71,6 +71,7 @@ def facts(outcome: Outcome, repo: str | None) -> dict[str, Any]:
         "events": chain.events,
         "tests_pass": outcome.tests_pass,
         "repo": repo,
+        "scorecard": outcome.scores,
         "agents": _deeds(outcome),
     }
 
@@ -92,11 +93,15 @@ def summary(outcome: Outcome, style: Style) -> str:
         for item in _deeds(outcome)
     ]
     head = outcome.verified["head"]
+    scores = ", ".join(
+        f"{name.replace('_', ' ')} {'-' if score is None else f'{score:.0f}'}" for name, score in outcome.scores.items()
+    )
     return (
         f"\nThe chain took {chain.seconds:.1f} s: {chain.rounds} review rounds, {len(chain.events)} events. "
         f"Approved {chain.approved_head[:10]}, merged {chain.merged_head[:10]}.\n"
         f"The program's tests on the merged branch: {visible(outcome.tests_said)}.\n"
-        f"The journal is verified: {outcome.verified['entries']} entries, head {head['hash'][:16]}.\n\n"
+        f"The journal is verified: {outcome.verified['entries']} entries, head {head['hash'][:16]}.\n"
+        f"The scorecard of the fleet, of 100 each: {scores}.\n\n"
         f"{table(('AGENT', 'RUNS', 'TIME', 'WHAT IT DID'), rows, style)}\n"
         f"main:\n{visible(outcome.log, lines=True)}\n"
     )
@@ -111,6 +116,7 @@ def how_to_look(stage: Stage, pr: int) -> str:
         "  fleet log\n"
         f"  fleet why pr/{pr or 2}\n"
         "  fleet audit verify\n"
+        "  fleet eval compare --by fleet\n"
         "  git log --graph --stat\n"
         f"When you have seen enough: rm -rf {folder}\n"
     )
