@@ -19,6 +19,7 @@ from fleet.assess.scorecard import DIMENSIONS, MINIMUM, MINIMUM_DIMENSIONS, VERS
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
+from fleet.config.gate import DiffConfig, EventConfig, GateConfig, WindowConfig
 from fleet.config.model import (
     AgentConfig,
     ApprovalsConfig,
@@ -154,6 +155,10 @@ def config_page() -> str:
         ("Top level", FleetConfig),
         ("`agents[]`", AgentConfig),
         ("`agents[].schedule`", ScheduleConfig),
+        ("`agents[].subscription_gate`, and each condition in it", GateConfig),
+        ("`time_window` of a gate", WindowConfig),
+        ("`max_diff` of a gate", DiffConfig),
+        ("`event` of a gate", EventConfig),
         ("`teams[]`", TeamConfig),
         ("`approvals`", ApprovalsConfig),
         ("`setup`", SetupConfig),

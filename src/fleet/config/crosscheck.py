@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from fleet.config import gatecheck
 from fleet.config.commands import faults_of
 from fleet.config.roles import Role
 from fleet.config.timetable import BadTimetable, timetable, zone_named
@@ -41,6 +42,8 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _protected_paths(document)
     yield from _base(document)
     yield from _forge(document)
+    for index, row in _rows(document.data):
+        yield from gatecheck.faults(document, ("agents", index, "subscription_gate"), row.get("subscription_gate"))
 
 
 def warnings(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
@@ -49,6 +52,8 @@ def warnings(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]
     yield from _silent_events(document, agents, roles)
     yield from _idle_variables(document)
     yield from _idle_transport(document)
+    for index, row in agents.values():
+        yield from gatecheck.warnings(document, ("agents", index, "subscription_gate"), row)
     ceiling = document.data.get("max_concurrent")
     for index, agent in agents.values():
         wanted = agent.get("max_concurrent")

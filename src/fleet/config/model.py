@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-EVENT_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
-LABEL_PATTERN = r"^[\x21-\x7e]+( [\x21-\x7e]+)*$"
+from fleet.config.gate import GateConfig
+from fleet.config.kinds import EventName, Label, Name, StrictModel
+
 PORT_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
 _SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overflow
@@ -53,7 +53,6 @@ def _seconds_alone(value: object) -> object:
     raise PydanticCustomError("budget", "a whole number of seconds, or a mapping with seconds, window and timezone")
 
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Word = Annotated[str, Field(max_length=4000)]
 Command = Annotated[
     tuple[Word, ...],
@@ -61,21 +60,15 @@ Command = Annotated[
     Field(min_length=1, max_length=200),
 ]
 PortName = Annotated[str, Field(pattern=PORT_PATTERN)]
-EventName = Annotated[str, Field(pattern=EVENT_PATTERN, max_length=64)]
 EventNames = Annotated[
     tuple[EventName, ...],
     BeforeValidator(_one_or_many, json_schema_input_type=EventName | tuple[EventName, ...]),
     Field(max_length=100),
 ]
-Label = Annotated[str, Field(min_length=1, max_length=50, pattern=LABEL_PATTERN)]
 Seconds = Annotated[int, Field(gt=0, le=_SECONDS_LIMIT)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ScheduleConfig(_Model):
+class ScheduleConfig(StrictModel):
     """When an agent starts by the clock."""
 
     cron: str = Field(max_length=100, description="Minute, hour, day of month, month, day of week: `0 9 * * 1`.")
@@ -86,7 +79,7 @@ class ScheduleConfig(_Model):
     )
 
 
-class BudgetConfig(_Model):
+class BudgetConfig(StrictModel):
     """Run time that may be used in a window; with the next window all of it is there again."""
 
     seconds: Seconds = Field(description="Run time in seconds.")
@@ -104,7 +97,7 @@ Budget = Annotated[
 ]
 
 
-class SetupConfig(_Model):
+class SetupConfig(StrictModel):
     """What a run needs before its agent starts. Its seconds count as the agent's own."""
 
     commands: Annotated[tuple[Command, ...], Field(max_length=50)] = Field(
@@ -126,7 +119,7 @@ class SetupConfig(_Model):
     )
 
 
-class AgentConfig(_Model):
+class AgentConfig(StrictModel):
     """One member of the fleet."""
 
     name: Name = Field(description="Unique name; also the prompt and playbook file name.")
@@ -146,6 +139,9 @@ class AgentConfig(_Model):
     model: str = Field(default="", max_length=100, description="Model name handed to the vendor; empty = its default.")
     enabled: bool = Field(default=True, description="False: known, but never started.")
     subscribes_to: EventNames = Field(default=(), description="Events that start this agent; one name or a list.")
+    subscription_gate: GateConfig | None = Field(
+        default=None, description="Conditions before this agent starts; their grammar is in gates.md."
+    )
     publishes: EventNames = Field(
         default=(), description="Custom events this agent may publish, beside those of its role."
     )
@@ -172,7 +168,7 @@ class AgentConfig(_Model):
     )
 
 
-class RetryConfig(_Model):
+class RetryConfig(StrictModel):
     """What happens when a run ends without its result."""
 
     attempts: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="Attempts before a dead letter.")
@@ -185,7 +181,7 @@ Days = Annotated[int, Field(ge=1, le=36_500)]
 Megabytes = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
-class KeepingConfig(_Model):
+class KeepingConfig(StrictModel):
     """How long things stay, and how much disk has to be free. Ages in days; 1 MB is 1,000,000 bytes."""
 
     automatic: bool = Field(default=True, description="False: only `fleet gc --yes` removes anything.")
@@ -215,14 +211,14 @@ class KeepingConfig(_Model):
     )
 
 
-class TeamConfig(_Model):
+class TeamConfig(StrictModel):
     """Agents that are spoken to together: fleet agent pause --team, fleet task assign --team."""
 
     name: Name = Field(description="Unique name of the team.")
     agents: tuple[Name, ...] = Field(max_length=1000, description="Names of its members; an agent may be in several.")
 
 
-class FabricConfig(_Model):
+class FabricConfig(StrictModel):
     """Bounds of the Fabric: what it keeps, and for how long a claim holds."""
 
     lease_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
@@ -239,7 +235,7 @@ class FabricConfig(_Model):
     )
 
 
-class AuditConfig(_Model):
+class AuditConfig(StrictModel):
     """How the record is proved and kept."""
 
     anchor: str = Field(
@@ -260,7 +256,7 @@ class AuditConfig(_Model):
     )
 
 
-class BudgetsConfig(_Model):
+class BudgetsConfig(StrictModel):
     """Run time of more than one agent together, and when people hear that a budget ends."""
 
     fleet_seconds: Budget = Field(
@@ -274,7 +270,7 @@ class BudgetsConfig(_Model):
     )
 
 
-class ApprovalsConfig(_Model):
+class ApprovalsConfig(StrictModel):
     """How long a person's word is waited for, and how long it holds."""
 
     expire_after_seconds: Seconds = Field(
@@ -282,7 +278,7 @@ class ApprovalsConfig(_Model):
     )
 
 
-class FleetConfig(_Model):
+class FleetConfig(StrictModel):
     """The whole of .fleet/config.yaml."""
 
     version: Literal[1] = Field(description="Version of this file format.")

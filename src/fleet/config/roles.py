@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fleet.config.model import EventName, Name
+from fleet.config.kinds import EventName, Name
 from fleet.config.validate import check
 from fleet.config.yamlfile import Document, Problem, invalid, read_yaml
 from fleet.core.event import BUILTIN

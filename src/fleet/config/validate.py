@@ -8,7 +8,9 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from fleet.config.model import BRANCH_PATTERN, EVENT_PATTERN, LABEL_PATTERN, NAME_PATTERN, PORT_PATTERN
+from fleet.config.gate import TIME_PATTERN
+from fleet.config.kinds import EVENT_PATTERN, LABEL_PATTERN, NAME_PATTERN
+from fleet.config.model import BRANCH_PATTERN, PORT_PATTERN
 from fleet.config.yamlfile import PROBLEM_LIMIT, Document, Path, Problem, shown
 
 M = TypeVar("M", bound=BaseModel)
@@ -18,6 +20,7 @@ PATTERNS = {
     EVENT_PATTERN: "an event name: lower-case words joined by _, such as qa_passed",
     LABEL_PATTERN: "a label: printable ASCII, single spaces inside only",
     PORT_PATTERN: "a port's name: 1 to 31 lower-case letters, digits or _, beginning with a letter",
+    TIME_PATTERN: "a time of day such as 22:00 (24:00 is the end of the day)",
     BRANCH_PATTERN: "a branch name: letters, digits and . _ / -, at most 100",
 }
 
@@ -29,7 +32,7 @@ _EXPECTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "tuple_type": lambda _: "a list",
     "dict_type": lambda _: "a mapping of keys to values",
     "model_type": lambda _: "a mapping of keys to values",
-    "literal_error": lambda facts: str(facts["expected"]),
+    "literal_error": lambda facts: str(facts["expected"]).replace("True", "true"),
     "greater_than": lambda facts: f"a number greater than {facts['gt']}",
     "greater_than_equal": lambda facts: f"a number of at least {facts['ge']}",
     "less_than_equal": lambda facts: f"a number of at most {facts['le']}",

@@ -22,7 +22,7 @@ from fleet.dispatch.approvals import bound_content
 from fleet.dispatch.lineage import author_atoms
 from fleet.forge.gitrepo import Repo
 from fleet.forge.pullgit import diff_stat, diff_text
-from fleet.policy.approval import Content, Standing, standing
+from fleet.policy.approval import Content, Standing, bound_policy, standing
 from fleet.store import approvals as rows
 from fleet.store import journal, runs
 from fleet.store.db import Tx
@@ -163,7 +163,7 @@ def _still_asked(ctx: Context, found: Approval, live: LivePull, seen: dict[str, 
 
     Granted by ``granting`` already is fine: a repeated call goes on where the first one ended.
     """
-    content = bound_content(ctx.live, live, ctx.loaded.digest)
+    content = _live_content(ctx, found, live)
     now = standing(found, live.state, content, ctx.db.clock.now())
     if now.word in (ApprovalState.REFUSED, ApprovalState.EXPIRED):
         raise _answered(found)
@@ -214,7 +214,12 @@ def _standing(ctx: Context, found: Approval) -> Standing:
     live = ctx.live.pull(subject_number(found.subject))
     if live is None:
         return Standing("void", (f"there is no {found.subject}",))
-    return standing(found, live.state, bound_content(ctx.live, live, ctx.loaded.digest), ctx.db.clock.now())
+    return standing(found, live.state, _live_content(ctx, found, live), ctx.db.clock.now())
+
+
+def _live_content(ctx: Context, found: Approval, live: LivePull) -> Content:
+    """What an answer to this question would be bound to now."""
+    return bound_content(ctx.live, live, bound_policy(found.asked, found.agent, ctx.loaded.config, ctx.loaded.roles))
 
 
 def _other_events(tx: Tx, found: Approval) -> list[Entry]:

@@ -8,7 +8,7 @@ from fleet.core.clock import SECOND
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LivePull
 from fleet.core.principal import Principal
-from fleet.policy.approval import Content
+from fleet.policy.approval import MERGE, Content
 from fleet.store import approvals, deliveries, journal
 from fleet.store.db import Tx
 
@@ -23,7 +23,10 @@ def answer(
     if not approvals.decide(tx, question.id, state=state, by=by, reason=reason, expires_at=expires_at):
         return False
     released = deliveries.release(tx, question.subject, question.generation) if granted else 0
-    word = "may be merged" if granted else "is not merged"
+    if question.asked == MERGE:
+        word = f"{question.subject} may be merged" if granted else f"{question.subject} is not merged"
+    else:
+        word = f"{question.agent} {'may' if granted else 'does not'} start on {question.subject}"
     why = f": {reason}" if reason else ""
     journal.append(
         tx,
@@ -36,7 +39,7 @@ def answer(
             work_item=question.work_item,
             agent=question.agent,
             cause_id=question.cause_id,
-            summary=f"{by} says that {question.subject} {word} at {question.generation[:12]}{why}",
+            summary=f"{by} says that {word} at {question.generation[:12]}{why}",
             payload={
                 "approval": question.id,
                 "asked": question.asked,
@@ -61,5 +64,12 @@ def answer_open(
 ) -> None:
     """What a person said about this content in another way answers what is asked about it."""
     for question in approvals.at_head(tx, pull.subject, content.head):
-        if question.state is ApprovalState.REQUESTED and question.content == content.seal:
+        if question.state is ApprovalState.REQUESTED and _about(question, content):
             answer(tx, principal, question, state, reason, loaded)
+
+
+def _about(question: Approval, content: Content) -> bool:
+    """Is a person's word about ``content``, as a merge binds it, one about what the question asks?"""
+    if question.asked == MERGE:
+        return question.content == content.seal
+    return all(question.bound.get(name) == value for name, value in content.parts().items() if name != "policy")

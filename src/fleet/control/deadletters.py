@@ -37,7 +37,7 @@ def explain(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[st
     The terminals' last lines are for people only.
     """
     dead = _named(ctx, args["id"])
-    seen = look(ctx.live, dead.entry.subject, None)
+    seen = look(ctx.live, dead.entry.subject)
 
     def gather(tx: Tx) -> tuple[dict[str, Any], list[Run], str, int]:
         return _dict(tx, dead), attempts(tx, dead), why_not(tx, dead, seen, ctx.loaded), tx.now
@@ -61,7 +61,7 @@ def replay(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
     Raises NotFound FLT-DLQ-001, Conflict FLT-DLQ-002 when it was dealt with, Refused FLT-DLQ-003 when it is moot.
     """
     dead = _named(ctx, args["id"])
-    seen = look(ctx.live, dead.entry.subject, None)
+    seen = look(ctx.live, dead.entry.subject)
     made: dict[str, str] = {}
 
     def publish(tx: Tx) -> None:

@@ -19,12 +19,12 @@ from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LivePull
 from fleet.core.principal import Principal, PrincipalKind, system
 from fleet.core.probe import probe
-from fleet.dispatch.approvals import Waiting, ask, bound_content, to_ask
+from fleet.dispatch.approvals import Waiting, ask, bound_content, not_asked_yet
 from fleet.dispatch.facts import merge_facts
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.forge.gitrepo import Repo
 from fleet.forge.refguard import look
-from fleet.policy.approval import MERGE, question
+from fleet.policy.approval import MERGE, bound_policy, question
 from fleet.policy.decide import decide_merge
 from fleet.policy.facts import MergeFacts
 from fleet.policy.gates import approvers
@@ -46,7 +46,7 @@ def gate(ctx: Context, principal: Principal, pull: LivePull) -> Gate:
     """Judge whether this principal may merge the live head now; records nothing."""
     commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
     loaded = ctx.loaded
-    content = bound_content(ctx.live, pull, loaded.digest)
+    content = bound_content(ctx.live, pull, bound_policy(MERGE, "", loaded.config, loaded.roles))
     facts = ctx.db.read(
         lambda tx: merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content)
     )
@@ -104,7 +104,7 @@ def _allow(ctx: Context, principal: Principal, pull: LivePull) -> None:
     """One transaction judges and records; anything but ALLOW ends here."""
     commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
     loaded = ctx.loaded
-    content = bound_content(ctx.live, pull, loaded.digest)
+    content = bound_content(ctx.live, pull, bound_policy(MERGE, "", loaded.config, loaded.roles))
 
     def decide(tx: Tx) -> Decision:
         still_alive(tx, principal)
@@ -116,10 +116,10 @@ def _allow(ctx: Context, principal: Principal, pull: LivePull) -> None:
         journal.append(tx, _draft(principal, "merge.allowed" if allowed else "merge.refused", pull, summary, payload))
         if allowed and principal.is_human:
             answer_open(tx, principal, pull, content, ApprovalState.GRANTED, "merges it", loaded)
-        why = to_ask(tx, pull, facts, content, tx.now)
-        if why:
+        why = question(MERGE, decision) if not allowed else ()
+        if why and not_asked_yet(tx, pull, MERGE, content, tx.now):
             waiting = Waiting(str(principal), principal.name if principal.is_agent else "", principal.run_id, tx.now)
-            ask(tx, pull, content, why, waiting, loaded)
+            ask(tx, pull, MERGE, content, why, waiting, loaded)
         return decision
 
     decision = ctx.db.write(decide)

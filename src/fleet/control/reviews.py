@@ -16,7 +16,7 @@ from fleet.core.live import LivePull
 from fleet.core.principal import Principal
 from fleet.dispatch.approvals import bound_content
 from fleet.dispatch.facts import review_facts
-from fleet.policy.approval import Content
+from fleet.policy.approval import MERGE, Content, bound_policy
 from fleet.policy.decide import decide_review
 from fleet.store import journal
 from fleet.store.db import Tx
@@ -31,7 +31,8 @@ def review(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
     Said twice it is on record once; a later word of the same principal at the same head replaces the earlier.
     """
     pull = live_pull(ctx, args["number"])
-    content = bound_content(ctx.live, pull, ctx.loaded.digest) if principal.is_human else None
+    policy = bound_policy(MERGE, "", ctx.loaded.config, ctx.loaded.roles)
+    content = bound_content(ctx.live, pull, policy) if principal.is_human else None
 
     def say_it(tx: Tx) -> None:
         say(tx, principal, pull, args, content)

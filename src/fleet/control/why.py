@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.control import sentences
@@ -12,6 +12,7 @@ from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.control.queries import archived_to, reviews_of
 from fleet.control.standing import around_agent, around_run, around_work
+from fleet.control.waiting import Waiting, waiting
 from fleet.core.agent import AgentState
 from fleet.core.approval import ApprovalState
 from fleet.core.errors import NotFound
@@ -35,11 +36,12 @@ _OPEN = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD)
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """A title, the sentences, and the entries they rest on."""
+    """A title, the sentences, the entries they rest on, and the starts that are held."""
 
     title: str
     lines: list[str]
     entries: list[Entry]
+    waiting: list[Waiting] = field(default_factory=list)
 
 
 def why(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +52,8 @@ def why(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, A
     lines = list(story.lines)
     if archived and (not story.entries or story.entries[0].seq <= archived):
         lines.append(f"Entries up to {archived} may lie in an archive only: fleet audit checkpoints names the files.")
-    return {"title": story.title, "lines": lines, "entries": shown}
+    held = [one.as_dict() for one in story.waiting]
+    return {"title": story.title, "lines": lines, "waiting": held, "entries": shown}
 
 
 def _story(ctx: Context, principal: Principal, ref: str) -> _Story:
@@ -158,7 +161,8 @@ def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
             runs.for_work_item(tx, live.work_item),
         )
 
-    entries, reviews, waiting, its_runs = ctx.db.read(read)
+    entries, reviews, work, its_runs = ctx.db.read(read)
+    held: list[Waiting] = []
     ticket = f" for ticket/{pull.ticket}" if pull.ticket else ""
     lines = [f"It is {pull.state}, opened by {pull.author}{ticket}, from {pull.head_ref} into {pull.base_ref}."]
     for entry in reviews:
@@ -172,11 +176,13 @@ def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
         lines += [f"Last refusal: {sentences.happened(entry)}" for entry in entries if entry.type == "merge.refused"][
             -1:
         ]
-        lines += _waiting_lines(waiting, its_runs)
-        lines += holding(ctx, [one for one in waiting if one.subject == live.subject])
+        lines += _waiting_lines(work, its_runs)
+        lines += holding(ctx, [one for one in work if one.subject == live.subject])
+        held = waiting(ctx, work)
+        lines += [line for one in held for line in one.lines()]
         lines += _pull_advice(pull.number, check)
         lines += _asked_lines(ctx, live)
-    return _Story(f"pr/{pull.number}: {pull.title}", lines, entries)
+    return _Story(f"pr/{pull.number}: {pull.title}", lines, entries, held)
 
 
 def _merged_lines(pull: Pull, entries: list[Entry]) -> list[str]:
@@ -238,6 +244,8 @@ def _of_ticket(ctx: Context, principal: Principal, ticket: Ticket) -> _Story:
     ]
     lines += holding(ctx, work)
     lines += [sentences.ended(sentences.run_line(run)) for run in its_runs]
+    held = waiting(ctx, [one for one in work if one.subject == item])
+    lines += [line for one in held for line in one.lines()]
     lines += ctx.db.read(lambda tx: around_work(tx, item))
     lines += [
         f"A person has to look (fleet deadletters explain {entry.id}): {entry.summary}"
@@ -248,7 +256,8 @@ def _of_ticket(ctx: Context, principal: Principal, ticket: Ticket) -> _Story:
         if pull.ticket == ticket.number:
             story = _of_pull(ctx, principal, pull)
             lines += [f"pr/{pull.number} ({pull.title}):", *(f"  {line}" for line in story.lines)]
-    return _Story(f"{item}: {ticket.title}", lines, entries)
+            held += story.waiting
+    return _Story(f"{item}: {ticket.title}", lines, entries, held)
 
 
 def _entry_lines(ctx: Context, ticket: Ticket, labels: list[str]) -> list[str]:
@@ -292,15 +301,17 @@ def _of_agent(ctx: Context, name: str) -> _Story:
         lines += [budget_line(limit) for limit in limits]
     if row.state in (AgentState.PAUSED, AgentState.QUARANTINED):
         lines.append("A person has to release it before it starts again.")
-    waiting = [one for one in work if one.state in _OPEN]
-    lines += [f"On {one.subject or one.event_type}: {sentences.ended(sentences.delivery_line(one))}" for one in waiting]
+    opened = [one for one in work if one.state in _OPEN]
+    lines += [f"On {one.subject or one.event_type}: {sentences.ended(sentences.delivery_line(one))}" for one in opened]
+    held = waiting(ctx, opened)
+    lines += [line for one in held for line in one.lines()]
     lines += [f"On {run.subject}: {sentences.ended(sentences.run_line(run))}" for run in its_runs]
     lines += ctx.db.read(lambda tx: around_agent(tx, name))
     told = [entry for entry in entries if entry.type in _DECISIONS and entry.agent == name][-5:]
     lines += [sentences.happened(entry) for entry in told]
-    if not waiting and not any(run.state in LIVE_RUNS for run in its_runs):
+    if not opened and not any(run.state in LIVE_RUNS for run in its_runs):
         lines.append("Nothing waits for it and it is not at work.")
-    return _Story(f"agent {name}", lines, entries)
+    return _Story(f"agent {name}", lines, entries, held)
 
 
 HANDLERS: Handlers = {

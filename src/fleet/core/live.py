@@ -92,6 +92,9 @@ class LiveState(Protocol):
     def diff_digest(self, number: int) -> str:
         """A digest of the diff from merge base to head; "" when there is nothing to compare."""
 
+    def diff_size(self, number: int) -> tuple[int, int]:
+        """Changed files, and lines added and removed together (binary files have none), from merge base to head."""
+
     def tickets(self) -> tuple[LiveTicket, ...]:
         """All open tickets, and those closed lately."""
 

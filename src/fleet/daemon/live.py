@@ -67,6 +67,10 @@ class ForgeLive:
         text = self._forge.diff(number, limit=_DIFF_LIMIT)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if text else ""
 
+    def diff_size(self, number: int) -> tuple[int, int]:
+        """Changed files, and lines added and removed together."""
+        return self._forge.diff_size(number)
+
     def tickets(self) -> tuple[LiveTicket, ...]:
         """Open tickets and those closed lately."""
         return tuple(_ticket(ticket) for ticket in self._forge.snapshot().tickets)

@@ -14,9 +14,8 @@ from fleet.core.decision import Reason
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LivePull, LiveState
 from fleet.dispatch.lineage import named_atoms
-from fleet.policy.approval import MERGE, Content, may_ask, question, text_digest
-from fleet.policy.decide import decide_merge
-from fleet.policy.facts import GrantFact, MergeFacts
+from fleet.policy.approval import MERGE, Content, may_ask, text_digest
+from fleet.policy.facts import GrantFact
 from fleet.store import approvals, journal
 from fleet.store.db import Tx
 
@@ -34,8 +33,8 @@ class Waiting:
 def bound_content(live: LiveState, pull: LivePull, policy: str) -> Content:
     """What an answer about this pull request is bound to right now. Raises TemporaryError.
 
-    ``policy`` is the digest of the configuration in force. The text is the ticket's; a pull request without one
-    is its own issue.
+    ``policy`` is the digest of the settings that matter (``policy.approval.bound_policy``). The text is the ticket's;
+    a pull request without one is its own issue.
     """
     ticket = live.ticket(pull.ticket) if pull.ticket else None
     title, body = (ticket.title, ticket.body) if ticket is not None else (pull.title, pull.body)
@@ -51,24 +50,26 @@ def grants(tx: Tx, pull: LivePull, content: Content) -> tuple[GrantFact, ...]:
     )
 
 
-def to_ask(tx: Tx, pull: LivePull, facts: MergeFacts | None, content: Content | None, since: int) -> tuple[Reason, ...]:
-    """Why a person has to be asked now; nothing when something else is missing, or it was asked before."""
-    if facts is None or content is None:
-        return ()
-    why = question(MERGE, decide_merge(facts))
-    before = tuple(approvals.at_head(tx, pull.subject, content.head)) if why else ()
-    return why if why and may_ask(before, MERGE, content.seal, since) else ()
+def not_asked_yet(tx: Tx, pull: LivePull, asked: str, content: Content, since: int) -> bool:
+    """True where this may be asked now: nobody was asked about this content, or it expired before ``since``."""
+    return may_ask(tuple(approvals.at_head(tx, pull.subject, content.head)), asked, content.seal, since)
 
 
 def ask(
-    tx: Tx, pull: LivePull, content: Content, why: tuple[Reason, ...], waiting: Waiting, loaded: LoadedConfig
+    tx: Tx,
+    pull: LivePull,
+    asked: str,
+    content: Content,
+    why: tuple[Reason, ...],
+    waiting: Waiting,
+    loaded: LoadedConfig,
 ) -> str | None:
     """Put the question on record; None when somebody did so before."""
     expires_at = tx.now + loaded.config.approvals.expire_after_seconds * SECOND
     reasons = [reason.as_dict() for reason in why]
     made = approvals.create(
         tx,
-        asked=MERGE,
+        asked=asked,
         subject=pull.subject,
         generation=content.head,
         work_item=pull.work_item,
@@ -83,6 +84,7 @@ def ask(
     if made is None:
         return None
     text = "; ".join(reason.text for reason in why)
+    what = f"{pull.subject} may be merged" if asked == MERGE else f"{waiting.agent} may start on {pull.subject}"
     journal.append(
         tx,
         Draft(
@@ -94,10 +96,10 @@ def ask(
             work_item=pull.work_item,
             agent=waiting.agent,
             cause_id=waiting.cause_id,
-            summary=f"a person is asked whether {pull.subject} may be merged at {content.head[:12]}: {text}",
+            summary=f"a person is asked whether {what} at {content.head[:12]}: {text}",
             payload={
                 "approval": made,
-                "asked": MERGE,
+                "asked": asked,
                 "content": content.seal,
                 "bound": content.parts(),
                 "reasons": reasons,

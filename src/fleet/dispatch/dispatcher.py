@@ -18,11 +18,14 @@ from fleet.core.principal import system
 from fleet.core.probe import probe
 from fleet.core.service import Tick, earliest
 from fleet.core.work import Delivery, DeliveryState
-from fleet.dispatch.approvals import Waiting, ask, to_ask
+from fleet.dispatch.approvals import Waiting, ask, not_asked_yet
 from fleet.dispatch.facts import parent_run, root_event, start_facts
 from fleet.dispatch.glance import Glance, Known, Look, look
 from fleet.dispatch.plan import answered_together, plan
+from fleet.policy.approval import start_question
 from fleet.policy.budget import allowance
+from fleet.policy.conditions import CHECK as GATE
+from fleet.policy.conditions import next_opening, waits_for_time
 from fleet.policy.decide import decide_start
 from fleet.policy.facts import DiskFacts, StartFacts
 from fleet.store import deliveries, journal, runs
@@ -30,6 +33,7 @@ from fleet.store.db import Database, Tx
 
 LEASE = 10 * SECOND  # a verdict takes milliseconds; a crash in it costs this much
 RECHECK = 5 * SECOND  # held deliveries are looked at again, because the forge changes without telling us
+RECHECK_CLOCK = 60 * SECOND  # what waits for the hour alone: a clock that was put forward is noticed in this time
 TOKEN_BYTES = 16
 _WAITING = frozenset({DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD})
 
@@ -57,6 +61,7 @@ class Dispatcher:
         self._loaded = config()  # of this tick
         self._disk = disk
         self._known: Known = {}
+        self._again: int | None = None  # when to look again at what was looked at in this tick
         self._actor = str(system(self.name))
 
     def tick(self, now: int) -> Tick:
@@ -65,15 +70,18 @@ class Dispatcher:
         opened = self._db.read(deliveries.open_ones)
         todo = plan(opened, now)
         seen = Glance(self._live, self._known)
+        self._again = None
         did = sum(self._consider(delivery, seen) for delivery in todo.consider)
         self._known = seen.known
-        return Tick(did, earliest(todo.next_at, now + RECHECK if todo.consider else None))
+        return Tick(did, earliest(todo.next_at, self._again))
 
     def _consider(self, delivery: Delivery, glance: LiveState) -> int:
         """One delivery, from looking to settling; 1 when it moved."""
-        seen = look(glance, delivery.subject, self._loaded.role_of(delivery.agent), self._loaded.digest)
+        seen = look(glance, delivery.subject, self._loaded, delivery.agent)
         disk = self._disk()
-        if self._db.read(lambda tx: self._nothing_new(tx, delivery, seen, disk)) and not self._used_up(delivery):
+        nothing_new, again = self._db.read(lambda tx: self._first_look(tx, delivery, seen, disk))
+        self._again = earliest(self._again, again)
+        if nothing_new and not self._used_up(delivery):
             return 0
         token = self._db.write(lambda tx: _claim(tx, delivery))
         if not token:
@@ -90,11 +98,18 @@ class Dispatcher:
         facts = start_facts(tx, delivery, seen, self._loaded, disk)
         return decide_start(facts), facts
 
-    def _nothing_new(self, tx: Tx, delivery: Delivery, seen: Look, disk: DiskFacts | None) -> bool:
-        """True for a held delivery that is held for the same reasons, with nobody to ask: nothing to write."""
+    def _first_look(self, tx: Tx, delivery: Delivery, seen: Look, disk: DiskFacts | None) -> tuple[bool, int]:
+        """Whether there is nothing to write, and when to look again although nothing was recorded meanwhile.
+
+        There is nothing to write about a delivery that is held for the same reasons, with nobody to ask. One that
+        waits for the hour alone is looked at again then; only the clock may have been changed meanwhile.
+        """
         decision, facts = self._judge(tx, delivery, seen, disk)
         held = decision.verdict is Verdict.HOLD and delivery.state is DeliveryState.HELD
-        return held and delivery.reason == decision.text and not _question(tx, delivery, seen, facts)
+        nothing_new = held and delivery.reason == decision.text and not _question(tx, delivery, seen, facts)[1]
+        for_the_hour = waits_for_time(facts) if {one.check for one in decision.binding} == {GATE} else None
+        pause = RECHECK if for_the_hour is None else RECHECK_CLOCK
+        return nothing_new, earliest(tx.now + pause, for_the_hour, next_opening(facts)) or tx.now + pause
 
     def _used_up(self, delivery: Delivery) -> bool:
         return delivery.attempt > self._loaded.config.retry.attempts
@@ -123,10 +138,10 @@ class Dispatcher:
 
     def _ask_a_person(self, tx: Tx, delivery: Delivery, seen: Look, facts: StartFacts) -> None:
         """Where only a person's word is missing, ask for it; once."""
-        why = _question(tx, delivery, seen, facts)
+        asked, why = _question(tx, delivery, seen, facts)
         if why and seen.pull is not None and seen.content is not None:
             waiting = Waiting(self._actor, delivery.agent, delivery.event_id, delivery.created_at)
-            ask(tx, seen.pull, seen.content, why, waiting, self._loaded)
+            ask(tx, seen.pull, asked, seen.content, why, waiting, self._loaded)
 
     def _dispatch(self, tx: Tx, delivery: Delivery, token: str, decision: Decision, facts: StartFacts) -> None:
         """Queue the run, and let it answer every like delivery too."""
@@ -197,14 +212,17 @@ class Dispatcher:
         journal.append(tx, draft)
 
 
-def _question(tx: Tx, delivery: Delivery, seen: Look, facts: StartFacts) -> tuple[Reason, ...]:
-    """Why a person has to be asked about this start; nothing when nobody has, or somebody was."""
+def _question(tx: Tx, delivery: Delivery, seen: Look, facts: StartFacts) -> tuple[str, tuple[Reason, ...]]:
+    """What a person has to be asked about this start, and why; no reasons when nobody has, or somebody was."""
     if seen.pull is None or seen.content is None:
-        return ()
+        return "", ()
+    asked, why = start_question(facts)
+    if not why:
+        return asked, ()
     # A later request for the same waits behind this one, and is why an expired question is asked again.
     waiting = [one for one in deliveries.for_work_item(tx, delivery.work_item) if one.agent == delivery.agent]
     since = max((one.created_at for one in waiting if one.state in _WAITING), default=delivery.created_at)
-    return to_ask(tx, seen.pull, facts.merge, seen.content, since)
+    return asked, why if not_asked_yet(tx, seen.pull, asked, seen.content, since) else ()
 
 
 def _claim(tx: Tx, delivery: Delivery) -> str:

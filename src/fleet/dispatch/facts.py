@@ -22,11 +22,13 @@ from fleet.dispatch.budgets import budget_facts
 from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.glance import Look
 from fleet.dispatch.lineage import author_atoms, entry_atoms, principal_atoms, starting_atoms
-from fleet.policy.approval import Content
+from fleet.policy.approval import MERGE, Content, bound_policy
 from fleet.policy.facts import (
     AgentFacts,
     AskedFact,
     DiskFacts,
+    EventFact,
+    GateFacts,
     LoadFacts,
     MergeFacts,
     PullFacts,
@@ -38,6 +40,7 @@ from fleet.policy.facts import (
 )
 from fleet.policy.under import (
     agent_under,
+    gate_under,
     load_under,
     merge_under,
     pull_under,
@@ -92,7 +95,32 @@ def start_facts(
         authors=authors,
         merge=merge,
         disk=disk,
+        gate=gate_facts(tx, delivery.subject, seen, loaded, agent, judged_merge=merge is not None),
     )
+
+
+def gate_facts(
+    tx: Tx, subject: str, seen: Look, loaded: LoadedConfig, agent: AgentFacts, *, judged_merge: bool = False
+) -> GateFacts:
+    """What the conditions before a start of this agent read; ``judged_merge``: the merge's own facts are there."""
+    live = seen.pull or seen.ticket
+    pull, content, approval = seen.pull, seen.content, None
+    if pull is not None and content is not None and not judged_merge:
+        config, roles = loaded.config, loaded.roles
+        merge = replace(content, policy=bound_policy(MERGE, "", config, roles))
+        principal = Principal(PrincipalKind.AGENT, agent.name, role=agent.role)
+        found = merge_facts(tx, pull, config, roles, principal, seen.commits, seen.changed_paths, merge)
+        approval = replace(found, grants=(*found.grants, *grants(tx, pull, content)))
+    facts = GateFacts(
+        now=tx.now,
+        subject=subject,
+        head=pull.head_sha if pull is not None else "",
+        labels=live.labels if live is not None else frozenset(),
+        events=tuple(EventFact(*row) for row in journal.newest_events(tx, subject)) if subject else (),
+        diff=seen.diff,
+        approval=approval,
+    )
+    return gate_under(facts, agent.name, loaded.config, loaded.roles)
 
 
 def work_facts(tx: Tx, delivery: Delivery, root: Entry) -> WorkFacts:

@@ -6,7 +6,7 @@ from fleet.config.loader import LoadedConfig
 from fleet.core.decision import Decision
 from fleet.core.live import LiveTicket
 from fleet.dispatch.budgets import budget_facts
-from fleet.dispatch.facts import agent_facts, load_facts, ticket_facts
+from fleet.dispatch.facts import agent_facts, gate_facts, load_facts, ticket_facts
 from fleet.dispatch.glance import Look
 from fleet.dispatch.lineage import agent_atoms
 from fleet.policy.decide import decide_start
@@ -31,5 +31,6 @@ def verdict_on(tx: Tx, agent: str, ticket: LiveTicket | None, loaded: LoadedConf
             ticket=ticket_facts(tx, seen, loaded.config),
             lineage=agent_atoms(agent),
             disk=disk,
+            gate=gate_facts(tx, subject, seen, loaded, facts),
         )
     )

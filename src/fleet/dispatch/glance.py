@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar, cast
 
-from fleet.config.roles import Role
+from fleet.config.gate import names_in
+from fleet.config.loader import LoadedConfig
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.live import LiveCommit, LivePull, LiveState, LiveTicket
 from fleet.dispatch.approvals import bound_content
-from fleet.policy.approval import Content
+from fleet.policy.approval import MERGE, START, Content, bound_policy
+from fleet.policy.facts import DiffFact
 
-T = TypeVar("T", tuple[LiveCommit, ...], tuple[str, ...])
+T = TypeVar("T", tuple[LiveCommit, ...], tuple[str, ...], tuple[int, int])
 
-Known = dict[tuple[str, int, str, str], tuple[LiveCommit, ...] | tuple[str, ...]]
+Known = dict[tuple[str, int, str, str], tuple[LiveCommit, ...] | tuple[str, ...] | tuple[int, int]]
 
 
 class Glance:
@@ -48,6 +50,10 @@ class Glance:
         """As LiveState."""
         return self._fixed("diff", number, lambda one: (self._live.diff_digest(one),))[0]
 
+    def diff_size(self, number: int) -> tuple[int, int]:
+        """As LiveState."""
+        return self._fixed("size", number, self._live.diff_size)
+
     def _fixed(self, what: str, number: int, ask: Callable[[int], T]) -> T:
         pull = self.pull(number)
         key = (what, number, pull.head_sha if pull else "", pull.base_sha if pull else "")
@@ -66,24 +72,35 @@ class Look:
     commits: tuple[LiveCommit, ...] = ()
     changed_paths: tuple[str, ...] = ()
     content: Content | None = None  # what a person's word would be bound to, where one may be asked
+    diff: DiffFact | None = None
 
 
-def look(live: LiveState, subject: str, role: Role | None, policy: str = "") -> Look:
-    """Ask the forge what a start of this role on this subject depends on. Raises TemporaryError.
+# Conditions of a gate that ask who approved.
+APPROVALS = frozenset({"approved", "approvals", "approved_by_person", "reviewers_answered"})
 
-    ``policy`` is the digest of the configuration in force.
+
+def look(live: LiveState, subject: str, loaded: LoadedConfig | None = None, agent: str = "") -> Look:
+    """Ask the forge what a start of this agent on this subject depends on. Raises TemporaryError.
+
+    Without an agent: what it is, and no more.
     """
     number = subject_number(subject)
     kind = subject_kind(subject)
     if kind == "ticket":
         return Look(ticket=live.ticket(number), in_hand=live.pull_for_ticket(number))
     pull = live.pull(number) if kind == "pr" else None
-    if pull is None or pull.state != "open" or role is None:
+    role = loaded.role_of(agent) if loaded is not None else None
+    if pull is None or pull.state != "open" or loaded is None or role is None:
         return Look(pull=pull)
-    merges = "pr.merge" in role.verbs
+    member = loaded.config.agent(agent)
+    gate = names_in(member.subscription_gate if member is not None else None)
+    merges, approvals = "pr.merge" in role.verbs, bool(gate & APPROVALS)
+    asked = MERGE if merges else START
+    policy = bound_policy(asked, agent, loaded.config, loaded.roles)
     return Look(
         pull=pull,
-        commits=live.commits(number) if merges or role.is_reviewer else (),
+        commits=live.commits(number) if merges or approvals or role.is_reviewer else (),
         changed_paths=live.changed_paths(number) if merges else (),
-        content=bound_content(live, pull, policy) if merges else None,
+        content=bound_content(live, pull, policy) if merges or approvals else None,
+        diff=DiffFact(*live.diff_size(number)) if merges or "max_diff" in gate else None,
     )

@@ -96,7 +96,7 @@ class Reconciler:
         proof = self._db.read(lambda tx: result_of(tx, run, self._loaded))
         if proof is not None:
             return f"its result is on record: {proof.type}"
-        seen = look(glance, run.subject, None)
+        seen = look(glance, run.subject)
         config, roles = self._loaded.config, self._loaded.roles
 
         def judge(tx: Tx) -> str:

@@ -115,6 +115,11 @@ class LocalForge:
         base, head = self._ends(number)
         return pullgit.diff_text(self._repo, base, head, limit) if head else ""
 
+    def diff_size(self, number: int) -> tuple[int, int]:
+        """Changed files, and lines added and removed together."""
+        base, head = self._ends(number)
+        return pullgit.diff_size(self._repo, base, head) if head else (0, 0)
+
     # -- tickets, labels, comments ---------------------------------------------------------------------
 
     def create_ticket(

@@ -173,6 +173,9 @@ class Forge(Protocol):
     def diff(self, number: int, *, limit: int = 200_000) -> str:
         """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""
 
+    def diff_size(self, number: int) -> tuple[int, int]:
+        """Changed files, and lines added and removed together; binary files have no lines."""
+
     def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
         """Fetch the person's new base commits, fast-forward only.
 

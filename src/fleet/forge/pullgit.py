@@ -1,8 +1,9 @@
 """What git knows about pull requests in the fleet's bare repository: commits, paths, diffs, merges.
 
-Takes commit ids, gives facts and new commits; knows nothing of numbers' rows, labels or people. A merge
-leaves two traces: its trailers (``Fleet-Pull``, ``Fleet-Head``) and, from before the base moves until the
-record is written, the ref ``refs/fleet/merging/<number>``: whoever is killed in between is found by it.
+Takes commit ids (a head that is gone is "" and has nothing), gives facts and new commits; knows nothing of
+numbers' rows, labels or people. A merge leaves two traces: its trailers (``Fleet-Pull``, ``Fleet-Head``) and,
+from before the base moves until the record is written, the ref ``refs/fleet/merging/<number>``: whoever is killed
+in between is found by it.
 """
 
 from __future__ import annotations
@@ -110,6 +111,12 @@ def diff_stat(repo: Repo, base: str, head: str) -> tuple[tuple[str, int, int], .
     out = git(repo, *words, starts[0], check_sha(head)).out.decode("utf-8", "backslashreplace")
     rows = (row.split("\t", 2) for row in out.split("\0") if row)
     return tuple((path, _count(added), _count(removed)) for added, removed, path in rows)
+
+
+def diff_size(repo: Repo, base: str, head: str) -> tuple[int, int]:
+    """Changed files, and lines added and removed together; binary files have no lines."""
+    stat = diff_stat(repo, base, head)
+    return len(stat), sum(max(0, added) + max(0, removed) for _, added, removed in stat)
 
 
 def _count(text: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleet.core.decision import Decision, Reason, strictest
-from fleet.policy import agent_state, budget, concurrency, disk, freshness, gates, review, scope, separation
+from fleet.policy import agent_state, budget, concurrency, conditions, disk, freshness, gates, review, scope, separation
 from fleet.policy.facts import MergeFacts, ReviewFacts, StartFacts
 
 START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
@@ -23,6 +23,7 @@ START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
     concurrency.fleet_limit,
     budget.check,
     disk.check,
+    conditions.check,
 )
 
 MERGE_CHECKS: tuple[Callable[[MergeFacts], Reason], ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from fleet.config.gate import GateConfig
 from fleet.core.agent import AgentState
 
 
@@ -224,6 +225,38 @@ class DiskFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFact:
+    """The newest event of a type about a subject, at one head ("" where there is none)."""
+
+    type: str
+    generation: str
+    seq: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiffFact:
+    """How large a change is: files, and lines added and removed together (of binary files nobody knows)."""
+
+    files: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """What the conditions before a start read. ``now`` is microseconds; ``labels`` are those of ``subject``."""
+
+    now: int
+    subject: str
+    head: str
+    labels: frozenset[str]
+    events: tuple[EventFact, ...]
+    diff: DiffFact | None = None  # None: not looked at, or there is no pull request
+    approval: MergeFacts | None = None  # where the agent would not start in order to merge
+    gate: GateConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StartFacts:
     """Everything a start is judged by. ``merge`` is set when the agent would start in order to merge."""
 
@@ -237,3 +270,4 @@ class StartFacts:
     authors: frozenset[str] = frozenset()
     merge: MergeFacts | None = None
     disk: DiskFacts | None = None  # None: nobody measures
+    gate: GateFacts | None = None  # None: as recorded by a program that knew no gates

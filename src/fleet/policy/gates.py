@@ -90,20 +90,42 @@ def granted_by(facts: MergeFacts) -> tuple[str, ...]:
     return tuple(one.principal for one in facts.grants if not shared_atoms(one.lineage, facts.authors))
 
 
-def protected_paths(facts: MergeFacts) -> Reason:
-    """HOLD changes to protected paths until a person who did not write them has approved exactly this content."""
+def people(facts: MergeFacts) -> tuple[str, ...]:
+    """People without a part in the change whose approval of exactly this content counts, however they gave it."""
     counted = approvers(facts)
     reviewed = [
         one.principal
         for one in standing(facts)
         if one.by_person and one.principal in counted and one.content in ("", facts.content)
     ]
-    people = list(dict.fromkeys([*reviewed, *granted_by(facts)]))
-    seen: dict[str, object] = {"paths": list(facts.protected)[:_SHOWN], "approved_by": people[:_SHOWN]}
+    return tuple(dict.fromkeys([*reviewed, *granted_by(facts)]))
+
+
+def approvals(facts: MergeFacts) -> tuple[tuple[str, ...], ...]:
+    """Whose approval of this head counts, reviews and grants alike; who descends from one another stands together."""
+    lineages: dict[str, frozenset[str]] = {}
+    counted = approvers(facts)
+    spoken = [(one.principal, one.lineage) for one in standing(facts) if one.principal in counted]
+    granted = [(one.principal, one.lineage) for one in facts.grants if one.principal in granted_by(facts)]
+    for name, lineage in (*spoken, *granted):
+        lineages[name] = lineages.get(name, frozenset()) | lineage
+    groups: list[tuple[tuple[str, ...], frozenset[str]]] = []
+    for name, lineage in lineages.items():
+        near = [group for group in groups if group[1] & lineage]
+        names = (*(one for group in near for one in group[0]), name)
+        groups = [group for group in groups if group not in near]
+        groups.append((names, lineage.union(*(group[1] for group in near))))
+    return tuple(names for names, _ in groups)
+
+
+def protected_paths(facts: MergeFacts) -> Reason:
+    """HOLD changes to protected paths until a person who did not write them has approved exactly this content."""
+    found = people(facts)
+    seen: dict[str, object] = {"paths": list(facts.protected)[:_SHOWN], "approved_by": list(found)[:_SHOWN]}
     if not facts.protected:
         return Reason("protected_paths", Verdict.ALLOW, "FLT-POL-070", "no protected path is touched", seen)
-    if people:
-        text = f"{_list(tuple(people))} let the protected paths through"
+    if found:
+        text = f"{_list(found)} let the protected paths through"
         return Reason("protected_paths", Verdict.ALLOW, "FLT-POL-071", text, seen)
     text = f"{_list(facts.protected)} is protected: a person has to approve this head"
     return Reason("protected_paths", Verdict.HOLD, "FLT-POL-072", text, seen)

@@ -19,6 +19,7 @@ from fleet.policy.facts import (
     AskedFact,
     BudgetFacts,
     DiskFacts,
+    GateFacts,
     Limit,
     LoadFacts,
     MergeFacts,
@@ -43,6 +44,7 @@ POLICY: Mapping[type, frozenset[str]] = {
     MergeFacts: frozenset({"reviewers", "protected", "shared_uid_merge_allowed"}),
     ReviewFacts: frozenset({"role", "reviews"}),
     DiskFacts: frozenset({"floor", "low"}),
+    GateFacts: frozenset({"gate"}),
 }
 
 
@@ -58,6 +60,7 @@ def start_under(facts: StartFacts, config: FleetConfig, roles: Roles) -> StartFa
         ticket=ticket_under(facts.ticket, config) if facts.ticket is not None else None,
         merge=merge_under(facts.merge, config, roles) if facts.merge is not None and agent.merges else None,
         disk=disk_under(facts.disk, config) if facts.disk is not None else None,
+        gate=gate_under(facts.gate, agent.name, config, roles) if facts.gate is not None else None,
     )
 
 
@@ -125,6 +128,13 @@ def disk_under(facts: DiskFacts, config: FleetConfig) -> DiskFacts:
     keeping = config.keeping
     floor = floor_bytes(facts.total, low_mb=keeping.low_disk_mb, low_percent=keeping.low_disk_percent)
     return replace(facts, floor=floor, low=is_low(facts.free, floor, was_low=facts.low))
+
+
+def gate_under(facts: GateFacts, agent: str, config: FleetConfig, roles: Roles) -> GateFacts:
+    """The conditions before the starts of an agent."""
+    member = config.agent(agent)
+    approval = merge_under(facts.approval, config, roles) if facts.approval is not None else None
+    return replace(facts, gate=member.subscription_gate if member is not None else None, approval=approval)
 
 
 def merge_under(facts: MergeFacts, config: FleetConfig, roles: Roles) -> MergeFacts:

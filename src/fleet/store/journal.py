@@ -55,6 +55,18 @@ class Filter:
     generation: str = ""
 
 
+def newest_events(tx: Tx, subject: str, *, limit: int = 200) -> list[tuple[str, str, int, str]]:
+    """Of each type and head the newest event about a subject: type, generation, seq, actor; by seq."""
+    rows = tx.all(
+        "SELECT type, generation, seq, actor FROM journal WHERE seq IN (SELECT max(seq) FROM journal"
+        " WHERE subject = :subject AND subject <> '' AND stream = 'event' GROUP BY type, generation)"
+        " ORDER BY seq DESC LIMIT :limit",
+        subject=subject,
+        limit=limit,
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows][::-1]
+
+
 def append(tx: Tx, draft: Draft) -> Appended:
     """Seal and write one entry. With a dedup key that is on record, nothing is written.
 

@@ -25,6 +25,7 @@ class MemoryForge:
         self._pulls: dict[int, LivePull] = {}
         self._commits: dict[int, tuple[LiveCommit, ...]] = {}
         self._paths: dict[int, tuple[str, ...]] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
         self._marked: dict[str, int] = {}
         self._remarks: set[str] = set()
         self.asked: Counter[str] = Counter()
@@ -82,6 +83,10 @@ class MemoryForge:
         """Replace the labels of a pull request."""
         self._pulls[number] = replace(self._pulls[number], labels=frozenset(labels))
 
+    def change_size(self, number: int, *, files: int, lines: int) -> None:
+        """Say how large the diff of a pull request is."""
+        self._sizes[number] = (files, lines)
+
     def close_by_hand(self, number: int) -> None:
         """Close it without a merge."""
         self._pulls[number] = replace(self._pulls[number], state="closed")
@@ -119,6 +124,11 @@ class MemoryForge:
         """Paths that a pull request changes."""
         self._ask("changed_paths")
         return self._paths.get(number, ())
+
+    def diff_size(self, number: int) -> tuple[int, int]:
+        """As ``change_size`` said; one file of one line until then."""
+        self._ask("diff_size")
+        return self._sizes.get(number, (1, 1))
 
     def diff_digest(self, number: int) -> str:
         """A digest that changes with the head and the paths of a pull request."""

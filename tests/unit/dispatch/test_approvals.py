@@ -127,13 +127,24 @@ def test_an_edit_of_the_ticket_voids_a_grant_and_asks_anew(scene: Scene) -> None
     assert {name for name in old.bound if old.bound[name] != new.bound[name]} == {"text"}
 
 
-def test_another_configuration_voids_a_grant_and_asks_anew(scene: Scene) -> None:
+def test_an_edit_that_matters_to_this_merge_voids_a_grant_and_asks_anew(scene: Scene) -> None:
     one = asked(scene)[0]
-    scene.configure(usual_members(), allow_shared_uid_merge=False, digest="d" * 64)
+    scene.configure(usual_members(), allow_shared_uid_merge=False, protected_paths=("a.py",))
     answer(scene, one)
     scene.later(1)
     assert "release-manager" not in scene.live()
     assert {name for name in one.bound if one.bound[name] != asked(scene)[1].bound[name]} == {"policy"}
+
+
+def test_an_edit_that_has_nothing_to_do_with_this_merge_voids_nothing(scene: Scene) -> None:
+    one = asked(scene)[0]
+    developer, *others = usual_members()
+    changed = (developer.model_copy(update={"max_concurrent": 3, "model": "another"}), *others)
+    scene.configure(changed, allow_shared_uid_merge=False, digest="d" * 64, max_concurrent=4)
+    answer(scene, one)
+    scene.later(1)
+    assert scene.live()["release-manager"].generation == "h1"
+    assert len(asked(scene)) == 1
 
 
 def test_protected_paths_wait_for_a_person_also_where_agents_may_merge(tmp_path: Path) -> None:

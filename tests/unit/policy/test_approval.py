@@ -102,7 +102,7 @@ def test_a_persons_review_lets_protected_paths_through_only_for_what_was_seen() 
         ("head", "the head moved from head to new"),
         ("text", "the text of the ticket was edited"),
         ("diff", "the diff is another one"),
-        ("policy", "the configuration was changed"),
+        ("policy", "the policy that it depends on was changed"),
     ],
 )
 def test_each_part_voids_by_itself_and_is_named(part: str, words: str) -> None:

@@ -40,8 +40,11 @@ OBSERVED = {
     },
     "DiskFacts": {"path", "free", "total"},
     "StartFacts": {
-        "work", "agent", "load", "budget", "pull", "ticket", "lineage", "authors", "merge", "disk",
+        "work", "agent", "load", "budget", "pull", "ticket", "lineage", "authors", "merge", "disk", "gate",
     },
+    "EventFact": {"type", "generation", "seq", "actor"},
+    "DiffFact": {"files", "lines"},
+    "GateFacts": {"now", "subject", "head", "labels", "events", "diff", "approval"},
 }  # fmt: skip
 
 

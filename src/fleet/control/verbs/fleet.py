@@ -30,7 +30,7 @@ VERBS = (
         ),
         "entries[], head",
     ),
-    Verb("why", Access.READ, (need("ref", "line"),), "title, lines[], entries[]"),
+    Verb("why", Access.READ, (need("ref", "line"),), "title, lines[], waiting[], entries[]"),
     Verb("watcher.status", Access.READ, (), "running, pid, supervised, services[]"),
     Verb("fleet.drain", Access.HUMAN, (Arg("reason", "line", ""),), "stopping[], live"),
 )

@@ -16,6 +16,7 @@ from fleet.core.catalogue import (
     fabrics,
     flow,
     forges,
+    gates,
     github,
     health,
     keeping,
@@ -41,6 +42,7 @@ _TABLES = (
     flow.ROWS,
     assessing.ROWS,
     budgets.ROWS,
+    gates.ROWS,
 )
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}

@@ -9,7 +9,7 @@ ROWS: dict[str, tuple[str, str]] = {
         "fleet approvals --all shows every answer, with who gave it and why.",
     ),
     "FLT-APR-003": (
-        "What the approval is bound to has changed: head, ticket text, diff or configuration. Nothing was decided.",
+        "What the approval is bound to has changed: head, ticket text, diff or settings. Nothing was decided.",
         "Look at what is asked now: fleet approvals.",
     ),
     "FLT-DLQ-001": ("No dead letter has this id.", "fleet deadletters list --all shows them."),

@@ -119,6 +119,11 @@ class GitHubForge:
         base, head = self._ends(number)
         return pullgit.diff_text(self._bare, base, head, limit)
 
+    def diff_size(self, number: int) -> tuple[int, int]:
+        """Changed files, and lines added and removed together."""
+        base, head = self._ends(number)
+        return pullgit.diff_size(self._bare, base, head)
+
     # -- tickets, labels, comments ---------------------------------------------------------------------
 
     def create_ticket(
