@@ -102,23 +102,19 @@ class LocalForge:
 
     def commits(self, number: int) -> tuple[CommitFact, ...]:
         """Commits of a pull request that its base does not have (had not, once merged), newest first."""
-        base, head = self._ends(number)
-        return pullgit.commits_between(self._repo, base, head) if head else ()
+        return pullgit.commits_between(self._repo, *self._ends(number))
 
     def changed_paths(self, number: int) -> tuple[str, ...]:
         """Paths that differ between merge base and head, both names of a rename."""
-        base, head = self._ends(number)
-        return pullgit.paths_between(self._repo, base, head) if head else ()
+        return pullgit.paths_between(self._repo, *self._ends(number))
 
     def diff(self, number: int, *, limit: int = 200_000) -> str:
         """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""
-        base, head = self._ends(number)
-        return pullgit.diff_text(self._repo, base, head, limit) if head else ""
+        return pullgit.diff_text(self._repo, *self._ends(number), limit)
 
     def diff_size(self, number: int) -> tuple[int, int]:
         """Changed files, and lines added and removed together."""
-        base, head = self._ends(number)
-        return pullgit.diff_size(self._repo, base, head) if head else (0, 0)
+        return pullgit.diff_size(self._repo, *self._ends(number))
 
     # -- tickets, labels, comments ---------------------------------------------------------------------
 

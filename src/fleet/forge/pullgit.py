@@ -62,6 +62,8 @@ class Proposal:
 
 def commits_between(repo: Repo, base: str, head: str) -> tuple[CommitFact, ...]:
     """Commits of ``head`` that ``base`` does not contain, newest first."""
+    if not head:
+        return ()
     out = git(repo, "log", "-z", "--no-mailmap", _FORMAT, "--end-of-options", check_sha(head), f"^{check_sha(base)}")
     fields = out.text.split("\0")
     rows = [fields[at : at + _FIELDS] for at in range(0, len(fields) - 1, _FIELDS)]
@@ -84,7 +86,7 @@ def _mails(trailers: str) -> tuple[str, ...]:
 def paths_between(repo: Repo, base: str, head: str) -> tuple[str, ...]:
     """Paths that differ between merge base and head, sorted; a rename is a path gone and a path new."""
     paths: set[str] = set()
-    for start in merge_bases(repo, base, head):
+    for start in merge_bases(repo, base, head) if head else ():
         out = git(repo, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", start, head)
         paths.update(path for path in out.out.decode("utf-8", "backslashreplace").split("\0") if path)
     return tuple(sorted(paths))
@@ -92,7 +94,7 @@ def paths_between(repo: Repo, base: str, head: str) -> tuple[str, ...]:
 
 def diff_text(repo: Repo, base: str, head: str, limit: int) -> str:
     """The diff from merge base to head, at most ``limit`` characters and a line that says it was cut."""
-    starts = merge_bases(repo, base, head)
+    starts = merge_bases(repo, base, head) if head else ()
     if not starts:
         return ""
     words = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--end-of-options")
@@ -104,7 +106,7 @@ def diff_text(repo: Repo, base: str, head: str, limit: int) -> str:
 
 def diff_stat(repo: Repo, base: str, head: str) -> tuple[tuple[str, int, int], ...]:
     """Changed paths from merge base to head with the lines added and removed; -1 for both where they are not text."""
-    starts = merge_bases(repo, base, head)
+    starts = merge_bases(repo, base, head) if head else ()
     if not starts:
         return ()
     words = ("diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--end-of-options")

@@ -227,13 +227,17 @@ def _window(gate: GateConfig, seen: Seen) -> Answer:
 def _diff(gate: GateConfig, seen: Seen) -> Answer:
     assert gate.max_diff is not None
     limit, found = gate.max_diff, seen.facts.diff
-    bounds = [f"{number} {word}" for number, word in ((limit.lines, "lines"), (limit.files, "files")) if number]
+    bounds = [_so_many(number, word) for number, word in ((limit.lines, "line"), (limit.files, "file")) if number]
     asks = f"a diff of at most {' and '.join(bounds)}"
     if found is None:
         return _no_pull(gate.name, asks, seen)
-    text = f"it is {found.lines} lines in {found.files} files"
+    text = f"it is {_so_many(found.lines, 'line')} in {_so_many(found.files, 'file')}"
     fits = found.lines <= (limit.lines or found.lines) and found.files <= (limit.files or found.files)
     return Answer(gate.name, asks, Word.MET if fits else Word.NEVER, text, "" if fits else "split the change up")
+
+
+def _so_many(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 _CONDITIONS: dict[str, Callable[[GateConfig, Seen], Answer]] = {

@@ -108,6 +108,7 @@ def test_a_denied_start_goes_back_to_the_author_with_the_reason(desk: Desk) -> N
 def test_the_gate_is_judged_anew_at_the_hour(desk: Desk) -> None:
     _, pull = approved(desk)
     desk.ask("ticket.label", number=pull, add=["go-now"])
+    desk.ask("pr.waive", number=pull, agent="auditor", reason="not today")
     rest(desk)
     assert [one for one in desk.entries("delivery.dispatched") if one.agent == "release-manager"] == []
     gate = {one["agent"]: one["gate"] for one in desk.ask("why", ref=f"pr/{pull}")["waiting"]}["release-manager"]
