@@ -75,6 +75,7 @@ def play(show: Show, folder: Path) -> None:
     approvals(show, folder)
     dead_letters(show, folder)
     agents(show, folder)
+    halting(show, folder)
     people(show, folder)
     shared(show, folder)
     pulls(show, folder)
@@ -238,6 +239,14 @@ def agents(show: Show, folder: Path) -> None:
     show.fields("agent pause", "slow --reason 'release week'")
     show("task assign", "slow 'Read the error messages' --dry-run")
     show.fields("agent resume", "slow")
+
+
+def halting(show: Show, folder: Path) -> None:
+    """All of it ends, and goes on. Nobody works meanwhile."""
+    show.text("halt", "--reason 'wrong files'")
+    show.text("resume")
+    show.fields("halt", "--reason 'wrong files'")
+    show.fields("resume")
 
 
 def people(show: Show, folder: Path) -> None:

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "restart",
         "Put a fresh daemon of this version in the place of the one that runs; agents go on.",
     ),
+    "halt": ("Start", "halt", "halt", "End every run at once; nothing starts until fleet resume. People only."),
+    "resume": ("Start", "halt", "resume", "Let a halted fleet go on. People only."),
     "service": (
         "Start",
         "service",

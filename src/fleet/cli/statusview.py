@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 80, 24
 UNFOLDED = 1_000_000
 _NAMES = 6  # idle agents named one by one; more are counted by role
 _BAR = 10
-_STOPS_ALL = frozenset({"record", "daemon", "disk", "service", "base"})
+_STOPS_ALL = frozenset({"halt", "record", "daemon", "disk", "service", "base"})
 _BROKEN = _STOPS_ALL | {"dead_letter", "quarantine"}
 _REASONS_OF_NEEDS = frozenset({"approval", "review", "merge", "budget"})
 
@@ -79,6 +79,8 @@ def _head(result: Row, style: Style) -> list[str]:
         lines.append(
             style.paint(f"! the daemon is version {other}, this command {__version__}: fleet restart", "yellow")
         )
+    if result.get("halt"):
+        lines.append(style.paint("! halted: nothing starts until a person types fleet resume", "red"))
     if result["daemon"]["paused"]:
         lines.append(style.paint("! going down: nothing new is started", "yellow"))
     return lines

@@ -12,6 +12,7 @@ from typing import Any
 
 from fleet.control import shapes
 from fleet.control.context import Context, generation_of
+from fleet.control.halting import halt_in_force
 from fleet.core.agent import AgentState
 from fleet.core.decision import Verdict
 from fleet.core.event import subject_number
@@ -30,7 +31,7 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 
 # The most urgent kind first: what stops everything, then what stops one piece of work.
 _ORDER = (
-    "record", "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter",
+    "halt", "record", "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter",
     "quarantine", "blocker", "budget", "nearly_used",
 )  # fmt: skip
 
@@ -105,6 +106,14 @@ def _codes(decision: object) -> list[str]:
 
 
 # -- the sources -----------------------------------------------------------------------------------
+
+
+def _halt(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """A fleet that somebody halted waits for somebody."""
+    found = halt_in_force(ctx, tx)
+    if found is not None:
+        text = f"{found['by'] or 'somebody'} halted the fleet: {found['reason']}"
+        yield Need("halt", text, "fleet resume", since=int(found["at"]))
 
 
 def _machine(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
@@ -219,5 +228,5 @@ def _base(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
 
 
 _SOURCES: tuple[Source, ...] = (
-    _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _quarantined, _asked,
+    _halt, _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _quarantined, _asked,
 )  # fmt: skip

@@ -26,16 +26,22 @@ Mode = Literal["shared-uid", "isolated"]
 
 
 class Switch:
-    """Whether new starts are allowed; ``fleet.drain`` turns it off until the daemon is started again."""
+    """Whether new starts are allowed: off from ``fleet.drain`` to the daemon's next start, and while it is halted."""
 
     def __init__(self) -> None:
         """Starts are allowed at first."""
         self._off = threading.Event()
+        self.halted = False  # until a person resumes
 
     @property
     def paused(self) -> bool:
-        """True while nothing new may start."""
+        """True while the fleet goes down."""
         return self._off.is_set()
+
+    @property
+    def closed(self) -> bool:
+        """True while nothing new may start, for whichever reason."""
+        return self.paused or self.halted
 
     def pause(self) -> None:
         """Stop new starts."""

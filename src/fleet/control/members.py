@@ -208,6 +208,8 @@ def _idle(
     if budget["left_seconds"] is not None and budget["left_seconds"] < 1:
         again = f"; it goes on at {budget['until']}" if budget["until"] else ""
         found.append(f"its budget is exhausted{again} (fleet budget grant {row.name} SECONDS --reason TEXT)")
+    if ctx.switch.halted:
+        found.append("the fleet is halted; a person resumes it: fleet resume")
     if ctx.switch.paused:
         found.append("the fleet is going down")
     if not member.subscribes_to:

@@ -11,6 +11,7 @@ from fleet.control import shapes
 from fleet.control.approvals import open_questions
 from fleet.control.attention import held_dicts, needs
 from fleet.control.context import Context, Handlers
+from fleet.control.halting import halt_in_force
 from fleet.control.queries import agent_dicts
 from fleet.core.board import PEOPLE
 from fleet.core.clock import SECOND
@@ -42,6 +43,7 @@ def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
             "blockers": [shapes.blocker_dict(one) for one in blockers.open_ones(tx, limit=_SHOWN)],
             "questions": [shapes.question_dict(one) for one in questions.open_ones(tx, limit=_SHOWN)],
             "inbox": _unread(tx),
+            "halt": halt_in_force(ctx, tx),
             "attention": needs(ctx, tx),
             "journal": {"entries": seq, "head": digest, "last_day": seq - journal.seq_before(tx, tx.now - DAY)},
             "now": tx.now,

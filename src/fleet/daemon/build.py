@@ -19,6 +19,8 @@ from fleet.control import configs
 from fleet.control.checkout import update_checkout
 from fleet.control.commands import Control
 from fleet.control.context import Context, Host, Switch
+from fleet.control.halting import take_up
+from fleet.core.clock import SECOND
 from fleet.core.principal import human, system
 from fleet.core.service import Service, Tick
 from fleet.daemon.forges import look_every, open_forge
@@ -75,8 +77,23 @@ class WhenOpen:
         self._switch = switch
 
     def tick(self, now: int) -> Tick:
-        """The service's tick, or nothing."""
-        return Tick(0) if self._switch.paused else self._service.tick(now)
+        """The service's tick, or nothing, with another look soon: nothing else tells that starts are allowed again."""
+        return Tick(0, now + SECOND) if self._switch.closed else self._service.tick(now)
+
+
+class AfterHalts:
+    """A service that first takes up a halt, which may have been written while no daemon ran."""
+
+    def __init__(self, service: Service, take_up: Callable[[], object]) -> None:
+        """Take the service and what takes up a halt."""
+        self.name = service.name
+        self._service = service
+        self._take_up = take_up
+
+    def tick(self, now: int) -> Tick:
+        """The service's tick, after the halt."""
+        self._take_up()
+        return self._service.tick(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +152,12 @@ def build(
         programs=program_folder(),
         executor=effects,
         wake=wake_runner,
-        may_start=lambda: not switch.paused and disk.allows_starts(),
+        may_start=lambda: not switch.closed and disk.allows_starts(),
         on_trouble=on_trouble,
     )
-    for one in _services(db, context, config, runner, effects):
+    take_up(db, paths.state, switch)  # before anything ticks
+    halted = AfterHalts(runner, lambda: take_up(db, paths.state, switch))
+    for one in _services(db, context, config, halted, effects):
         gap = _GAPS[one.name]
         loops[one.name] = Loop(one, db.clock, on_trouble=on_trouble, on_failure=on_failure, gap_seconds=gap)
     db.on_commit(lambda: _wake(loops))
@@ -154,7 +173,7 @@ def build(
 
 
 def _services(
-    db: Database, context: Context, config: InForce, runner: Runner, effects: ThreadPoolExecutor
+    db: Database, context: Context, config: InForce, runner: Service, effects: ThreadPoolExecutor
 ) -> tuple[Service, ...]:
     """All that ticks, in the order in which data flows."""
     forge, live, switch = context.forge, context.live, context.switch

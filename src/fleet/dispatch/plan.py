@@ -32,7 +32,12 @@ LONGEST_BACKOFF = 3600  # seconds
 # Cancel reasons that begin so are nobody's verdict on the work: it comes back as the same attempt.
 FLEET_DOWN = "fleet down"
 AGENT_PAUSED = "agent paused"
-_NO_VERDICT = {FLEET_DOWN: "the fleet went down", AGENT_PAUSED: "its agent was paused"}
+FLEET_HALTED = "fleet halted"
+_NO_VERDICT = {
+    FLEET_DOWN: "the fleet went down",
+    AGENT_PAUSED: "its agent was paused",
+    FLEET_HALTED: "the fleet was halted",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,9 +117,9 @@ def _walk(pid: int) -> tuple[tuple[int, int], ...]:
     return tuple(chain)
 
 
-def descendants(pid: int) -> tuple[Process, ...]:
-    """Everything below a process in the tree, zombies included."""
-    return _below({pid}, table())
+def descendants(*pids: int) -> tuple[Process, ...]:
+    """Everything below processes in the tree, zombies included."""
+    return _below(set(pids), table())
 
 
 def _below(roots: set[int], processes: dict[int, Process]) -> tuple[Process, ...]:
@@ -140,17 +140,27 @@ def _below(roots: set[int], processes: dict[int, Process]) -> tuple[Process, ...
 
 def environ_has(pid: int, name: str, value: str) -> bool:
     """Whether a process was started with this variable. Raises OSError when that cannot be read."""
+    return os.fsencode(f"{name}={value}") in _environ(pid)
+
+
+def _environ(pid: int) -> set[bytes]:
     with open(f"/proc/{pid}/environ", "rb") as file:
-        return os.fsencode(f"{name}={value}") in file.read().split(b"\0")
+        return set(file.read().split(b"\0"))
 
 
 def marked(name: str, value: str) -> tuple[Process, ...]:
     """Processes started with this variable, and all that descends from them. Never the caller or its ancestors."""
-    processes = table()
+    return marked_as(name, (value,))
+
+
+def marked_as(name: str, values: Iterable[str]) -> tuple[Process, ...]:
+    """The same for any of several values."""
+    wanted = {os.fsencode(f"{name}={value}") for value in values}
+    processes = table() if wanted else {}
     roots: set[int] = set()
     for pid in processes:
         try:
-            if environ_has(pid, name, value):
+            if wanted & _environ(pid):
                 roots.add(pid)
         except OSError:
             continue

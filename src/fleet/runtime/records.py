@@ -17,6 +17,7 @@ STARTED = "started.json"  # the shim answers: who it is
 STOP = "stop.json"  # the daemon asks for the end
 ESCROW = "escrow.json"  # where the work was saved
 EXIT = "exit.json"  # how it ended; the last thing that a shim writes
+HALT = "halted.json"  # in the fleet's state folder: everything ends, and nothing starts until a person resumes
 SCREEN = "screen.txt"  # what the terminal showed
 
 # The version of these records. 1: they did not say. 2: they say. What is understood is OLDEST to PROTOCOL; a field may

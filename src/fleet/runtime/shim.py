@@ -67,7 +67,7 @@ class Session:
         try:
             self._announce()
             # the daemon writes its request first and looks for our record second; we do it the other way
-            if records.read(self.folder, records.STOP) is None:
+            if records.read(self.folder, records.STOP) is None and not _halted(self.folder):
                 self._start()
                 self.reason = self._wait()
             else:
@@ -196,6 +196,11 @@ class Session:
             "ended_at": time.time_ns() // 1000,
         }
         records.write(self.folder, records.EXIT, record, durable=True)
+
+
+def _halted(folder: str) -> bool:
+    """Whether the whole fleet was halted, in the state folder that holds the run folders."""
+    return os.path.lexists(os.path.join(os.path.dirname(os.path.dirname(folder)), records.HALT))
 
 
 def _become(launch: records.Record, shim: int) -> None:

@@ -11,7 +11,7 @@ VERBS = (
         Access.READ,
         (),
         "attention[], held[], runs[], agents[], deliveries{}, dead_letters[], approvals[], blockers[], questions[],"
-        " inbox{}, mode, daemon{}, forge{}, disk{}, journal{}, now",
+        " inbox{}, mode, halt, daemon{}, forge{}, disk{}, journal{}, now",
     ),
     Verb("top", Access.READ, (), "runs[], deliveries{}, journal{}, writer{}, daemon{}, fleet, now"),
     Verb("ps", Access.READ, (Arg("all", "flag", False),), "runs[]"),
@@ -32,5 +32,7 @@ VERBS = (
     ),
     Verb("why", Access.READ, (need("ref", "line"),), "title, lines[], waiting[], entries[]"),
     Verb("watcher.status", Access.READ, (), "running, pid, supervised, services[]"),
+    Verb("fleet.halt", Access.HUMAN, (need("reason", "line"),), "halt{}, again, stopping[]"),
+    Verb("fleet.resume", Access.HUMAN, (Arg("reason", "line", ""),), "halt{}, waiting"),
     Verb("fleet.drain", Access.HUMAN, (Arg("reason", "line", ""),), "stopping[], live"),
 )

@@ -1,4 +1,4 @@
-"""Codes of budgets."""
+"""Codes of budgets, and of halting."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "FLT-BUD-002": ("There is no agent, ticket or fleet of this name.", "Write an agent's name, ticket/N or fleet."),
     "FLT-BUD-003": ("This has no budget, so there is nothing to add to.", "fleet budget list shows the budgets."),
+    "FLT-CTL-120": ("The fleet is not halted, so there is nothing to resume.", "fleet status says what it waits for."),
     "FLT-POL-020": ("The agent has seconds left.", "Nothing."),
     "FLT-POL-021": (
         "The agent's budget is exhausted.",
