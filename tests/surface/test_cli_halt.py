@@ -68,6 +68,7 @@ def test_a_halt_ends_the_runs_and_after_resume_the_work_comes_back_once(paths: F
     assert shell.fleet("halt").code == 2
 
 
+@pytest.mark.long
 def test_a_halt_with_a_dead_daemon_goes_on_record_at_the_next_start(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("watcher", "start")
