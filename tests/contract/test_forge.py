@@ -60,7 +60,7 @@ def github_world(tmp_path: Path, checkout: Path, *, transport: str) -> Iterator[
     bare = tmp_path / "state" / "repo.git"
     with a_github(checkout) as place:
         forge = connect(
-            REPO, bare, checkout, "main", env=place.env(), clock=SystemClock(), transport=transport, fresh_seconds=0
+            REPO, bare, checkout, "main", env=place.env(), clock=SystemClock(), transport=transport, poll_seconds=0
         )
 
         def new_clone() -> Path:

@@ -183,11 +183,12 @@ def _who(members: Sequence[Row]) -> str:
 
 def _foot(result: Row) -> Iterator[str]:
     yield f"daemon   {_daemon(result)}"
-    forge, journal = result["forge"], result["journal"]
-    looked = (result["now"] - forge["last_look_at"]) / SECOND if forge["last_look_at"] else None
-    text = f"forge    {visible(forge['kind'])}, "
-    text += "nobody looks at it now" if looked is None else f"looked at {duration(max(0.0, looked))} ago"
-    yield text + (f", ✗ fails: {visible(forge['last_error'])}" if forge["failures"] else "")
+    journal = result["journal"]
+    yield f"forge    {_forge(result)}"
+    quota = result["forge"]["quota"]
+    if quota is not None:
+        left = duration(max(0.0, (quota["reset_at"] - result["now"]) / SECOND))
+        yield f"quota    {quota['remaining']} of {quota['limit']} requests left, all again in {left}"
     yield f"disk     {_disk(result)}"
     waiting = sum(result["deliveries"].get(state, 0) for state in ("pending", "claimed"))
     entries = f"{journal['entries']} entries, {journal['last_day']} in the last day"
@@ -197,6 +198,21 @@ def _foot(result: Row) -> Iterator[str]:
         yield f"inbox    {unread} unread: fleet inbox"
     if result["config"]["warnings"]:
         yield f"config   ! {counted(len(result['config']['warnings']), 'warning')}: fleet config validate"
+
+
+def _forge(result: Row) -> str:
+    """Where tickets live: last and next look, and what is wrong."""
+    forge, now = result["forge"], result["now"]
+    parts = [" ".join(visible(word) for word in (forge["kind"], forge["repo"]) if word)]
+    if forge["last_look_at"]:
+        looked = f"looked at {duration(max(0.0, (now - forge['last_look_at']) / SECOND))} ago"
+        ahead = ((forge["next_look_at"] or now) - now) / SECOND
+        parts.append(looked + (f", again in {duration(ahead)}" if ahead >= 1 else ""))
+    else:
+        parts.append("nobody looks at it now")
+    if forge["failures"]:
+        parts.append(f"✗ fails: {visible(forge['last_error'])}")
+    return ", ".join(parts)
 
 
 def _daemon(result: Row) -> str:

@@ -279,6 +279,15 @@ class ApprovalsConfig(StrictModel):
 
 
 class FleetConfig(StrictModel):
+class GitHubConfig(_Model):
+    """How a repository at GitHub is worked on."""
+
+    poll_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=5, description="Seconds between two looks while something happens there; it slows down by itself."
+    )
+
+
+class FleetConfig(_Model):
     """The whole of .fleet/config.yaml."""
 
     version: Literal[1] = Field(description="Version of this file format.")
@@ -291,6 +300,9 @@ class FleetConfig(StrictModel):
         default="gh",
         description="How requests to GitHub travel: gh (a process each), or httpx2 (connections that stay open, with"
         " the login of gh; for many repositories).",
+    )
+    github: GitHubConfig = Field(
+        default_factory=GitHubConfig, description="How a repository at GitHub is worked on, with `forge: github`."
     )
     base: str = Field(default="main", pattern=BRANCH_PATTERN, description="The base branch.")
     required_label: Label | None = Field(

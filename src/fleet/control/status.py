@@ -80,14 +80,28 @@ def _size(path: Path) -> int | None:
 
 
 def _forge(ctx: Context) -> dict[str, Any]:
-    """Where tickets live, when the watcher looked at it last, and what went wrong there. Nulls without a daemon."""
+    """Where tickets live, when it was looked at last and will be next, what is left of its limit, what went wrong.
+
+    Nulls without a daemon; ``quota`` is null where the forge has none, or has not said it yet.
+    """
     services = ctx.host.services() if ctx.host is not None else ()
     watcher = next((one for one in services if one["name"] == "watcher"), None)
+    now = ctx.forge.condition()
+    quota = {
+        "limit": now.limit,
+        "remaining": now.remaining,
+        "reset_at": now.reset_at,
+        "requests": now.requests,
+        "counted": now.counted,
+    }
     return {
         "kind": ctx.forge.name,
+        "repo": now.repo or None,
         "last_look_at": watcher["last_tick_at"] if watcher else None,
+        "next_look_at": (now.next_look_at or watcher["next_at"]) if watcher else None,
         "failures": watcher["failures"] if watcher else None,
         "last_error": watcher["last_error"] if watcher else None,
+        "quota": quota if watcher and now.limit >= 0 else None,
     }
 
 

@@ -23,7 +23,7 @@ from fleet.control.halting import take_up
 from fleet.core.clock import SECOND
 from fleet.core.principal import human, system
 from fleet.core.service import Service, Tick
-from fleet.daemon.forges import look_every, open_forge
+from fleet.daemon.forges import open_forge
 from fleet.daemon.identity import Identity, ProcessTree, login_of
 from fleet.daemon.janitor import Janitor
 from fleet.daemon.live import ForgeLive, WorkGatherer
@@ -182,7 +182,6 @@ def _services(
             db,
             forge,
             required_label=lambda: config().config.required_label or "",
-            poll_seconds=look_every(config().config),
         ),
         Router(db, config),
         WhenOpen(Dispatcher(db, live, config, disk=context.disk.look), switch),

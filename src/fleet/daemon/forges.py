@@ -11,9 +11,6 @@ from fleet.forge.local import LocalForge
 from fleet.forge.port import Forge
 from fleet.store.db import Database
 
-# Seconds between two looks of the watcher. The local forge's changes wake it anyway.
-_LOCAL_SECONDS, _GITHUB_SECONDS = 2.0, 5.0
-
 
 def open_forge(config: FleetConfig, paths: FleetPaths, db: Database) -> Forge:
     """The forge of a fleet. Raises what the forge raises when it cannot work with the checkout."""
@@ -26,10 +23,6 @@ def open_forge(config: FleetConfig, paths: FleetPaths, db: Database) -> Forge:
             env=os.environ,
             clock=db.clock,
             transport=config.forge_transport,
+            poll_seconds=config.github.poll_seconds,
         )
     return LocalForge(db, paths.bare, paths.checkout, config.base)
-
-
-def look_every(config: FleetConfig) -> float:
-    """Seconds between two looks at the forge."""
-    return _GITHUB_SECONDS if config.forge == "github" else _LOCAL_SECONDS

@@ -27,13 +27,14 @@ from fleet.forge.localrows import (
     check_labels,
     check_title,
 )
-from fleet.forge.port import BaseReport, Comment, CommitFact, Merged, Pull, Snapshot, Ticket
+from fleet.forge.port import BaseReport, Comment, CommitFact, Condition, Merged, Pull, Snapshot, Ticket
 from fleet.forge.pullgit import Found
 from fleet.store import forge_local as rows
 from fleet.store.db import Database, Tx
 
 RECENT = 200  # closed tickets and pull requests that a snapshot still shows
 _MERGE_ATTEMPTS = 3
+_LOOK_EVERY = 2 * SECOND
 _READ_ONLY = "FLT-STO-005"  # what a store says that must not be written to
 
 
@@ -75,6 +76,14 @@ class LocalForge:
             tuple(as_pull(healed.get(row.number, row), marks.get(row.number, ()), heads) for row in pulls),
             complete=True,
         )
+
+    def next_look(self, now: int) -> int:
+        """Soon: a commit by git alone wakes nobody."""
+        return now + _LOOK_EVERY
+
+    def condition(self) -> Condition:
+        """Always well."""
+        return Condition()
 
     def ticket(self, number: int) -> Ticket:
         """One ticket. Raises NotFound FLT-FRG-001."""

@@ -101,6 +101,24 @@ class BaseReport:
     new: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the way to a forge is. ``next_look_at`` in microseconds, 0 = now; ``trouble`` in words, "" = none.
+
+    The rest is what a forge with an hourly limit said last; -1 = nothing yet, or it has none. ``requests`` and
+    ``counted`` (those that use the limit up) are since the start.
+    """
+
+    repo: str = ""
+    next_look_at: int = 0
+    trouble: str = ""
+    limit: int = -1
+    remaining: int = -1
+    reset_at: int = 0  # microseconds
+    requests: int = 0
+    counted: int = 0
+
+
 class Forge(Protocol):
     """A place where tickets and pull requests live. Raises TemporaryError when it cannot be asked now."""
 
@@ -108,6 +126,12 @@ class Forge(Protocol):
 
     def snapshot(self) -> Snapshot:
         """Live state of all tickets and pull requests."""
+
+    def next_look(self, now: int) -> int:
+        """When there may be news for whoever was told nothing; microseconds."""
+
+    def condition(self) -> Condition:
+        """How the way there is; asks nobody."""
 
     def ticket(self, number: int) -> Ticket:
         """One ticket. Raises NotFound FLT-FRG-001."""

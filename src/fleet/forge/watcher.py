@@ -33,19 +33,17 @@ class Watcher:
         forge: Forge,
         *,
         required_label: Callable[[], str] = lambda: "",
-        poll_seconds: float = 5.0,
         merge_grace_seconds: float = MERGE_GRACE_SECONDS,
     ) -> None:
         """Take the store, the forge and who knows the label that a ticket needs besides ``ready``
         ("" = none).
 
-        ``poll_seconds``: how long no news is believed. ``merge_grace_seconds``: for how long whoever merged
-        a pull request may announce it before the watcher does, without knowing who it was.
+        ``merge_grace_seconds``: for how long whoever merged a pull request may announce it before the watcher
+        does, without knowing who it was. How long no news is believed, the forge says.
         """
         self._db = db
         self._forge = forge
         self._required_label = required_label
-        self._poll = int(poll_seconds * SECOND)
         self._grace = int(merge_grace_seconds * SECOND)
         self._seen: Facts | None = None  # what forge_seen holds; None: read it again
 
@@ -60,7 +58,7 @@ class Watcher:
             self._seen = None  # until it is certain that the store has it
             fresh = self._db.write(lambda tx: self._publish(tx, facts, changed))
         self._seen = new
-        return Tick(fresh, now + self._poll)
+        return Tick(fresh, self._forge.next_look(now))
 
     def _publish(self, tx: Tx, facts: list[ForgeFact], changed: Facts) -> int:
         """Events and what was announced by them, in one transaction."""

@@ -93,6 +93,6 @@ def place_checks(place: Place) -> Iterator[Check]:
     yield from disk_checks(place.disk)
     yield from config_checks(place.config)
     yield from git_checks(place.git)
-    yield from daemon_checks(place.daemon, place.config)
+    yield from daemon_checks(place.daemon, place.config, place.now)
     yield from record_checks(place.record, place.now)
     yield from leftover_checks(place.leftovers)

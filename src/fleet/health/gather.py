@@ -153,6 +153,8 @@ def daemon(paths: FleetPaths, ask: Ask, now: int) -> Daemon:
         return Daemon(running.pid, running.supervised, error=error.message, program_version=fleet.__version__)
     pid = int(ping["pid"])
     used, limit = _descriptors(pid)
+    forge = status["forge"]
+    quota = forge["quota"] or {"remaining": -1, "limit": -1, "reset_at": 0}
     failing = [one for one in status["daemon"]["services"] if one["failures"] or not one["alive"]]
     return Daemon(
         pid=pid,
@@ -163,6 +165,11 @@ def daemon(paths: FleetPaths, ask: Ask, now: int) -> Daemon:
         config_digest=str(status["config"]["hash"]),
         open_files=used,
         open_files_limit=limit,
+        forge=" ".join(word for word in (forge["kind"], forge["repo"]) if word),
+        forge_trouble=str(forge["last_error"] or "") if forge["failures"] else "",
+        requests_left=quota["remaining"],
+        requests_limit=quota["limit"],
+        requests_reset_at=quota["reset_at"],
         services_failing=tuple(f"{one['name']}: {one['last_error'] or 'has ended'}" for one in failing),
         started_wall=_started(pid, now),
     )

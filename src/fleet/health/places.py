@@ -135,7 +135,7 @@ def config_checks(config: Config) -> Iterator[Check]:
         yield Check(f"config.warning.{number}", "warn", warning, why, "fleet config validate")
 
 
-def daemon_checks(daemon: Daemon, config: Config) -> Iterator[Check]:
+def daemon_checks(daemon: Daemon, config: Config, now: int = 0) -> Iterator[Check]:
     """Whether the daemon runs, answers, is of this version and works by this configuration."""
     if daemon.pid is None:
         yield Check("daemon", "ok", "none runs; fleet up starts it")
@@ -162,11 +162,33 @@ def daemon_checks(daemon: Daemon, config: Config) -> Iterator[Check]:
     if daemon.services_failing:
         why = "What this service does is not done meanwhile; it is tried again by itself."
         yield Check("daemon.services", "warn", "; ".join(daemon.services_failing), why, "fleet watcher status")
+    yield from _forge(daemon, now)
     if daemon.open_files_limit and daemon.open_files * 5 > daemon.open_files_limit * 4:
         found = f"{daemon.open_files} of {daemon.open_files_limit} descriptors are in use"
         why = "When none is left, no caller is answered and no run starts."
         yield Check("daemon.descriptors", "warn", found, why, "ulimit -n 4096, then fleet down --keep-runs, fleet up")
     yield from _clock_jump(daemon)
+
+
+def _forge(daemon: Daemon, now: int) -> Iterator[Check]:
+    """Whether the forge can be asked, and how many requests of the hour are left."""
+    if daemon.forge_trouble:
+        why = "Nothing new is seen and nothing starts until it answers; then all that happened meanwhile is caught up."
+        yield Check("forge", "fail", f"{daemon.forge}: {daemon.forge_trouble}", why, "fleet status shows the next try")
+        return
+    if daemon.requests_left < 0:
+        if daemon.forge:
+            yield Check("forge", "ok", daemon.forge)
+        return
+    minutes = max(0, daemon.requests_reset_at - now) // 60_000_000
+    found = (
+        f"{daemon.forge}, {daemon.requests_left} of {daemon.requests_limit} requests left; all again in {minutes} min"
+    )
+    if daemon.requests_left * 10 < daemon.requests_limit:
+        why = "The fleet looks less often until the hour is over. The limit is shared by all that uses this login."
+        yield Check("forge", "warn", found, why, "See what else uses the login: gh api rate_limit")
+    else:
+        yield Check("forge", "ok", found)
 
 
 def _clock_jump(daemon: Daemon) -> Iterator[Check]:

@@ -130,6 +130,11 @@ class Daemon:
     open_files: int = 0
     open_files_limit: int = 0
     services_failing: tuple[str, ...] = ()
+    forge: str = ""  # its kind, and which repository
+    forge_trouble: str = ""
+    requests_left: int = -1  # of the forge's hourly limit; -1: it has none, or did not say yet
+    requests_limit: int = -1
+    requests_reset_at: int = 0  # microseconds
     started_wall: int = 0  # by the wall clock of now and the time since boot; microseconds
     started_recorded: int = 0  # as the journal says
 

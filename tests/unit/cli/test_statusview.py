@@ -14,6 +14,10 @@ from fleet.cli.statusview import UNFOLDED, bar, megabytes, screen
 GOLDEN = Path(__file__).parent / "golden"
 SECOND = 1_000_000
 NOW = 1_800_000_000 * SECOND
+FORGE: dict[str, Any] = {
+    "kind": "local", "repo": None, "last_look_at": NOW - 2 * SECOND, "next_look_at": None, "failures": 0,
+    "last_error": "", "quota": None,
+}  # fmt: skip
 
 
 def agent(name: str, role: str = "developer", state: str = "active", enabled: bool = True) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def fleet(**more: Any) -> dict[str, Any]:
         "agents": [agent("developer"), agent("qa-engineer", "qa-engineer"), agent("tech-lead", "tech-lead")],
         "daemon": {"pid": 4711, "supervised": True, "paused": False, "started_at": NOW - 8040 * SECOND,
                    "version": "0.1.0", "services": []},
-        "forge": {"kind": "local", "last_look_at": NOW - 2 * SECOND, "failures": 0, "last_error": ""},
+        "forge": FORGE,
         "disk": {"path": "/s", "free": 41_000_000_000, "total": 1, "floor": 500_000_000, "low": False,
                  "store": 4_000_000},
         "journal": {"entries": 2000, "last_day": 500, "head": "h"},
@@ -97,7 +101,7 @@ STATES = {
     "no-daemon": fleet(
         attention=[need("daemon", "no daemon runs: nothing is watched and nothing starts", "fleet up")],
         daemon={"pid": None, "supervised": False, "paused": False, "started_at": None, "version": None, "services": []},
-        forge={"kind": "local", "last_look_at": None, "failures": None, "last_error": None},
+        forge={**FORGE, "last_look_at": None, "next_look_at": None, "failures": None, "last_error": None},
     ),
 }
 
@@ -182,9 +186,17 @@ def test_advice_of_others_does_not_stand_where_ours_stands() -> None:
     assert [line for line in text.splitlines() if line.strip().startswith("do: ")] == ["      do: fleet why t"]
 
 
+def test_the_next_look_at_the_forge_is_told_and_what_is_left_of_its_limit() -> None:
+    quota = {"limit": 5000, "remaining": 4321, "reset_at": NOW + 1800 * SECOND, "requests": 9, "counted": 3}
+    forge = {**FORGE, "kind": "github", "repo": "acme/shop", "next_look_at": NOW + 3 * SECOND, "quota": quota}
+    lines = screen(fleet(forge=forge), Style()).splitlines()
+    assert "forge    github acme/shop, looked at 2.0s ago, again in 3.0s" in lines
+    assert "quota    4321 of 5000 requests left, all again in 30m" in " ".join(lines)
+
+
 def test_trouble_of_forge_and_disk_is_in_the_foot() -> None:
     found = fleet(
-        forge={"kind": "local", "last_look_at": NOW, "failures": 3, "last_error": "git hangs"},
+        forge={**FORGE, "last_look_at": NOW, "failures": 3, "last_error": "git hangs"},
         disk={"path": "/s", "free": None, "total": None, "floor": None, "low": None, "store": None},
         daemon={**fleet()["daemon"], "supervised": False, "paused": True, "version": "0.0.9"},
         inbox={"people": {"queued": 2, "delivered": 1}, "agents": {}},

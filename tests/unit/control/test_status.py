@@ -211,7 +211,15 @@ def test_what_stops_everything_comes_before_what_stops_one_piece_of_work(desk: D
 def test_forge_daemon_disk_and_journal_are_told(desk: Desk) -> None:
     bury(desk, "developer", "ticket/1")
     answer = Control(hosted(desk)).handle(ANN, "status", {})
-    assert answer["forge"] == {"kind": "local", "last_look_at": 5, "failures": 0, "last_error": ""}
+    assert answer["forge"] == {
+        "kind": "local",
+        "repo": None,
+        "last_look_at": 5,
+        "next_look_at": SERVICE["next_at"],
+        "failures": 0,
+        "last_error": "",
+        "quota": None,
+    }
     assert (answer["daemon"]["started_at"], answer["daemon"]["pid"]) == (7, 4711)
     assert answer["disk"]["store"] > 0
     assert answer["journal"]["last_day"] == answer["journal"]["entries"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fleet.core.errors import Conflict, FleetError, PermanentError, Refused, TemporaryError
+from fleet.core.errors import Conflict, FleetError, Refused, TemporaryError
 from fleet.forge.github import client as client_module
 from fleet.forge.github.connect import connect
 from fleet.forge.github.forge import GitHubForge
@@ -81,8 +81,8 @@ def test_looking_costs_nothing_while_nothing_changes(desk: Desk) -> None:
         desk.clock.advance(6)
         assert len(desk.forge.snapshot().pulls) == 50
     assert len(desk.place.server.counted()) == before
-    assert desk.forge.quota.requests > before
-    assert desk.forge.quota.remaining > 4900
+    assert desk.forge.condition().requests > before
+    assert desk.forge.condition().remaining > 4900
 
 
 def _commit_on(bare: Path, number: int) -> str:
@@ -188,11 +188,11 @@ def test_an_outage_closes_the_client_for_longer_each_time_and_ends_with_the_firs
     with pytest.raises(TemporaryError):
         desk.forge.snapshot()
     assert len(desk.place.server.log) == asked, "while it is closed nothing is started"
-    assert "502" in desk.forge.quota.trouble
+    assert "502" in desk.forge.condition().trouble
     desk.place.server.faults = lambda number, method, target: None
     desk.clock.advance(40)
     assert desk.forge.snapshot().complete
-    assert desk.forge.quota.trouble == ""
+    assert desk.forge.condition().trouble == ""
 
 
 def test_a_limit_is_obeyed_to_the_second(desk: Desk) -> None:
@@ -207,7 +207,7 @@ def test_a_limit_is_obeyed_to_the_second(desk: Desk) -> None:
         desk.forge.snapshot()
     desk.clock.advance(2)
     assert desk.forge.snapshot().complete
-    assert desk.forge.quota.closed_until == 0
+    assert desk.forge.condition().next_look_at == desk.clock.now() + 5_000_000
 
 
 @pytest.mark.parametrize(
@@ -228,6 +228,54 @@ def test_half_a_listing_is_no_listing(desk: Desk) -> None:
     desk.place.server.faults = lambda number, method, target: None
     desk.clock.advance(40)
     assert len(desk.forge.snapshot().tickets) == 120
+
+
+@pytest.mark.parametrize("part", ["events", "issues?"])
+def test_what_changed_while_a_page_was_lost_is_not_lost_with_it(desk: Desk, part: str) -> None:
+    number = issue(desk)
+    assert desk.forge.snapshot().complete
+    with desk.place.hub.lock:  # more news than one page holds
+        for turn in range(110):
+            desk.place.hub.open_issue("ann", f"Wish {turn}", "", ("later",))
+        desk.place.hub.replace_labels("ann", desk.place.hub.items[number], ["ready"])
+    desk.place.server.faults = lambda at, method, target: Fault(502) if part in target and "page=2" in target else None
+    desk.clock.advance(20)
+    with pytest.raises(TemporaryError):
+        desk.forge.snapshot()
+    desk.place.server.faults = lambda at, method, target: None
+    desk.clock.advance(40)
+    assert len(desk.forge.snapshot().tickets) == 111
+    assert desk.ready(number)
+
+
+def test_a_label_whose_explanation_was_lost_is_explained_at_the_next_look(desk: Desk) -> None:
+    number = issue(desk, "ann", "ready")
+    with desk.place.hub.lock:
+        other = desk.place.hub.items[issue(desk)]
+        for turn in range(350):
+            desk.place.hub.replace_labels("ann", other, ["noise"] if turn % 2 else [])
+    lost = f"issues/{number}/events"
+    desk.place.server.faults = lambda at, method, target: Fault(502) if lost in target else None
+    with pytest.raises(TemporaryError):
+        desk.ready(number)
+    desk.place.server.faults = lambda at, method, target: None
+    assert desk.ready(number)
+
+
+@pytest.mark.parametrize(
+    ("refused", "code"),
+    [
+        (Fault(403, '{"message": "Resource not accessible"}'), "FLT-GHB-005"),
+        (Fault(404, '{"message": "Not Found"}'), "FLT-GHB-006"),
+    ],
+)
+def test_what_only_a_person_can_mend_is_asked_again_and_ends_no_service(desk: Desk, refused: Fault, code: str) -> None:
+    desk.place.server.faults = lambda at, method, target: refused if "issues" in target else None
+    with pytest.raises(TemporaryError) as caught:
+        desk.forge.snapshot()
+    assert (caught.value.code, caught.value.retry_after) == (code, 15)
+    desk.place.server.faults = lambda at, method, target: None
+    assert desk.forge.snapshot().complete
 
 
 def test_a_listing_without_an_end_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,9 +302,9 @@ def test_a_machine_without_gh_and_a_gh_without_login_are_told_apart(tmp_path: Pa
         bare = tmp_path / "state" / "repo.git"
         connect(REPO, bare, checkout, "main", env=place.env(), clock=ManualClock())
         nowhere = connect(REPO, bare, checkout, "main", env=place.env() | {"PATH": "/nowhere"}, clock=ManualClock())
-        with pytest.raises(PermanentError) as caught:
+        with pytest.raises(TemporaryError) as caught:
             nowhere.snapshot()
-        assert caught.value.code == "FLT-GHB-011"
+        assert (caught.value.code, caught.value.where) == ("FLT-GHB-011", "gh")
         stranger = {name: value for name, value in place.env().items() if name != "GH_TOKEN"}
         with pytest.raises(TemporaryError) as unknown:
             connect(REPO, bare, checkout, "main", env=stranger, clock=ManualClock()).snapshot()

@@ -52,12 +52,12 @@ def test_a_ticket_and_its_pull_request_come_onto_the_fabric(home: ForgeHome) -> 
 
 def test_a_look_without_news_writes_nothing(home: ForgeHome) -> None:
     home.forge.create_ticket("T", "", author="human:ann", labels=("ready",))
-    watcher = Watcher(home.db, home.forge, poll_seconds=5)
+    watcher = Watcher(home.db, home.forge)
     watcher.tick(home.clock.now())
     commits: list[int] = []
     home.db.on_commit(lambda: commits.append(1))
     tick = watcher.tick(home.clock.now())
-    assert (tick.did, tick.next_at) == (0, home.clock.now() + 5 * SECOND)
+    assert (tick.did, tick.next_at) == (0, home.clock.now() + 2 * SECOND)
     assert commits == []
 
 

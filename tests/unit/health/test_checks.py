@@ -300,3 +300,25 @@ def test_a_whole_place_that_is_well() -> None:
     assert {field.name for field in fields(Place)} == {
         "state", "disk", "sockets", "git", "config", "daemon", "record", "leftovers", "parts", "now",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "words"),
+    [
+        ({}, "ok", "github acme/shop, 4000 of 5000 requests left; all again in 10 min"),
+        ({"requests_left": -1, "requests_limit": -1}, "ok", "github acme/shop"),
+        ({"requests_left": 499}, "warn", "499 of 5000"),
+        ({"forge_trouble": "gh is not logged in"}, "fail", "gh is not logged in"),
+    ],
+)
+def test_doctor_says_in_one_line_how_the_way_to_the_forge_is(change: dict[str, Any], state: str, words: str) -> None:
+    told = {
+        "forge": "github acme/shop",
+        "requests_left": 4000,
+        "requests_limit": 5000,
+        "requests_reset_at": 600_000_000,
+    }
+    daemon = replace(DAEMON, **{**told, **change})
+    (found,) = (one for one in daemon_checks(daemon, CONFIG) if one.id == "forge")
+    assert found.state == state
+    assert words in found.found

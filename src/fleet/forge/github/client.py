@@ -7,18 +7,20 @@ GitHub said; until then every call fails at once with the same reason, and no pr
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fleet.core.clock import SECOND, Clock
-from fleet.core.errors import TemporaryError
+from fleet.core.errors import FleetError, TemporaryError
 from fleet.forge.github.gh import Transport
 from fleet.forge.github.reply import Reply, problem
 
 PAGE_LIMIT = 50  # pages of one listing; 5,000 items
 READ_ATTEMPTS = 3  # of a read whose answer was lost
 LONGEST_PAUSE = 30.0  # seconds between two attempts while GitHub is away
+REFUSED_PAUSE = 15.0  # seconds until something is asked again that a person has to mend
 _PASSING = ("FLT-GHB-001", "FLT-GHB-003", "FLT-GHB-004", "FLT-GHB-010")
 
 
@@ -35,15 +37,26 @@ class Quota:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a path held. ``mark`` is the same as long as nothing changed ("" = unknown); ``following`` the next path."""
+
+    mark: str
+    items: Any
+    following: str
+
+
 class Client:
-    """Requests of one login."""
+    """Requests of one login at a time."""
 
     def __init__(self, transport: Transport, clock: Clock) -> None:
         """Take the transport and the clock that waits are measured by."""
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[str, Any]] = {}  # path -> validator and what was read with it
+        self._known: dict[str, Page] = {}
+        self._login = ""
+        self.logins = 0  # how many there were: what is known of people belongs to one of them
         self._quota = Quota()
         self._closed: TemporaryError | None = None
         self._failures = 0  # in a row
@@ -57,23 +70,31 @@ class Client:
         """Let go of what the transport keeps open."""
         self._transport.close()
 
-    def changed(self, path: str) -> tuple[bool, Any]:
-        """Read a path conditionally: whether it differs from the last reading, and what it holds now."""
-        etag, before = self._known.get(path, ("", None))
-        reply, found = self._ask(path, etag)
-        if reply.status == 304:
-            return False, before
-        if reply.etag:
-            self._known[path] = (reply.etag, found)
-        return True, found
+    def look(self, path: str) -> Page:
+        """Read a path conditionally: an answer of before counts nothing and has the mark of before."""
+        self._forget_another_login()
+        known = self._known.get(path)
+        reply, found = self._ask(path, known.mark if known is not None else "")
+        if reply.status == 304 and known is not None:
+            return known
+        page = Page(reply.etag, found, reply.next_path)
+        if page.mark:
+            self._known[path] = page
+        return page
 
-    def _ask(self, path: str, etag: str) -> tuple[Reply, tuple[Any, str]]:
+    def _forget_another_login(self) -> None:
+        """A validator belongs to the login that it was given to."""
+        login = self._transport.login()
+        if login != self._login:
+            self._login, self._known, self.logins = login, {}, self.logins + 1
+
+    def _ask(self, path: str, etag: str) -> tuple[Reply, Any]:
         """A read, done again at once where only this answer was lost: cut off, not JSON, a server's hiccup."""
         for again in range(READ_ATTEMPTS):
             last = self._failures > 0 or again == READ_ATTEMPTS - 1
             try:
                 reply = self._send("GET", path, None, etag, last=last)
-                return reply, (reply.json() if reply.status != 304 else None, reply.next_path)
+                return reply, reply.json() if reply.status != 304 else None
             except TemporaryError as error:
                 if last or error.code not in _PASSING:
                     raise
@@ -81,17 +102,22 @@ class Client:
 
     def read(self, path: str) -> Any:
         """One object or page, conditionally."""
-        return self.changed(path)[1][0]
+        return self.look(path).items
 
-    def pages(self, path: str, *, enough: Callable[[list[Any]], bool] = lambda _: False) -> list[Any]:
-        """Every item of a listing, page by page, until ``enough`` says so of what was read so far."""
+    def pages(
+        self, path: str, *, enough: Callable[[list[Any]], bool] = lambda _: False, first: Page | None = None
+    ) -> list[Any]:
+        """Every item of a listing, page by page, until ``enough`` says so of what was read so far.
+
+        ``first`` is the first page where the caller has it already.
+        """
         items: list[Any] = []
+        page = first if first is not None else self.look(path)
         for _ in range(PAGE_LIMIT):
-            page, following = self.changed(path)[1]
-            items += page
-            if not following or enough(items):
+            items += page.items
+            if not page.following or enough(items):
                 return items
-            path = following
+            page = self.look(page.following)
         raise TemporaryError("FLT-GHB-012", f"a listing has more than {PAGE_LIMIT} pages", where=path, retry_after=60.0)
 
     def write(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -148,6 +174,19 @@ class Client:
             requests=self._quota.requests + 1,
             counted=self._quota.counted + (reply.status != 304),
         )
+
+
+@contextmanager
+def asked_again() -> Iterator[None]:
+    """For services: what only a person can mend (no gh, no right, no such repository) is asked again, not the end."""
+    try:
+        yield
+    except TemporaryError:
+        raise
+    except FleetError as error:
+        raise TemporaryError(
+            error.code, error.message, where=error.where, hint=error.hint, retry_after=REFUSED_PAUSE
+        ) from error
 
 
 def _number(text: str | None, otherwise: int) -> int:

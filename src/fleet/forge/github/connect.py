@@ -11,11 +11,10 @@ from fleet.forge import localbase
 from fleet.forge.github.client import Client
 from fleet.forge.github.forge import GitHubForge
 from fleet.forge.github.gh import CALL_SECONDS, GhTransport, Transport, gh_environment
+from fleet.forge.github.pace import POLL_SECONDS
 from fleet.forge.github.remote import Remote
 from fleet.forge.github.view import View
 from fleet.forge.gitrepo import Repo
-
-FRESH_SECONDS = 5.0  # how old what is shown may be
 
 
 def connect(
@@ -27,18 +26,19 @@ def connect(
     env: Mapping[str, str],
     clock: Clock,
     transport: str = "gh",
-    fresh_seconds: float = FRESH_SECONDS,
+    poll_seconds: float = POLL_SECONDS,
     call_seconds: float = CALL_SECONDS,
 ) -> GitHubForge:
     """The forge over ``owner/name``, with the login of ``gh`` in the environment ``env``.
 
     ``transport`` is ``gh`` (a process a request) or ``httpx2`` (kept connections with gh's login).
-    Raises what ``localbase.prepare`` raises, and on the first start of a fleet what the network does.
+    ``poll_seconds`` is how old what is shown may be while there is life in it. Opens no connection. Raises what
+    ``localbase.prepare`` raises.
     """
     client = Client(transport_named(transport, env, call_seconds), clock)
     place = localbase.Base(Repo(bare, bare=True), localbase.open_checkout(checkout), base)
     remote = Remote(place.bare, f"https://github.com/{repo}.git", gh_environment(env))
-    view = View(client, repo, clock, fresh_seconds=fresh_seconds)
+    view = View(client, repo, clock, poll_seconds=poll_seconds)
     return GitHubForge(client, view, remote, repo, place, clock)
 
 

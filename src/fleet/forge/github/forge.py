@@ -16,7 +16,7 @@ from typing import Any
 from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import Conflict, NotFound, PermanentError, Refused, TemporaryError, UsageError
 from fleet.forge import localbase, pullgit
-from fleet.forge.github.client import Client, Quota
+from fleet.forge.github.client import Client, asked_again
 from fleet.forge.github.gate import post_gate
 from fleet.forge.github.people import People
 from fleet.forge.github.remote import Remote
@@ -25,7 +25,7 @@ from fleet.forge.github.view import WAKING, View
 from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, is_commit, move_refs, refs
 from fleet.forge.intake import take_from_checkout, take_in
 from fleet.forge.localrows import branch_elsewhere, check_body, check_fleet_branch, check_labels, check_title
-from fleet.forge.port import BaseReport, Comment, CommitFact, LabelMark, Merged, Pull, Snapshot, Ticket
+from fleet.forge.port import BaseReport, Comment, CommitFact, Condition, LabelMark, Merged, Pull, Snapshot, Ticket
 
 
 class GitHubForge:
@@ -36,7 +36,7 @@ class GitHubForge:
     def __init__(
         self, client: Client, view: View, remote: Remote, repo: str, base: localbase.Base, clock: Clock
     ) -> None:
-        """Bind the parts; asks nothing and needs no network unless the bare repository is missing.
+        """Bind the parts; asks nothing and needs no network: the first work fetches GitHub's base, announced.
 
         Raises NotFound FLT-FRG-017 or PermanentError FLT-FRG-016 for a checkout that cannot be used.
         """
@@ -50,15 +50,25 @@ class GitHubForge:
         self._clock = clock
         self._lock = threading.Lock()  # between reading an issue's labels and replacing them
         self._people = People(client, repo, clock)
-        is_new = not base.bare.path.exists()
         localbase.prepare(base)
-        if is_new:
-            self.refresh()
 
-    @property
-    def quota(self) -> Quota:
-        """Limits, requests so far, and present trouble."""
-        return self._client.quota
+    def next_look(self, now: int) -> int:
+        """As the pace says: with the hour's requests, with what GitHub asks for, and with the quiet there."""
+        return max(now, self._view.next_at)
+
+    def condition(self) -> Condition:
+        """What GitHub said last of its limit, and present trouble."""
+        quota = self._client.quota
+        return Condition(
+            self._repo,
+            max(self._view.next_at, quota.closed_until),
+            quota.trouble,
+            quota.limit,
+            quota.remaining,
+            quota.reset_at * SECOND,
+            quota.requests,
+            quota.counted,
+        )
 
     def close(self) -> None:
         """Let go of connections and login."""
@@ -69,11 +79,13 @@ class GitHubForge:
     def snapshot(self) -> Snapshot:
         """Everything open and what closed lately; three conditional requests at most."""
         issues, pulls = self._view.issues(), self._view.pulls()
-        return Snapshot(
-            tuple(self._ticket(item) for item in issues.values()),
-            tuple(self._pull(item) for item in pulls.values()),
-            complete=True,
-        )
+        base = self._base_here()
+        with asked_again():
+            return Snapshot(
+                tuple(self._ticket(item) for item in issues.values()),
+                tuple(self._pull(item, base) for item in pulls.values()),
+                complete=True,
+            )
 
     def ticket(self, number: int) -> Ticket:
         """One ticket. Raises NotFound FLT-FRG-001."""
@@ -301,9 +313,10 @@ class GitHubForge:
     def _ticket(self, item: Any) -> Ticket:
         return as_ticket(item, self._marks(item), self._people.principal, self._people.own_login())
 
-    def _pull(self, item: Any) -> Pull:
-        base = refs(self._bare, self._base.ref).get(self._base.ref, "")
-        return as_pull(item, self._marks(item), self._people.principal, self._people.own_login(), self._repo, base)
+    def _pull(self, item: Any, base: str | None = None) -> Pull:
+        """A pull request; ``base`` is the fleet's base commit where the caller has asked git for it."""
+        here = self._base_here() if base is None else base
+        return as_pull(item, self._marks(item), self._people.principal, self._people.own_login(), self._repo, here)
 
     def _marks(self, item: Any) -> tuple[LabelMark, ...]:
         """Labels as marks. One that wakes counts only when somebody put it on who may write here."""
@@ -334,8 +347,11 @@ class GitHubForge:
         self._have(head)
         return head
 
+    def _base_here(self) -> str:
+        return refs(self._bare, self._base.ref).get(self._base.ref, "")
+
     def _base_head(self) -> str:
-        head = refs(self._bare, self._base.ref).get(self._base.ref, "")
+        head = self._base_here()
         if not head:
             raise localbase.no_base(self._base, self._bare.path)
         return head

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from fleet.core.errors import PermanentError, TemporaryError, TimedOut
@@ -35,6 +38,9 @@ class Transport(Protocol):
     def request(self, method: str, path: str, *, body: Mapping[str, object] | None = None, etag: str = "") -> Reply:
         """Raises TemporaryError where no reply came, PermanentError where none ever will."""
 
+    def login(self) -> str:
+        """A mark of the login that requests are made by, without asking anybody; another login, another mark."""
+
     def close(self) -> None:
         """Let go of what is kept open between requests."""
 
@@ -42,6 +48,20 @@ class Transport(Protocol):
 def gh_environment(env: Mapping[str, str]) -> dict[str, str]:
     """The environment for ``gh`` (and for git where it asks gh for the login) out of the daemon's own."""
     return {name: env[name] for name in _KEPT if name in env} | _FIXED
+
+
+def login_mark(env: Mapping[str, str]) -> str:
+    """What changes with the login of ``gh``: its file of accounts, and a token in the environment. Holds no secret."""
+    token = env.get("GH_TOKEN") or env.get("GITHUB_TOKEN") or ""
+    config = env.get("GH_CONFIG_DIR") or str(
+        Path(env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '')}/.config") / "gh"
+    )
+    try:
+        found = os.stat(f"{config}/hosts.yml")
+        file = f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
+    except OSError:
+        file = "none"
+    return hashlib.sha256(f"{token}\n{file}".encode()).hexdigest()
 
 
 def ask_gh(
@@ -102,6 +122,10 @@ class GhTransport:
             raise no_login()
         words_of_gh = " ".join(done.error_text.split())[:300] or f"exit code {done.code}"
         raise no_answer(path, f"no answer from GitHub: {words_of_gh}")
+
+    def login(self) -> str:
+        """Whatever ``gh`` is logged in to at this moment."""
+        return login_mark(self._env)
 
     def close(self) -> None:
         """Nothing: every request was a process that has ended."""

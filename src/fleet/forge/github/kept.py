@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from fleet import __version__
-from fleet.forge.github.gh import CALL_SECONDS, ask_gh, gh_environment, no_answer, no_login
+from fleet.forge.github.gh import CALL_SECONDS, ask_gh, gh_environment, login_mark, no_answer, no_login
 from fleet.forge.github.reply import Reply
 from fleet.process import OUTPUT_CAP
 
@@ -47,6 +47,7 @@ class KeptTransport:
         self._seconds = seconds
         self._lock = threading.Lock()  # around the login and the making of the client
         self._token = ""
+        self._mark = ""
         self._root = ""
         self._client: httpx2.Client | None = None
 
@@ -63,6 +64,14 @@ class KeptTransport:
             if fresh != token:
                 reply = self._send(fresh, method, path, body, etag)
         return reply
+
+    def login(self) -> str:
+        """As ``gh`` would be logged in now; where that is another login than before, its token is asked for anew."""
+        mark = login_mark(self._env)
+        with self._lock:
+            if mark != self._mark:
+                self._mark, self._token = mark, ""
+        return mark
 
     def close(self) -> None:
         """Let go of the connections and the token; the next request would open anew."""

@@ -20,9 +20,11 @@ class People:
         self._clock = clock
         self._own_login = ""
         self._permissions: dict[str, tuple[int, str]] = {}
+        self._login = 0
 
     def own_login(self) -> str:
         """The login that our requests are made by."""
+        self._forget_another_login()
         if not self._own_login:
             self._own_login = str(self._client.read("user")["login"])
         return self._own_login
@@ -31,12 +33,17 @@ class People:
         """``human:<login>`` for somebody who may write to the repository, else ``outsider:<login>``."""
         if not login:
             return "outsider:ghost"  # the name GitHub gives to deleted accounts
+        self._forget_another_login()
         now = self._clock.now()
         at, permission = self._permissions.get(login, (-1, ""))
         if at < 0 or not at <= now < at + BELIEVED_SECONDS * SECOND:
             permission = self._ask(login)
             self._permissions[login] = (now, permission)
         return f"human:{login}" if permission in MAY_LABEL else f"outsider:{login}"
+
+    def _forget_another_login(self) -> None:
+        if self._client.logins != self._login:
+            self._login, self._own_login, self._permissions = self._client.logins, "", {}
 
     def _ask(self, login: str) -> str:
         """The finer of the two words that GitHub has for a permission, where it is one that counts."""

@@ -7,11 +7,13 @@ which time) comes from the event. A label that must be explained and is not yet,
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
-from fleet.core.clock import SECOND, Clock
+from fleet.core.clock import Clock
 from fleet.core.errors import NotFound
-from fleet.forge.github.client import Client
+from fleet.forge.github.client import Client, Quota, asked_again
+from fleet.forge.github.pace import next_poll
 from fleet.forge.github.shapes import LabelEvent, label_events, label_names
 from fleet.forge.port import LabelMark
 
@@ -23,21 +25,23 @@ WAKING = ("ready", "needs-review", "shipped")
 
 
 class View:
-    """One repository, as fresh as ``fresh_seconds``."""
+    """One repository, as fresh as ``next_poll`` says; ``poll_seconds`` is the quickest pace."""
 
-    def __init__(self, client: Client, repo: str, clock: Clock, *, fresh_seconds: float) -> None:
+    def __init__(self, client: Client, repo: str, clock: Clock, *, poll_seconds: float) -> None:
         """Nothing is asked until something is wanted."""
         self._client = client
         self._root = f"repos/{repo}"
         self._clock = clock
-        self._fresh = round(fresh_seconds * SECOND)
+        self._poll = poll_seconds
         self._lock = threading.RLock()
         self._read_at = -1
-        self._issues: dict[int, Any] = {}
-        self._pulls: dict[int, Any] = {}
+        self._changed_at = clock.now()
+        self._issues = _Listing(f"{self._root}/issues")
+        self._pulls = _Listing(f"{self._root}/pulls")
         self._marks: dict[tuple[int, str], LabelMark] = {}
         self._asked: dict[int, str] = {}  # issue -> its state when its own events were looked through in vain
         self._last_event = 0
+        self._events_taken: str | None = None
 
     def forget(self) -> None:
         """We changed something ourselves: the next question looks again."""
@@ -48,13 +52,13 @@ class View:
         """Open issues and those closed lately, by number; no pull requests."""
         with self._lock:
             self._refresh()
-            return {number: item for number, item in self._issues.items() if "pull_request" not in item}
+            return {number: item for number, item in self._issues.items.items() if "pull_request" not in item}
 
     def pulls(self) -> dict[int, Any]:
         """Open pull requests and those closed lately, by number, with their labels as the issues list has them."""
         with self._lock:
             self._refresh()
-            return dict(self._pulls)
+            return dict(self._pulls.items)
 
     def one_issue(self, number: int) -> Any:
         """An issue that need not be among the recent ones. Raises NotFound."""
@@ -88,43 +92,48 @@ class View:
 
     def _refresh(self) -> None:
         now = self._clock.now()
-        if 0 <= self._read_at <= now < self._read_at + self._fresh:
+        if 0 <= self._read_at <= now < self._due(Quota()):
             return
-        self._events()
-        self._issues = self._listing("issues", self._issues)
-        self._pulls = self._listing("pulls", self._pulls)
+        with asked_again():
+            news = [self._events(), self._issues.take(self._client), self._pulls.take(self._client)]
+        if any(news) or self._changed_at > now:
+            self._changed_at = now
         self._read_at = now
 
-    def _listing(self, kind: str, known: dict[int, Any]) -> dict[int, Any]:
-        """What is known with what changed since; all that is open at the first time."""
-        path = f"{self._root}/{kind}"
-        newest = f"{path}?{_NEWEST}"
-        if not known:
-            open_ones = self._client.pages(f"{path}?state=open&per_page=100")
-            recent = self._client.read(newest)
-            return {int(item["number"]): item for item in (*open_ones, *recent)}
-        changed, _ = self._client.changed(newest)
-        if not changed:
-            return known
-        mark = max(str(item["updated_at"]) for item in known.values())
-        items = self._client.pages(newest, enough=lambda read: str(read[-1]["updated_at"]) < mark)
-        return _trimmed({**known, **{int(item["number"]): item for item in items}})
+    @property
+    def next_at(self) -> int:
+        """When it is looked again; 0 before the first look and after a change of ours."""
+        return self._due(self._client.quota) if self._read_at >= 0 else 0
 
-    def _events(self) -> None:
+    def _due(self, quota: Quota) -> int:
+        return next_poll(
+            self._read_at,
+            poll_seconds=self._poll,
+            changed_at=self._changed_at,
+            limit=quota.limit,
+            remaining=quota.remaining,
+            reset_at=quota.reset_at,
+            closed_until=quota.closed_until,
+        )
+
+    def _events(self) -> bool:
+        """Take the changes of labels that are new; False when there are none."""
         path = f"{self._root}/issues/events?per_page=100"
-        changed, _ = self._client.changed(path)
-        if not changed:
-            return
+        first = self._client.look(path)
+        if first.mark and first.mark == self._events_taken:
+            return False
         last = self._last_event
 
         def enough(read: list[Any]) -> bool:
             return bool(read) and (int(read[-1]["id"]) <= last if last else len(read) >= _FIRST_EVENTS)
 
-        items = self._client.pages(path, enough=enough)
+        items = self._client.pages(path, enough=enough, first=first)
         for event in label_events(items):
             if event.id > last:
                 self._take(event)
         self._last_event = max((int(item["id"]) for item in items), default=last)
+        self._events_taken = first.mark
+        return True
 
     def _take(self, event: LabelEvent) -> None:
         key = (event.number, event.label)
@@ -138,13 +147,41 @@ class View:
         number, state = int(item["number"]), str(item["updated_at"])
         if self._asked.get(number) == state:
             return None
-        self._asked[number] = state
         for event in label_events(self._client.pages(f"{self._root}/issues/{number}/events?per_page=100")):
-            own = LabelEvent(event.id, number, event.label, event.on, event.login, event.at)
+            own = replace(event, number=number)
             known = self._marks.get((number, own.label))
             if known is None or own.id > int(known.mark_id):
                 self._take(own)
+        self._asked[number] = state
         return self._marks.get((number, name))
+
+
+class _Listing:
+    """Issues or pull requests: what is known of them, and up to which state of GitHub's list that is so.
+
+    That state is remembered only once all that it says is taken: a page that was lost is asked for again.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Nothing is known yet."""
+        self.items: dict[int, Any] = {}
+        self._path = path
+        self._taken: str | None = None
+
+    def take(self, client: Client) -> bool:
+        """Bring what is known up to date; False when nothing changed."""
+        newest = f"{self._path}?{_NEWEST}"
+        first = client.look(newest)
+        if first.mark and first.mark == self._taken:
+            return False
+        if self._taken is None:
+            found = [*client.pages(f"{self._path}?state=open&per_page=100"), *first.items]
+        else:
+            mark = max((str(item["updated_at"]) for item in self.items.values()), default="")
+            found = client.pages(newest, enough=lambda read: str(read[-1]["updated_at"]) < mark, first=first)
+        self.items = _trimmed({**self.items, **{int(item["number"]): item for item in found}})
+        self._taken = first.mark
+        return True
 
 
 def _trimmed(items: dict[int, Any]) -> dict[int, Any]:

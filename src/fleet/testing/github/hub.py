@@ -70,6 +70,7 @@ class Hub:
         self._clock = clock or SystemClock()
         self._ids = 1000
         self._heads_seen = ""
+        self.heads: dict[str, str] = {}  # branches as they were at the beginning of this request
 
     def person(self, login: str, permission: str) -> str:
         """Somebody with a permission on the repository; the token that speaks for them."""
@@ -154,6 +155,7 @@ class Hub:
             return
         self._heads_seen = listing
         heads = dict(line.split() for line in listing.splitlines())
+        self.heads = {ref.removeprefix("refs/heads/"): sha for ref, sha in heads.items()}
         for item in self.items.values():
             if item.head and item.state == "open":
                 head = heads.get(f"refs/heads/{item.head}", "")

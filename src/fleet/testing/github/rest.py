@@ -81,7 +81,7 @@ class Rest:
         return {
             **{key: value for key, value in self.issue(item).items() if key != "pull_request"},
             "head": {"ref": item.head, "sha": item.head_sha, "repo": repo, "user": self.user(OWNER)},
-            "base": {"ref": item.base, "sha": self.hub.branch(item.base), "repo": repo},
+            "base": {"ref": item.base, "sha": self.hub.heads.get(item.base, ""), "repo": repo},
             "merged_at": stamp(item.merged_at),
             "merge_commit_sha": item.merge_commit or None,
         }
