@@ -207,7 +207,7 @@ def _forge(result: Row) -> str:
     if forge["last_look_at"]:
         looked = f"looked at {duration(max(0.0, (now - forge['last_look_at']) / SECOND))} ago"
         ahead = ((forge["next_look_at"] or now) - now) / SECOND
-        parts.append(looked + (f", again in {duration(ahead)}" if ahead >= 1 else ""))
+        parts.append(looked + (f", again in {duration(ahead)}" if forge["repo"] and ahead >= 0.1 else ""))
     else:
         parts.append("nobody looks at it now")
     if forge["failures"]:

@@ -26,6 +26,7 @@ from fleet.forge.localrows import (
     check_fleet_branch,
     check_labels,
     check_title,
+    require_mergeable,
 )
 from fleet.forge.port import BaseReport, Comment, CommitFact, Condition, Merged, Pull, Snapshot, Ticket
 from fleet.forge.pullgit import Found
@@ -277,7 +278,7 @@ class LocalForge:
             if row.state == "merged" and row.merged_head == head_sha:
                 return Merged(row.merge_commit, already=True)
             head = heads.get(f"refs/heads/{row.head_ref}", "")
-            _require_mergeable(row, head, head_sha)
+            require_mergeable(row, head, head_sha)
             base = self._base_in(heads)
             commit = pullgit.make_merge(
                 self._repo,
@@ -394,16 +395,3 @@ def _ticket(tx: Tx, number: int) -> rows.TicketRow:
 def _require(tx: Tx, number: int) -> None:
     if rows.ticket(tx, number) is None and rows.pull(tx, number) is None:
         raise NotFound("FLT-FRG-007", "neither a ticket nor a pull request has this number", where=f"#{number}")
-
-
-def _require_mergeable(row: rows.PullRow, head: str, wanted: str) -> None:
-    where = f"pr/{row.number}"
-    if row.state != "open":
-        raise Conflict("FLT-FRG-005", f"the pull request is {row.state}, not open", where=where)
-    if head != wanted:
-        raise Conflict(
-            "FLT-FRG-005",
-            f"its head is {head[:12] or 'gone'}, not {wanted[:12]}",
-            where=where,
-            hint="What was approved is not what is there now; review the new head.",
-        )

@@ -125,3 +125,17 @@ def as_pull(row: PullRow, labels: Sequence[LabelRow], heads: Mapping[str, str]) 
 
 def _marks(labels: Sequence[LabelRow]) -> tuple[LabelMark, ...]:
     return tuple(LabelMark(row.label, row.actor, row.mark_id, row.at) for row in labels)
+
+
+def require_mergeable(row: PullRow, head: str, wanted: str) -> None:
+    """Raise Conflict FLT-FRG-005 unless a row is open and its branch at the wanted head."""
+    where = f"pr/{row.number}"
+    if row.state != "open":
+        raise Conflict("FLT-FRG-005", f"the pull request is {row.state}, not open", where=where)
+    if head != wanted:
+        raise Conflict(
+            "FLT-FRG-005",
+            f"its head is {head[:12] or 'gone'}, not {wanted[:12]}",
+            where=where,
+            hint="What was approved is not what is there now; review the new head.",
+        )

@@ -58,17 +58,7 @@ class GitHubForge:
 
     def condition(self) -> Condition:
         """What GitHub said last of its limit, and present trouble."""
-        quota = self._client.quota
-        return Condition(
-            self._repo,
-            max(self._view.next_at, quota.closed_until),
-            quota.trouble,
-            quota.limit,
-            quota.remaining,
-            quota.reset_at * SECOND,
-            quota.requests,
-            quota.counted,
-        )
+        return self._view.condition()
 
     def close(self) -> None:
         """Let go of connections and login."""

@@ -10,12 +10,12 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from fleet.core.clock import Clock
+from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import NotFound
 from fleet.forge.github.client import Client, Quota, asked_again
 from fleet.forge.github.pace import next_poll
 from fleet.forge.github.shapes import LabelEvent, label_events, label_names
-from fleet.forge.port import LabelMark
+from fleet.forge.port import Condition, LabelMark
 
 _NEWEST = "state=all&sort=updated&direction=desc&per_page=100"
 _FIRST_EVENTS = 300  # items of the feed that are read at the start; older labels are looked up one by one
@@ -104,6 +104,20 @@ class View:
     def next_at(self) -> int:
         """When it is looked again; 0 before the first look and after a change of ours."""
         return self._due(self._client.quota) if self._read_at >= 0 else 0
+
+    def condition(self) -> Condition:
+        """What GitHub said last of its limit, and present trouble."""
+        quota = self._client.quota
+        return Condition(
+            self._root.removeprefix("repos/"),
+            max(self.next_at, quota.closed_until),
+            quota.trouble,
+            quota.limit,
+            quota.remaining,
+            quota.reset_at * SECOND,
+            quota.requests,
+            quota.counted,
+        )
 
     def _due(self, quota: Quota) -> int:
         return next_poll(
