@@ -278,8 +278,7 @@ class ApprovalsConfig(StrictModel):
     )
 
 
-class FleetConfig(StrictModel):
-class GitHubConfig(_Model):
+class GitHubConfig(StrictModel):
     """How a repository at GitHub is worked on."""
 
     poll_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
@@ -287,7 +286,7 @@ class GitHubConfig(_Model):
     )
 
 
-class FleetConfig(_Model):
+class FleetConfig(StrictModel):
     """The whole of .fleet/config.yaml."""
 
     version: Literal[1] = Field(description="Version of this file format.")
