@@ -8,14 +8,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import audit, chain, startup, storage
+from bench import audit, chain, github, startup, storage
 
 
 def main() -> int:
     """Run the benches; ``--quick`` for a first impression."""
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", choices=["github"], help="this part alone")
+    options = parser.parse_args()
+    quick = options.quick
+    if options.only == "github":
+        print(github.report(github.rows(quick=quick)))
+        return 0
     with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
         print(storage.report(Path(folder), count=200 if quick else 800, rounds=2 if quick else 5))
         print(audit.report(Path(folder), count=5_000 if quick else 50_000))
@@ -23,6 +28,7 @@ def main() -> int:
         print(chain.publish_report(paths, count=160 if quick else 800, rounds=2 if quick else 5))
         print(chain.report(paths, count=5 if quick else 40))
         print(startup.report(paths.checkout, dict(os.environ), rounds=10 if quick else 60))
+    print(github.report(github.rows(quick=quick)))
     return 0
 
 

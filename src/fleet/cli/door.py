@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fleet.cli import hot
 from fleet.cli.client import Client
-from fleet.config.paths import FleetPaths, find_checkout, fleet_paths
+from fleet.config.paths import FleetPaths, find_checkout, find_org, fleet_paths
 from fleet.core.clock import Clock, SystemClock
 from fleet.core.errors import Refused, UsageError
 
@@ -32,6 +32,10 @@ class Door:
     def paths(self) -> FleetPaths:
         """The places of the fleet around this folder. Raises NotFound FLT-CFG-001 where there is none."""
         return fleet_paths(find_checkout(Path(self.folder)), self.env, os.getuid())
+
+    def at(self, org: str | None) -> Door:
+        """The same call in the folder of an org; as it is without one. Raises as ``find_org`` does."""
+        return self if org is None else replace(self, folder=str(find_org(org, self.env)))
 
     def client(self) -> Client:
         """The way to the daemon. Raises Refused FLT-CLI-006 for a capability file that cannot be read."""

@@ -12,11 +12,13 @@ from fleet import __version__
 from fleet.cli.client import Client
 from fleet.cli.door import Door
 from fleet.config.loader import LoadedConfig, load_config
-from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
+from fleet.config.org import load_org
+from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
 from fleet.config.roles import load_roles
-from fleet.core.errors import FleetError, Unreachable
+from fleet.core.errors import ConfigError, Conflict, FleetError, Unreachable
 from fleet.core.work import LIVE_RUNS
 from fleet.daemon import supervisor
+from fleet.daemon.orgnote import org_of
 from fleet.daemon.replacing import Replaced, changes_ahead, replace, version_of_running
 from fleet.daemon.terminals import end_terminals
 
@@ -51,6 +53,7 @@ def start(door: Door, *, supervised: bool) -> Started:
     is newer than this program, Conflict when this version runs already, and what kept the daemon from starting.
     """
     paths, loaded, changes = _looked_ahead(door)
+    not_of_an_org(paths)
     if supervisor.running(paths) is not None and version_of_running(paths) not in ("", __version__):
         return _replaced(paths, loaded, changes)
     pid = supervisor.start_detached(paths, supervised=supervised, program=PROGRAM)
@@ -60,6 +63,7 @@ def start(door: Door, *, supervised: bool) -> Started:
 def restart(door: Door) -> Started:
     """Replace the daemon that runs by one of this version; start one where none runs. Raises as ``start`` does."""
     paths, loaded, changes = _looked_ahead(door)
+    not_of_an_org(paths)
     if supervisor.running(paths) is None:
         return start(door, supervised=True)
     return _replaced(paths, loaded, changes)
@@ -94,6 +98,18 @@ def become(door: Door, *, supervised: bool) -> NoReturn:
     os.execve(words[0], words, dict(door.env))
 
 
+def not_of_an_org(paths: FleetPaths) -> None:
+    """Refuse to touch a daemon that runs other fleets as well. Raises Conflict FLT-ORG-005."""
+    org = org_of(paths)
+    if org:
+        raise Conflict(
+            "FLT-ORG-005",
+            f"this fleet runs in the daemon of the org {org}",
+            where=str(paths.checkout),
+            hint=f"Stop the whole org: fleet down --org {org}; or take this repository out of its org.yaml first.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """What stopping did: whether a daemon ran, the runs that were asked to end, and those that had not yet."""
@@ -106,23 +122,50 @@ class Stopped:
 def stop(door: Door, *, keep_runs: bool) -> Stopped:
     """Ask the live runs to end (unless they are kept), wait for that, then stop the daemon."""
     paths = door.paths()
+    not_of_an_org(paths)
     if supervisor.running(paths) is None:
         return Stopped(False, (), ())
-    client = Client(str(paths.socket))
-    asked: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
+    fleets = (paths, *_beside(door, paths))
+    asked = tuple(run for one in fleets for run in _asked_to_end(one)) if not keep_runs else ()
+    left = {one: _left(one, door, drain=not keep_runs) for one in fleets}
+    supervisor.stop(paths, STOP_SECONDS)
+    for one in fleets:
+        if not keep_runs and not left[one]:
+            end_terminals(one)
+    return Stopped(True, asked, tuple(run for runs in left.values() for run in runs))
+
+
+def _beside(door: Door, paths: FleetPaths) -> tuple[FleetPaths, ...]:
+    """The fleets of an org's repositories that run in its daemon; none for any other fleet."""
     try:
-        if not keep_runs:
-            asked = tuple(client.call("fleet.drain", {})["stopping"])
-        left = _drained(client, door) if not keep_runs else _live(client)
+        org = load_org(paths.checkout, door.env)
+    except ConfigError:
+        return ()  # what runs was started with another text; a faulty one keeps nobody from stopping
+    members = [fleet_paths(one.checkout, door.env, os.getuid()) for one in org.repositories] if org else []
+    return tuple(one for one in members if org is not None and org_of(one) == org.name)
+
+
+def _asked_to_end(paths: FleetPaths) -> tuple[str, ...]:
+    """The runs of one fleet that were told to end."""
+    client = Client(str(paths.socket))
+    try:
+        return tuple(client.call("fleet.drain", {})["stopping"])
     except Unreachable as error:
         sys.stderr.write(f"fleet: {error.message}; stopping it without asking its runs\n")
+        return ()
     finally:
         client.close()
-    supervisor.stop(paths, STOP_SECONDS)
-    if not keep_runs and not left:
-        end_terminals(paths)
-    return Stopped(True, asked, left)
+
+
+def _left(paths: FleetPaths, door: Door, *, drain: bool) -> tuple[str, ...]:
+    """The runs that live on, after a while in which they may end; none where nobody answers."""
+    client = Client(str(paths.socket))
+    try:
+        return _drained(client, door) if drain else _live(client)
+    except Unreachable:
+        return ()
+    finally:
+        client.close()
 
 
 def _drained(client: Client, door: Door) -> tuple[str, ...]:

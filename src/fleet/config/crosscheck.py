@@ -46,10 +46,11 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
         yield from gatecheck.faults(document, ("agents", index, "subscription_gate"), row.get("subscription_gate"))
 
 
-def warnings(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
-    """What is allowed but will hardly do what its writer wants."""
+def warnings(document: Document, roles: Mapping[str, Role], *, hears: bool = False) -> Iterator[Problem]:
+    """What is allowed but will hardly do what its writer wants. ``hears``: events of other fleets come in as well."""
     agents = _agents(document.data)
-    yield from _silent_events(document, agents, roles)
+    if not hears:
+        yield from _silent_events(document, agents, roles)
     yield from _idle_variables(document)
     yield from _idle_transport(document)
     for index, row in agents.values():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fleet.config import crosscheck
 from fleet.config.model import AgentConfig, FleetConfig
+from fleet.config.paths import ORG_FILE
 from fleet.config.roles import Role
 from fleet.config.validate import check
 from fleet.config.yamlfile import PROBLEM_LIMIT, SIZE_LIMIT, invalid, read_yaml
@@ -58,7 +59,9 @@ def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role], folder: P
     document.problems.extend(islice(crosscheck.faults(document, roles), PROBLEM_LIMIT))
     if config is None or document.problems:
         invalid(name, document.problems)
-    notes = sorted(islice(crosscheck.warnings(document, roles), PROBLEM_LIMIT), key=lambda problem: problem.spot)
+    hears = folder is not None and (folder.parent / ORG_FILE).is_file()
+    found = crosscheck.warnings(document, roles, hears=hears)
+    notes = sorted(islice(found, PROBLEM_LIMIT), key=lambda problem: problem.spot)
     rendered = tuple(problem.render(name) for problem in notes)
     if folder is not None:
         rendered += _missing_files(config, folder, name)

@@ -13,6 +13,7 @@ from fleet.config.kinds import EventName, Label, Name, StrictModel
 
 PORT_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
+REPO_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$"
 _SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overflow
 
 

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.core.errors import NotFound, PermanentError
+from fleet.core.errors import NotFound, PermanentError, UsageError
 
 CONFIG_RELATIVE = Path(".fleet") / "config.yaml"
+ORG_FILE = "org.yaml"  # in the folder of an org, beside its .fleet
+_ORG_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SOCKET_LIMIT = 100  # bytes; the kernel's limit is 108 with the closing zero
 
 
@@ -96,6 +98,28 @@ def find_checkout(start: Path) -> Path:
         if (folder / CONFIG_RELATIVE).is_file():
             return folder
     raise NotFound("FLT-CFG-001", "no .fleet/config.yaml here or above", where=str(start), hint="Make one: fleet init")
+
+
+def org_home(name: str, env: Mapping[str, str]) -> Path:
+    """The folder of an org, whether it is there or not. Raises UsageError FLT-ORG-001 for what is no name."""
+    if not _ORG_NAME.fullmatch(name):
+        raise UsageError(
+            "FLT-ORG-001",
+            "this is no name for an org",
+            where=name[:100],
+            hint="1 to 63 lower-case letters, digits, - or _, beginning with a letter or digit.",
+        )
+    config = Path(env.get("XDG_CONFIG_HOME") or Path(env.get("HOME") or "/") / ".config")
+    return config / "fleet" / "orgs" / name
+
+
+def find_org(name: str, env: Mapping[str, str]) -> Path:
+    """The folder of an org that is there. Raises NotFound FLT-ORG-002."""
+    home = org_home(name, env)
+    if not (home / ORG_FILE).is_file():
+        hint = f"Make one: fleet init --org {name}"
+        raise NotFound("FLT-ORG-002", "there is no such org", where=str(home / ORG_FILE), hint=hint)
+    return home
 
 
 def fleet_paths(checkout: Path, env: Mapping[str, str], uid: int) -> FleetPaths:

@@ -26,6 +26,7 @@ from fleet.core.service import Service, Tick
 from fleet.daemon.forges import open_forge
 from fleet.daemon.identity import Identity, ProcessTree, login_of
 from fleet.daemon.janitor import Janitor
+from fleet.daemon.kin import Company, Kin
 from fleet.daemon.live import ForgeLive, WorkGatherer
 from fleet.daemon.lookout import Lookout
 from fleet.daemon.service import Loop, Report
@@ -127,17 +128,20 @@ def build(
     supervised: bool,
     on_trouble: Report,
     on_failure: Report,
+    company: Company | None = None,
 ) -> Fleet:
     """Put a fleet together over an open store. Raises what the forge raises when the checkout cannot be used."""
+    company = company or Company()
     base = config().config.base
-    forge = open_forge(config().config, paths, db)
+    forge = open_forge(config().config, paths, db, company)
     live = ForgeLive(forge)
     loops: dict[str, Loop] = {}
     wake_runner = _later(loops, "runner")
     runtime = TmuxRuntime(Tmux(paths.tmux_socket), wake=wake_runner)
+    company.kin.join(str(paths.socket), runtime.server_pids)
     switch = Switch()
     effects = ThreadPoolExecutor(START_WORKERS, thread_name_prefix="fleet-effect")
-    host = Host(os.getpid(), supervised, lambda: _states(loops), db.clock.now())
+    host = Host(os.getpid(), supervised, lambda: [*_states(loops), *company.beside()], db.clock.now())
     context = _context(db, forge, live, runtime, config, paths, switch=switch, host=host)
     disk = context.disk
     runner = Runner(
@@ -163,11 +167,11 @@ def build(
     db.on_commit(lambda: _wake(loops))
     return Fleet(
         Control(context),
-        make_identity(db, context),
+        make_identity(db, context, company.kin),
         tuple(loops.values()),
         runtime,
         effects,
-        partial(_let_go, runtime, forge),
+        partial(_let_go, runtime, forge, company.kin, str(paths.socket)),
         lambda reason: configs.reload(context, system("daemon"), {"reason": reason}),
     )
 
@@ -211,8 +215,8 @@ def _witnesses(db: Database, paths: FleetPaths, config: Callable[[], LoadedConfi
     )
 
 
-def make_identity(db: Database, context: Context) -> Identity:
-    """Who may be who on this fleet's socket."""
+def make_identity(db: Database, context: Context, kin: Kin | None = None) -> Identity:
+    """Who may be who on this fleet's socket; ``kin`` are the fleets of the same daemon."""
     return Identity(
         db,
         ProcessTree(proctree.ancestors, proctree.environ_has),
@@ -221,6 +225,7 @@ def make_identity(db: Database, context: Context) -> Identity:
         server_pids=context.runtime.server_pids,
         owner_uid=os.getuid(),
         socket_path=str(context.paths.socket),
+        kin=kin,
     )
 
 
@@ -267,7 +272,8 @@ def _context(
     )
 
 
-def _let_go(runtime: TmuxRuntime, forge: Forge) -> None:
+def _let_go(runtime: TmuxRuntime, forge: Forge, kin: Kin, socket: str) -> None:
+    kin.leave(socket)
     runtime.shutdown()
     forge.close()
 

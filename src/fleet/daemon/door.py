@@ -50,9 +50,9 @@ def bind_socket(paths: FleetPaths) -> socket.socket:
     """
     remove_socket(paths)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old_mask = os.umask(0o177)
     try:
-        listening.bind(str(paths.socket))
+        listening.bind(str(paths.socket))  # nobody else enters the folder, so nobody comes before the next line
+        os.chmod(paths.socket, 0o600)
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
@@ -62,8 +62,6 @@ def bind_socket(paths: FleetPaths) -> socket.socket:
             where=str(paths.socket),
             hint="Remove what is in the way, or set XDG_RUNTIME_DIR elsewhere.",
         ) from error
-    finally:
-        os.umask(old_mask)
     return listening
 
 

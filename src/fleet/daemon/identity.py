@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from fleet.core.errors import Refused
 from fleet.core.principal import Principal, human
 from fleet.core.work import Run, RunState
+from fleet.daemon.kin import Kin
 from fleet.runtime.port import Observation, SessionRef
 from fleet.store import capabilities, runs
 from fleet.store.db import Database, Tx
@@ -95,8 +96,12 @@ class Identity:
         server_pids: Callable[[], frozenset[int]],
         owner_uid: int,
         socket_path: str,
+        kin: Kin | None = None,
     ) -> None:
-        """``observe``, ``session_ref`` and ``server_pids`` are the runtime's; the rest is where we are."""
+        """``observe``, ``session_ref`` and ``server_pids`` are the runtime's; the rest is where we are.
+
+        ``kin`` are the fleets of the same daemon, whose runs are nobody's people either.
+        """
         self._db = db
         self._tree = tree
         self._observe = observe
@@ -105,6 +110,7 @@ class Identity:
         self._owner_uid = owner_uid
         self._owner = human(login_of(owner_uid))
         self._socket_path = socket_path
+        self._kin = kin or Kin()
         self._shims: dict[str, int] = {}  # session -> shim pid; a session has one shim, for ever
         self._shims_lock = threading.Lock()  # calls are answered on several threads
 
@@ -165,7 +171,7 @@ class Identity:
 
     def _tie_to_a_run(self, peer: Peer, pids: frozenset[int]) -> str:
         """What makes this process a run's, in words; empty when nothing does."""
-        servers = pids & self._server_pids()
+        servers = pids & (self._server_pids() | self._kin.server_pids())
         if servers:
             return f"it descends from the fleet's terminal server (pid {min(servers)})"
         live = self._db.read(runs.live)
@@ -176,10 +182,11 @@ class Identity:
                 return f"it descends from run {run.id} (pid {shim})"
         try:
             # every session's processes are started with it, whatever became of their run
-            marked = self._tree.environ_has(peer.pid, "FLEET_SOCKET", self._socket_path)
+            sockets = {self._socket_path, *self._kin.sockets()}
+            marked = any(self._tree.environ_has(peer.pid, "FLEET_SOCKET", socket) for socket in sockets)
         except OSError as error:
             raise _gone(peer) from error
-        return "its environment is that of a run of this fleet" if marked else ""
+        return "its environment is that of a run of this daemon's" if marked else ""
 
     def _chain(self, peer: Peer) -> Chain:
         if peer.chain is None:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import ctypes
 import os
-import platform
 import signal
 import socket
 import sys
@@ -19,35 +18,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleet import __version__
-from fleet.audit.keys import KeyFiles, take_up
 from fleet.config.configfile import locked
-from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig, load_config
+from fleet.config.org import load_org
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
 from fleet.config.roles import load_roles
-from fleet.control.acceptance import accept_config, known_to_runs
 from fleet.core.clock import SystemClock
 from fleet.core.errors import FleetError
-from fleet.core.principal import human
 from fleet.daemon import supervisor
 from fleet.daemon.argv import ArgvParser
-from fleet.daemon.build import Fleet, build
 from fleet.daemon.door import bind_socket, guard_supervisor, make_folders, remove_socket
-from fleet.daemon.follow import CommitFollower
-from fleet.daemon.identity import login_of
+from fleet.daemon.kin import Company
 from fleet.daemon.lease import holder, take
+from fleet.daemon.life import Life
 from fleet.daemon.logfile import LogFile
+from fleet.daemon.members import Members
 from fleet.daemon.pulse import Pulse, beat, take_pulse
 from fleet.daemon.readiness import tell
-from fleet.daemon.server import Server
-from fleet.daemon.startup import check_tail, record_life, sweep_artifacts
+from fleet.daemon.startup import check_tail
 from fleet.store.db import Database
 from fleet.store.open import open_for_daemon
-from fleet.store.sqlite import sqlite_version
 
 STOP_SECONDS = 10.0
-_ANSWER_GRACE = 4.0  # of those, for calls that are being answered
-_TICK_SECONDS = 600.0  # a service whose tick takes longer than this hangs
 _PR_SET_PDEATHSIG = 1
 
 
@@ -97,11 +89,11 @@ def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: A
         try:
             checked = check_tail(db)
             listening = socket.socket(fileno=listen_fd) if listen_fd >= 0 else bind_socket(paths)
-            life = _Life(
+            process = _Process(
                 paths, loaded, db, log, listening, supervised=listen_fd >= 0, parse_argv=parse_argv, pulse=pulse
             )
             log.say("daemon.starting", version=__version__, config=loaded.digest, checked=checked)
-            return asyncio.run(life.run())
+            return asyncio.run(process.run())
         finally:
             db.close()
             if listening is not None:
@@ -110,8 +102,8 @@ def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: A
                     remove_socket(paths)
 
 
-class _Life:
-    """One start of the daemon, from its services to its end."""
+class _Process:
+    """One start of the daemon, from its services to its end; for an org with the fleets of its repositories."""
 
     def __init__(
         self,
@@ -125,84 +117,63 @@ class _Life:
         parse_argv: ArgvParser | None,
         pulse: Pulse,
     ) -> None:
-        """Take what is open already."""
+        """Take what is open already. Raises ConfigError FLT-CFG-010 for an org file with a fault."""
         self._pulse = pulse
         self._paths = paths
-        self._loaded = loaded
         self._db = db
         self._log = log
         self._listening = listening
         self._supervised = supervised
-        self._parse_argv = parse_argv
         self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._reason = ""
         self._code = 0
+        org = load_org(paths.checkout, os.environ)
+        self._members = (
+            Members(org, db, log, supervised=supervised, parse_argv=parse_argv, env=os.environ)
+            if org is not None
+            else None
+        )
+        self._life = Life(
+            paths,
+            loaded,
+            db,
+            log,
+            supervised=supervised,
+            parse_argv=parse_argv,
+            failed=self._failed,
+            company=Company(self._members.kin, beside=self._members.states) if self._members is not None else None,
+        )
 
     async def run(self) -> int:
         """Serve until a signal or a failure; the exit code."""
-        loop = asyncio.get_running_loop()
-        fleet = build(
-            self._paths,
-            InForce(self._loaded, self._db.read(known_to_runs)),
-            self._db,
-            supervised=self._supervised,
-            on_trouble=lambda name, error: self._log.error("service.trouble", error, service=name),
-            on_failure=lambda name, error: self._failed(loop, name, error),
-        )
+        loop = self._loop = asyncio.get_running_loop()
+        self._life.prepare()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended, f"signal {signal.Signals(number).name}", 0)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload, fleet))
-        accept_config(self._db, self._loaded, human(login_of(os.getuid())))
-        self._take_up_key()
-        sweep_artifacts(self._db, self._paths.artifacts)
-        record_life(self._db, "daemon.started", f"version {__version__} is up", self._facts())
-        follower = CommitFollower(loop)
-        self._db.on_commit(follower.committed)
-        server = Server(
-            fleet.control,
-            fleet.identity,
-            follower,
-            parse_argv=self._parse_argv,
-            report=lambda what, error: self._log.error("call.failed", error, call=what),
-        )
-        fleet.start()
-        await server.start(self._listening)
-        self._log.say("daemon.started", version=__version__)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload))
+        await self._life.serve(self._listening)
+        if self._members is not None:
+            self._members.start(loop, self._failed)
         tell({"ready": os.getpid()})
         self._pulse.ready(f"version {__version__}, pid {os.getpid()}")
-        beating = asyncio.create_task(beat(self._pulse, lambda: self._is_well(fleet)))
+        beating = asyncio.create_task(beat(self._pulse, self._life.is_well))
         await self._stop.wait()
         self._pulse.stopping()
         beating.cancel()
-        await self._end(fleet, server)
+        await self._end()
         return self._code
 
-    def _reload(self, fleet: Fleet) -> None:
-        """SIGHUP: take the file into force, or say what is wrong with it. On a thread of its own."""
-        try:
-            fleet.reload("signal SIGHUP")
-        except FleetError as error:
-            self._log.error("config.refused", error)
+    def _reload(self) -> None:
+        """SIGHUP: every fleet takes its file into force, or its log says why not. On a thread of its own."""
+        self._life.reload()
+        if self._members is not None:
+            self._members.reload()
 
-    def _take_up_key(self) -> None:
-        """The key that signs the record is there from the first start on. Without it the fleet works, unsigned."""
-        try:
-            take_up(self._db, KeyFiles(self._paths.audit), self._paths.fleet_id)
-        except FleetError as error:
-            self._log.error("audit.key", error)
-
-    def _is_well(self, fleet: Fleet) -> bool:
-        """Whether every service gets on. One that hangs is named once in each period."""
-        stuck = [loop.name for loop in fleet.loops if loop.is_stuck(_TICK_SECONDS)]
-        if stuck:
-            self._log.say("daemon.stuck", "error", services=stuck)
-        return not stuck
-
-    def _failed(self, loop: asyncio.AbstractEventLoop, name: str, error: BaseException) -> None:
-        """A service ended with what it must not end with. Called on its thread."""
-        self._log.error("service.failed", error, service=name)
-        code = error.exit_code if isinstance(error, FleetError) else 1
-        loop.call_soon_threadsafe(self._ended, f"the service {name} failed: {error}", code or 1)
+    def _failed(self, reason: str, code: int) -> None:
+        """A service ended that must not. Called on its thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._ended, reason, code)
 
     def _ended(self, reason: str, code: int) -> None:
         """Begin the end; the first reason counts."""
@@ -210,34 +181,19 @@ class _Life:
             self._reason, self._code = reason, code
             self._stop.set()
 
-    async def _end(self, fleet: Fleet, server: Server) -> None:
-        """Answer what was asked, let the ticks finish, write the last entry. Never longer than the limit."""
-        deadline = time.monotonic() + STOP_SECONDS
-        fleet.ask_to_stop()
-        answered = await server.close(_ANSWER_GRACE)
-        late = [loop.name for loop in fleet.loops if not loop.join(deadline - 1.0 - time.monotonic())]
-        fleet.effects.shutdown(wait=False, cancel_futures=True)
-        fleet.let_go()
-        self._log.say("daemon.stopped", reason=self._reason, code=self._code, late=late, answered=answered)
-        record_life(self._db, "daemon.stopped", self._reason, {"reason": self._reason, "code": self._code})
-        if late or not answered:
+    async def _end(self) -> None:
+        """Answer what was asked, let the ticks finish, write the last entries. Never longer than the limit."""
+        deadline = time.monotonic() + STOP_SECONDS - 1.0
+        clean = await self._members.end(self._reason, self._code, deadline) if self._members is not None else True
+        answered = await self._life.answer_the_last()
+        clean = self._life.end(self._reason, self._code, deadline=deadline, answered=answered) and clean
+        if not clean:
             # Threads that wait for git or tmux would hold up the interpreter's end for as long as those take.
             # What they were doing is repeatable: it has to survive kill -9 as well.
             self._db.close()
             if not self._supervised:
                 remove_socket(self._paths)
             os._exit(self._code)
-
-    def _facts(self) -> dict[str, object]:
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "supervised": self._supervised,
-            "config": self._loaded.digest,
-            "python": platform.python_version(),
-            "sqlite": sqlite_version(),
-            "mode": "shared-uid",
-        }
 
 
 def _die_with_parent(paths: FleetPaths) -> bool:

@@ -20,6 +20,7 @@ from fleet.cli.remote import Call, Local, Remote, Result, style_of, wants_json
 from fleet.cli.words import given, pass_door
 from fleet.config.keys import key_named, parse_value
 from fleet.config.loader import load_config
+from fleet.config.org import org_schema
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
 from fleet.config.roles import load_roles
 from fleet.config.schema import config_schema
@@ -152,11 +153,18 @@ def validate(door: Door, ctx: click.Context, file: Path | None) -> None:
     sys.stdout.write(f"{visible(name)} is valid: {len(loaded.config.agents)} agents, hash {loaded.digest[:12]}\n")
 
 
-@config.command(cls=Local, examples=("fleet config schema > fleet.schema.json  # for your editor",))
+@config.command(
+    cls=Local,
+    examples=(
+        "fleet config schema > fleet.schema.json  # for your editor",
+        "fleet config schema --org > org.schema.json",
+    ),
+)
+@click.option("--org", is_flag=True, help="That of an org's org.yaml instead.")
 @click.pass_context
-def schema(ctx: click.Context) -> None:
+def schema(ctx: click.Context, org: bool) -> None:
     """Print the JSON schema of the configuration file, for editors."""
-    found = config_schema()
+    found = org_schema() if org else config_schema()
     sys.stdout.write(
         json_line({"ok": True, "schema": found}) if wants_json(ctx) else json.dumps(found, indent=2) + "\n"
     )

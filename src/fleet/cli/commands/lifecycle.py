@@ -9,10 +9,12 @@ import click
 from fleet import __version__
 from fleet.cli import starting
 from fleet.cli.door import Door
+from fleet.cli.orgs import described, lines, org_option, settled
 from fleet.cli.output import Style, counted, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.starting import Started, Stopped
 from fleet.cli.words import pass_door
+from fleet.config.org import load_org
 from fleet.health.isolation import MEANS
 
 
@@ -21,23 +23,21 @@ from fleet.health.isolation import MEANS
     examples=(
         "fleet up",
         "fleet up --json",
+        "fleet up --org acme  # the fleets of all its repositories, in one daemon",
     ),
 )
+@org_option
 @click.pass_context
 @pass_door
-def up(door: Door, ctx: click.Context) -> None:
+def up(door: Door, ctx: click.Context, org: str | None) -> None:
     """Start the fleet of this repository.
 
     It runs in the background, under a supervisor that restarts the daemon (never agents). A daemon of another
     version that runs already is replaced, as by fleet restart.
     """
     door.people_only("start a fleet")
-    started = starting.start(door, supervised=True)
-    _warn(started)
-    if wants_json(ctx):
-        sys.stdout.write(json_line({"ok": True, **_facts(started)}))
-        return
-    sys.stdout.write(_replaced(started, style_of(ctx)) if started.replaced else _welcome(started, style_of(ctx)))
+    door = door.at(org)
+    _say_started(door, ctx, starting.start(door, supervised=True))
 
 
 @click.command(
@@ -47,9 +47,10 @@ def up(door: Door, ctx: click.Context) -> None:
         "fleet restart --json",
     ),
 )
+@org_option
 @click.pass_context
 @pass_door
-def restart(door: Door, ctx: click.Context) -> None:
+def restart(door: Door, ctx: click.Context, org: str | None) -> None:
     """Put a fresh daemon of this version in the place of the one that runs; agents go on.
 
     Under a supervisor (fleet up) the calls of agents and people wait meanwhile, about a second. A new version brings
@@ -57,12 +58,20 @@ def restart(door: Door, ctx: click.Context) -> None:
     anything is stopped. Where nothing runs, the fleet is started.
     """
     door.people_only("restart a fleet")
-    started = starting.restart(door)
+    door = door.at(org)
+    _say_started(door, ctx, starting.restart(door))
+
+
+def _say_started(door: Door, ctx: click.Context, started: Started) -> None:
+    """What came up, or in whose place; for an org also how each repository does."""
     _warn(started)
+    found = settled(door)
     if wants_json(ctx):
-        sys.stdout.write(json_line({"ok": True, **_facts(started)}))
+        sys.stdout.write(json_line({"ok": True, **_facts(started), **found}))
         return
-    sys.stdout.write(_replaced(started, style_of(ctx)) if started.replaced else _welcome(started, style_of(ctx)))
+    style = style_of(ctx)
+    text = _replaced(started, style) if started.replaced else _welcome(started, style)
+    sys.stdout.write(text + lines(found, style))
 
 
 def _warn(started: Started) -> None:
@@ -135,15 +144,17 @@ def _welcome(started: Started, style: Style) -> str:
     ),
 )
 @click.option("--keep-runs", is_flag=True, help="Leave the agents working; the next fleet up takes them over.")
+@org_option
 @click.pass_context
 @pass_door
-def down(door: Door, ctx: click.Context, keep_runs: bool) -> None:
+def down(door: Door, ctx: click.Context, keep_runs: bool, org: str | None) -> None:
     """Stop the fleet; work under way is saved and comes back.
 
-    Saved means: in the fleet's repository, under refs/fleet/escrow. It comes back after the next fleet up.
+    Saved means: in the fleet's repository, under refs/fleet/escrow. It comes back after the next fleet up. With an
+    org its repositories' fleets stop too.
     """
     door.people_only("stop a fleet")
-    _stop(door, ctx, keep_runs=keep_runs)
+    _stop(door.at(org), ctx, keep_runs=keep_runs)
 
 
 def _stop(door: Door, ctx: click.Context, *, keep_runs: bool) -> None:
@@ -177,36 +188,42 @@ def watcher() -> None:
     examples=(
         "fleet watcher start --supervised",
         "fleet watcher start --foreground  # for a service manager that wants no background",
+        "fleet watcher start --org acme  # one daemon for all its repositories",
     ),
 )
 @click.option("--supervised", is_flag=True, help="Under a supervisor that restarts the daemon (never agents).")
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, for systemd and the like.")
+@org_option
 @click.pass_context
 @pass_door
-def start(door: Door, ctx: click.Context, supervised: bool, foreground: bool) -> int:
+def start(door: Door, ctx: click.Context, supervised: bool, foreground: bool, org: str | None) -> int:
     """Start the daemon; fleet up does the same with --supervised.
 
     It answers when this returns. With --foreground it stays and becomes the daemon: for service managers; it
     understands systemd's Type=notify and watchdog.
     """
     door.people_only("start a fleet")
+    door = door.at(org)
     if foreground:
         starting.become(door, supervised=supervised)
     started = starting.start(door, supervised=supervised)
     _warn(started)
+    found = settled(door)
     how = "supervised" if supervised else "without a supervisor"
     text = f"the daemon of {started.paths.fleet_id} runs (pid {started.pid}, {how})\n"
-    sys.stdout.write(json_line({"ok": True, **_facts(started)}) if wants_json(ctx) else text)
+    text += lines(found, style_of(ctx))
+    sys.stdout.write(json_line({"ok": True, **_facts(started), **found}) if wants_json(ctx) else text)
     return 0
 
 
 @watcher.command("stop", cls=Local, examples=("fleet watcher stop",))
+@org_option
 @click.pass_context
 @pass_door
-def stop(door: Door, ctx: click.Context) -> None:
+def stop(door: Door, ctx: click.Context, org: str | None) -> None:
     """Stop the daemon and leave the agents working; the next start takes them over."""
     door.people_only("stop a fleet")
-    _stop(door, ctx, keep_runs=True)
+    _stop(door.at(org), ctx, keep_runs=True)
 
 
 @watcher.command(
@@ -215,17 +232,21 @@ def stop(door: Door, ctx: click.Context) -> None:
     examples=(
         "fleet watcher status",
         "fleet watcher status --json",
+        "fleet watcher status --org acme  # also how each repository does",
     ),
 )
+@org_option
 @click.pass_context
 @pass_door
-def status(door: Door, ctx: click.Context) -> None:
+def status(door: Door, ctx: click.Context, org: str | None) -> None:
     """Say whether the daemon runs, and how its services do. Exit 0 either way."""
+    door = door.at(org)
     facts = starting.state_of(door)
+    found = described(door, load_org(door.paths().checkout, door.env), facts)
     if wants_json(ctx):
-        sys.stdout.write(json_line({"ok": True, **facts}))
+        sys.stdout.write(json_line({"ok": True, **facts, **found}))
         return
-    sys.stdout.write(_state_text(facts, style_of(ctx)))
+    sys.stdout.write(_state_text(facts, style_of(ctx)) + lines(found, style_of(ctx)))
 
 
 def _state_text(facts: dict[str, object], style: Style) -> str:

@@ -11,7 +11,9 @@ from fleet.cli.door import Door
 from fleet.cli.output import json_line, visible
 from fleet.cli.remote import Local, wants_json
 from fleet.cli.words import pass_door
+from fleet.config.paths import ORG_FILE, org_home
 from fleet.config.scaffold import Scaffolded, scaffold
+from fleet.daemon.orgsetup import make_org
 
 _QUESTION = """\
 All agents will run as you (shared-uid mode). That protects against mistakes and self-declared names, not against a
@@ -24,6 +26,7 @@ hostile process of yours. May agents merge approved pull requests in this reposi
     examples=(
         "fleet init --vendor scripted",
         'fleet init --vendor scripted --allow-shared-uid-merge --reason "trying it out"',
+        "fleet init --org acme --checkout ~/src/shop --checkout ~/src/api",
     ),
 )
 @click.option("--vendor", type=click.Choice(["scripted"]), default="scripted", show_default=True, help="Who plays.")
@@ -35,15 +38,34 @@ hostile process of yours. May agents merge approved pull requests in this reposi
     help="Whether agents may merge although all of them run as you. Asked on a terminal; otherwise no.",
 )
 @click.option("--reason", metavar="TEXT", default="", help="Why that is acceptable here; stays in the configuration.")
+@click.option("--org", metavar="NAME", default=None, help="Make the folder of an org instead.")
+@click.option(
+    "--checkout", "checkouts", metavar="FOLDER", multiple=True, help="With --org: a repository of it; repeatable."
+)
 @click.pass_context
 @pass_door
-def init(door: Door, ctx: click.Context, vendor: str, force: bool, allow: bool | None, reason: str) -> None:
+def init(
+    door: Door,
+    ctx: click.Context,
+    vendor: str,
+    force: bool,
+    allow: bool | None,
+    reason: str,
+    org: str | None,
+    checkouts: tuple[str, ...],
+) -> None:
     """Write .fleet/: a configuration, prompts and playbooks.
 
     The agents are a developer, two reviewers and a release manager. Run it at the top of a git repository.
     Overwrites nothing without --force.
+
+    With --org it makes $XDG_CONFIG_HOME/fleet/orgs/NAME: org.yaml with the repositories, and a fleet whose agents hear
+    what happens in all of them.
     """
     door.people_only("set up a fleet")
+    if org is not None or checkouts:
+        _init_org(door, ctx, org, checkouts, force or allow is not None or bool(reason))
+        return
     allowed, why = _decide(ctx, allow, reason)
     made = scaffold(
         Path(door.folder),
@@ -58,6 +80,19 @@ def init(door: Door, ctx: click.Context, vendor: str, force: bool, allow: bool |
         sys.stdout.write(json_line({"ok": True, **facts, "agents_may_merge": allowed}))
         return
     sys.stdout.write(_text(made, allowed))
+
+
+def _init_org(door: Door, ctx: click.Context, org: str | None, checkouts: tuple[str, ...], more: bool) -> None:
+    if org is None or more:
+        raise click.UsageError("--checkout goes with --org NAME, and --org with nothing else but --checkout")
+    home = org_home(org, door.env)
+    written = make_org(home, [Path(door.folder, checkout).resolve() for checkout in checkouts])
+    if wants_json(ctx):
+        sys.stdout.write(json_line({"ok": True, "org": org, "folder": str(home), "written": list(written)}))
+        return
+    text = "".join(f"wrote {visible(home / name)}\n" for name in written)
+    what = "" if checkouts else f"add its repositories to {visible(home / ORG_FILE)}, then "
+    sys.stdout.write(f"{text}next: {what}fleet up --org {org}\n")
 
 
 def _decide(ctx: click.Context, allow: bool | None, reason: str) -> tuple[bool, str]:

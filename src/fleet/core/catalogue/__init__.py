@@ -22,6 +22,7 @@ from fleet.core.catalogue import (
     keeping,
     living,
     machine,
+    orgs,
     work,
 )
 from fleet.core.errors import Explanation
@@ -39,6 +40,7 @@ _TABLES = (
     keeping.ROWS,
     audits.ROWS,
     living.ROWS,
+    orgs.ROWS,
     flow.ROWS,
     assessing.ROWS,
     budgets.ROWS,

@@ -25,6 +25,10 @@ AREAS: dict[str, tuple[str, str]] = {
     "FRG": ("the forge: tickets, branches, pull requests", "a number or commit that is not there, or git itself"),
     "JRN": ("the journal", "an id that is not on record, or a file changed from outside"),
     "KEP": ("keeping: what stays, what goes, and free disk", "the disk of the state folder is nearly full"),
+    "ORG": (
+        "orgs: several repositories in one daemon",
+        "the org's file, or a repository's own fleet that runs already",
+    ),
     "POL": ("policy", "a check that ran before a start, a review or a merge; fleet why shows the facts it saw"),
     "PROC": ("programs that were started", "the program is missing, hangs, or writes without end"),
     "RTM": ("sessions", "tmux, the clone, or an earlier epoch of the same run"),

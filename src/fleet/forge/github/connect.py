@@ -25,17 +25,18 @@ def connect(
     *,
     env: Mapping[str, str],
     clock: Clock,
-    transport: str = "gh",
+    transport: str | Transport = "gh",
     poll_seconds: float = POLL_SECONDS,
     call_seconds: float = CALL_SECONDS,
 ) -> GitHubForge:
     """The forge over ``owner/name``, with the login of ``gh`` in the environment ``env``.
 
-    ``transport`` is ``gh`` (a process a request) or ``httpx2`` (kept connections with gh's login).
+    ``transport`` is ``gh`` (a process a request), ``httpx2`` (kept connections with gh's login), or one that is lent.
     ``poll_seconds`` is how old what is shown may be while there is life in it. Opens no connection. Raises what
     ``localbase.prepare`` raises.
     """
-    client = Client(transport_named(transport, env, call_seconds), clock)
+    way = transport_named(transport, env, call_seconds) if isinstance(transport, str) else transport
+    client = Client(way, clock)
     place = localbase.Base(Repo(bare, bare=True), localbase.open_checkout(checkout), base)
     remote = Remote(place.bare, f"https://github.com/{repo}.git", gh_environment(env))
     view = View(client, repo, clock, poll_seconds=poll_seconds)

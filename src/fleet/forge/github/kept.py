@@ -26,7 +26,8 @@ from fleet.forge.github.reply import Reply
 from fleet.process import OUTPUT_CAP
 
 HOST = "api.github.com"
-CONNECTIONS = 4  # at once; GitHub asks for few
+CONNECTIONS = 100  # at once: GitHub's own limit; each repository asks for one thing at a time
+_KEPT_OPEN = 8
 _IDLE_SECONDS = 120.0  # an open connection outlives several looks
 _REDIRECTS = 5
 _MOVED = (301, 302, 307, 308)
@@ -152,7 +153,7 @@ class KeptTransport:
 def _client(env: Mapping[str, str], socket: str, seconds: float) -> httpx2.Client:
     """A client that knows of the surroundings what ``gh`` knows, and reads nothing else of the environment."""
     limits = httpx2.Limits(
-        max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=_IDLE_SECONDS
+        max_connections=CONNECTIONS, max_keepalive_connections=_KEPT_OPEN, keepalive_expiry=_IDLE_SECONDS
     )
     if socket:
         transport = httpx2.HTTPTransport(uds=socket, limits=limits, verify=False, trust_env=False)

@@ -57,9 +57,10 @@ class Item:
 class Hub:
     """All state; every method is called under ``lock``."""
 
-    def __init__(self, bare: Path, *, clock: Clock | None = None) -> None:
-        """``bare`` is the repository that pushes go to. Users are added with ``person``."""
+    def __init__(self, bare: Path, *, clock: Clock | None = None, repo: str = REPO) -> None:
+        """``bare`` is the repository that pushes go to, ``repo`` its name. Users are added with ``person``."""
         self.bare = bare
+        self.repo = repo
         self.lock = threading.RLock()
         self.tokens: dict[str, str] = {}
         self.permissions: dict[str, str] = {}
@@ -78,6 +79,11 @@ class Hub:
         self.tokens[token] = login
         self.permissions[login] = permission
         return token
+
+    @property
+    def owner(self) -> str:
+        """Whose repository it is."""
+        return self.repo.partition("/")[0]
 
     def now(self) -> int:
         """Seconds: GitHub's times have no finer grain."""
@@ -179,7 +185,9 @@ class Hub:
         if not head_sha or not base_sha:
             raise Wrong(422, "Validation Failed", [{"resource": "PullRequest", "field": "head", "code": "invalid"}])
         if any(item.head == head and item.state == "open" for item in self.items.values()):
-            raise Wrong(422, "Validation Failed", [{"message": f"A pull request already exists for {OWNER}:{head}."}])
+            raise Wrong(
+                422, "Validation Failed", [{"message": f"A pull request already exists for {self.owner}:{head}."}]
+            )
         if not git(self.bare, "rev-list", "--max-count=1", f"{base_sha}..{head_sha}"):
             raise Wrong(422, "Validation Failed", [{"message": f"No commits between {base} and {head}"}])
         item = self._add(login, title, body)

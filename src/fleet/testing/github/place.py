@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.process import run
 from fleet.testing.github.hub import REPO, Hub
+from fleet.testing.github.rest import Rest
 from fleet.testing.github.server import GitHub, serving
 from fleet.testing.repos import git
 
@@ -44,9 +45,13 @@ class Place:
         assert done.ok, done.error_text or done.text
         return done.text
 
-    def label(self, number: int, name: str, *, login: str) -> None:
+    def hub_of(self, repo: str) -> Hub:
+        """One of the repositories."""
+        return self.hub if repo == REPO else self.server.others[repo].hub
+
+    def label(self, number: int, name: str, *, login: str, repo: str = REPO) -> None:
         """Somebody puts a label on, by the real gh."""
-        self.gh("api", "-X", "POST", f"repos/{REPO}/issues/{number}/labels", "-f", f"labels[]={name}", login=login)
+        self.gh("api", "-X", "POST", f"repos/{repo}/issues/{number}/labels", "-f", f"labels[]={name}", login=login)
 
     def push(self, checkout: Path, refspec: str = "main:main") -> None:
         """A person's own push."""
@@ -54,16 +59,14 @@ class Place:
 
 
 @contextmanager
-def a_github(checkout: Path) -> Iterator[Place]:
-    """A GitHub that holds the checkout's ``main``; the bot and ann may write, tim may label, xen may only talk."""
+def a_github(checkout: Path, others: Mapping[str, Path] | None = None) -> Iterator[Place]:
+    """A GitHub that holds the checkout's ``main``; the bot and ann may write, tim may label, xen may only talk.
+
+    ``others`` are further repositories: a name, and the checkout whose ``main`` it begins with.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ghb-", dir="/tmp"))  # short: a unix socket's path is limited
     try:
-        bare = folder / f"{REPO}.git"
-        bare.mkdir(parents=True)
-        git(bare, "init", "--quiet", "--bare", "--initial-branch=main")
-        git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
-        git(checkout, "push", "--quiet", str(bare), "main:main")
-        hub = Hub(bare)
+        hub = Hub(_bare(folder, REPO, checkout))
         for login, permission in ((BOT, "write"), ("ann", "admin"), ("tim", "triage"), ("xen", "read")):
             hub.person(login, permission)
         (folder / "home").mkdir()
@@ -73,6 +76,20 @@ def a_github(checkout: Path) -> Iterator[Place]:
         config.chmod(0o600)
         (folder / "gitconfig").write_text(f'[url "file://{folder}/"]\n\tinsteadOf = https://github.com/\n')
         with serving(folder / "gh.sock", hub) as server:
+            for repo, beginning in (others or {}).items():
+                other = Hub(_bare(folder, repo, beginning), repo=repo)
+                other.permissions, other.tokens = hub.permissions, hub.tokens
+                server.others[repo] = Rest(other)
             yield Place(folder, server, hub)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bare(folder: Path, repo: str, checkout: Path) -> Path:
+    """The repository that pushes go to."""
+    bare = folder / f"{repo}.git"
+    bare.mkdir(parents=True)
+    git(bare, "init", "--quiet", "--bare", "--initial-branch=main")
+    git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
+    git(checkout, "push", "--quiet", str(bare), "main:main")
+    return bare

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from fleet.testing.github.hub import OWNER, REPO, Hub, Item, Json, Wrong, stamp
+from fleet.testing.github.hub import REPO, Hub, Item, Json, Wrong, stamp
 
 Answer = tuple[int, Any]
 Handler = Callable[["Rest", str, re.Match[str], Json], Answer]
@@ -37,7 +37,7 @@ class Rest:
 
     def answer(self, login: str, method: str, target: str, body: Json) -> Answer:
         """One request; refusals are answers."""
-        parts = urlsplit(target)
+        parts = urlsplit(target.replace(f"/repos/{self.hub.repo}", f"/repos/{REPO}", 1))
         with self.hub.lock:
             self.query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             self.hub.look_at_heads()
@@ -77,10 +77,10 @@ class Rest:
 
     def pull(self, item: Item) -> Json:
         """A pull request."""
-        repo = {"full_name": REPO}
+        repo = {"full_name": self.hub.repo}
         return {
             **{key: value for key, value in self.issue(item).items() if key != "pull_request"},
-            "head": {"ref": item.head, "sha": item.head_sha, "repo": repo, "user": self.user(OWNER)},
+            "head": {"ref": item.head, "sha": item.head_sha, "repo": repo, "user": self.user(self.hub.owner)},
             "base": {"ref": item.base, "sha": self.hub.heads.get(item.base, ""), "repo": repo},
             "merged_at": stamp(item.merged_at),
             "merge_commit_sha": item.merge_commit or None,
@@ -131,7 +131,10 @@ def _user(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
 @route("GET", _ROOT)
 def _repo(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     permission = rest.hub.permissions.get(login, "read")
-    return 200, {"full_name": REPO, "permissions": {"push": permission in _WRITERS, "admin": permission == "admin"}}
+    return 200, {
+        "full_name": rest.hub.repo,
+        "permissions": {"push": permission in _WRITERS, "admin": permission == "admin"},
+    }
 
 
 @route("GET", rf"{_ROOT}/collaborators/([^/]+)/permission")

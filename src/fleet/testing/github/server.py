@@ -59,12 +59,17 @@ class GitHub(socketserver.ThreadingUnixStreamServer):
         """Bind; ``faults`` may be set at any time."""
         self.hub = hub
         self.rest = Rest(hub)
+        self.others: dict[str, Rest] = {}  # repositories beside the first, by name
         self.log: list[Asked] = []
         self.faults: Faults = lambda number, method, target: None
         self.stopped = threading.Event()
         self.used: dict[str, int] = {}
         self.connections = 0  # that were ever opened
         super().__init__(str(socket_path), _Handler)
+
+    def rest_of(self, target: str) -> Rest:
+        """Who answers for the repository of a request's path."""
+        return self.others.get("/".join(urlsplit(target).path.split("/")[2:4]), self.rest)
 
     def counted(self) -> list[Asked]:
         """The requests that count against the limit."""
@@ -142,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, login: str, raw: bytes) -> tuple[int, Any]:
         body = json.loads(raw) if raw.strip() else {}
-        return self.server.rest.answer(login, self.command, self.path, body)
+        return self.server.rest_of(self.path).answer(login, self.command, self.path, body)
 
     def _reply(self, number: int, login: str, status: int, found: Any) -> None:
         headers = {"Content-Type": "application/json; charset=utf-8"}
