@@ -96,6 +96,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "gc": ("Keep", "keeping", "gc", "Show what can go from the disk and why the rest stays; --yes removes it."),
     "restore": ("Keep", "keeping", "restore", "Put a backup in the place of this fleet's state."),
     "config": ("Check", "config", "config", "Look at the configuration, change it, check it."),
+    "policy": ("Check", "policy", "policy", "Try a changed configuration on what was decided before."),
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
     "support-bundle": ("Check", "bundle", "support_bundle", "Write a file for support, without secrets or your work."),
     "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),

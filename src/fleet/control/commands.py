@@ -31,6 +31,7 @@ from fleet.control import (
     publish,
     pulls,
     queries,
+    replay,
     reviews,
     schedules,
     screens,
@@ -86,6 +87,7 @@ _DONE_BY = (
     schedules,
     approvals,
     keeping,
+    replay,
 )
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 

@@ -28,6 +28,7 @@ from fleet.policy.approval import MERGE, bound_policy, question
 from fleet.policy.decide import decide_merge
 from fleet.policy.facts import MergeFacts
 from fleet.policy.gates import approvers
+from fleet.policy.record import recorded
 from fleet.store import journal
 from fleet.store.db import Tx
 
@@ -112,7 +113,12 @@ def _allow(ctx: Context, principal: Principal, pull: LivePull) -> None:
         decision = decide_merge(facts)
         allowed = decision.verdict is Verdict.ALLOW
         summary = f"{pull.subject} may be merged at {pull.head_sha[:12]}" if allowed else decision.text
-        payload: dict[str, object] = {"decision": decision.as_dict(), "head": pull.head_sha, "base": pull.base_sha}
+        payload: dict[str, object] = {
+            "decision": decision.as_dict(),
+            "facts": recorded(facts),
+            "head": pull.head_sha,
+            "base": pull.base_sha,
+        }
         journal.append(tx, _draft(principal, "merge.allowed" if allowed else "merge.refused", pull, summary, payload))
         if allowed and principal.is_human:
             answer_open(tx, principal, pull, content, ApprovalState.GRANTED, "merges it", loaded)

@@ -18,6 +18,8 @@ from fleet.dispatch.approvals import bound_content
 from fleet.dispatch.facts import review_facts
 from fleet.policy.approval import MERGE, Content, bound_policy
 from fleet.policy.decide import decide_review
+from fleet.policy.facts import ReviewFacts
+from fleet.policy.record import recorded
 from fleet.store import journal
 from fleet.store.db import Tx
 
@@ -57,11 +59,12 @@ def judged(
 
     def decide(tx: Tx) -> Decision:
         still_alive(tx, principal)
-        decision = decide_review(review_facts(tx, pull, ctx.loaded.roles, principal, head, commits))
+        facts = review_facts(tx, pull, ctx.loaded.roles, principal, head, commits)
+        decision = decide_review(facts)
         if decision.verdict is Verdict.ALLOW:
             then(tx)
         else:
-            _refuse(tx, principal, pull, verdict, decision)
+            _refuse(tx, principal, pull, verdict, decision, facts)
         return decision
 
     decision = ctx.db.write(decide)
@@ -121,7 +124,7 @@ def say(tx: Tx, principal: Principal, pull: LivePull, args: Mapping[str, Any], c
     )
 
 
-def _refuse(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision: Decision) -> None:
+def _refuse(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision: Decision, facts: ReviewFacts) -> None:
     journal.append(
         tx,
         Draft(
@@ -130,7 +133,7 @@ def _refuse(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision
             str(principal),
             subject=pull.subject,
             summary=f"{principal} may not review {pull.subject}: {decision.text}",
-            payload={"verdict": verdict, "decision": decision.as_dict()},
+            payload={"verdict": verdict, "decision": decision.as_dict(), "facts": recorded(facts)},
             generation=pull.head_sha,
             work_item=pull.work_item,
             run_id=principal.run_id,

@@ -28,6 +28,7 @@ from fleet.policy.conditions import CHECK as GATE
 from fleet.policy.conditions import next_opening, waits_for_time
 from fleet.policy.decide import decide_start
 from fleet.policy.facts import DiskFacts, StartFacts
+from fleet.policy.record import recorded
 from fleet.store import deliveries, journal, runs
 from fleet.store.db import Database, Tx
 
@@ -134,7 +135,7 @@ class Dispatcher:
             kind = "delivery.held" if held else "delivery.denied"
             word = "waits" if held else "does not start"
             summary = f"{delivery.agent} {word} on {delivery.event_type}: {decision.text}"
-            self._record(tx, delivery, kind, summary, {"decision": decision.as_dict()})
+            self._record(tx, delivery, kind, summary, {"decision": decision.as_dict(), "facts": recorded(facts)})
 
     def _ask_a_person(self, tx: Tx, delivery: Delivery, seen: Look, facts: StartFacts) -> None:
         """Where only a person's word is missing, ask for it; once."""
@@ -171,6 +172,7 @@ class Dispatcher:
             _move(tx, other, _claim(tx, other), DeliveryState.DISPATCHED, f"answered by run {run_id}", run_id)
         payload: dict[str, object] = {
             "decision": decision.as_dict(),
+            "facts": recorded(facts),
             "allowance_seconds": given.seconds,
             "allowance_kind": given.kind,
             "limit_of": given.of,

@@ -38,6 +38,7 @@ from fleet.policy.facts import (
     VerdictFact,
     WorkFacts,
 )
+from fleet.policy.gates import NO_MERGE
 from fleet.policy.under import (
     agent_under,
     gate_under,
@@ -51,8 +52,6 @@ from fleet.store import agents, deliveries, journal, refheads, runs
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
 
-# A release role reacting to these does not start in order to merge.
-_NO_MERGE = frozenset({"pr_merged", "pr_closed"})
 _EVERYTHING = 100_000  # more reviews than one pull request has
 
 
@@ -80,7 +79,7 @@ def start_facts(
     pull, authors, merge = seen.pull, frozenset[str](), None
     if pull is not None and agent.reviews:
         authors = author_atoms(tx, pull, seen.commits)
-    if pull is not None and agent.merges and delivery.event_type not in _NO_MERGE:
+    if pull is not None and agent.merges and delivery.event_type not in NO_MERGE:
         principal = Principal(PrincipalKind.AGENT, agent.name, role=agent.role)
         facts = merge_facts(tx, pull, config, roles, principal, seen.commits, seen.changed_paths, seen.content)
         merge = replace(facts, lineage=lineage)

@@ -13,6 +13,7 @@ from fleet.core.event import subject_kind, subject_number
 from fleet.core.live import LiveCommit, LivePull, LiveState, LiveTicket
 from fleet.dispatch.approvals import bound_content
 from fleet.policy.approval import MERGE, START, Content, bound_policy
+from fleet.policy.conditions import APPROVALS
 from fleet.policy.facts import DiffFact
 
 T = TypeVar("T", tuple[LiveCommit, ...], tuple[str, ...], tuple[int, int])
@@ -73,10 +74,6 @@ class Look:
     changed_paths: tuple[str, ...] = ()
     content: Content | None = None  # what a person's word would be bound to, where one may be asked
     diff: DiffFact | None = None
-
-
-# Conditions of a gate that ask who approved.
-APPROVALS = frozenset({"approved", "approvals", "approved_by_person", "reviewers_answered"})
 
 
 def look(live: LiveState, subject: str, loaded: LoadedConfig | None = None, agent: str = "") -> Look:

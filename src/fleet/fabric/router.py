@@ -50,13 +50,13 @@ class Router:
         retired = frozenset(row.name for row in agents.every(tx) if row.state is AgentState.RETIRED)
         wanted = subscriptions(self._config().config.agents)
         for event in events:
-            self._route(tx, event, match(event, wanted, retired))
+            self._route(tx, event, match(event, wanted, retired), retired)
         if events:
             cursors.advance(tx, CURSOR, events[-1].seq)
         probe("route.before_commit")
         return len(events)
 
-    def _route(self, tx: Tx, event: Entry, answers: tuple[Match, ...]) -> None:
+    def _route(self, tx: Tx, event: Entry, answers: tuple[Match, ...], retired: frozenset[str]) -> None:
         """Make the deliveries of one event and say who was reached, and why not the others."""
         trigger = _trigger(event)
         if trigger is None:
@@ -71,6 +71,7 @@ class Router:
             "event_type": event.type,
             "to": {answer.agent: answer.why for answer in answers if answer.reached},
             "not": {answer.agent: answer.why for answer in answers if not answer.reached},
+            "retired": sorted(retired),
         }
         self._record(tx, event, Stream.ACTIVITY, "event.routed", f"{event.type} reaches {reached or 'nobody'}", facts)
 

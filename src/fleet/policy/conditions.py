@@ -19,6 +19,8 @@ from fleet.policy.gates import approvals, people, reviewers_answered
 from fleet.policy.window import in_words, opens_at
 
 CHECK = "subscription_gate"
+# Conditions that ask who approved, or who was asked to.
+APPROVALS = frozenset({"approved", "approvals", "approved_by_person", "reviewers_answered"})
 
 
 class Word(StrEnum):

@@ -9,6 +9,8 @@ from fleet.core.decision import Reason, Verdict
 from fleet.policy.facts import MergeFacts, VerdictFact
 from fleet.policy.separation import shared_atoms
 
+# A release role reacting to these does not start in order to merge.
+NO_MERGE = frozenset({"pr_merged", "pr_closed"})
 _SHOWN = 20  # names or paths quoted in a reason
 
 

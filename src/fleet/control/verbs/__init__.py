@@ -16,6 +16,7 @@ from fleet.control.verbs import (
     fabric,
     keeping,
     messages,
+    policies,
     pulls,
     schedules,
     tickets,
@@ -40,6 +41,7 @@ _TABLES = (
     keeping.VERBS,
     deadletters.VERBS,
     evaluations.VERBS,
+    policies.VERBS,
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}
@@ -60,5 +62,6 @@ OFFLINE = frozenset(
         "eval.list",
         "insights",
         "gc.plan",
+        "policy.replay",
     }
 )

@@ -1,0 +1,100 @@
+"""``fleet policy``: what another configuration would have decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fleet.cli.door import Door
+from fleet.cli.output import Style, moment, table, visible
+from fleet.cli.remote import Call, Remote, Result
+from fleet.cli.words import pass_door, since
+from fleet.config.loader import parse_config, read_config
+from fleet.config.roles import load_roles
+
+Row = Mapping[str, Any]
+
+_SHOWN = 8  # entries of one reason that are named in a line
+_WHY = 110  # characters of a reason in the table; --json has all
+
+
+@click.group("policy")
+def policy() -> None:
+    """Try a changed configuration on what was decided before."""
+
+
+def _replayed(result: Result, style: Style) -> str:
+    """How many differ, each that does, and what could not be decided again."""
+    number, counts = result["decisions"], result["counts"]
+    words = ", ".join(f"{count} {effect}" for effect, count in counts.items()) or "none"
+    text = f"{number} decision{'' if number == 1 else 's'} made again; different: {words}\n"
+    if result["differs"]:
+        text += "\n" + table(
+            ("ENTRY", "WHEN", "AGENT", "ON", "WAS", "WOULD BE", "WHY"),
+            [_line(row) for row in result["differs"]],
+            style,
+        )
+    if result["more"]:
+        text += f"… and {result['more']} more (--limit)\n"
+    for row in result["program_differs"]:
+        text += (
+            f"\nentry {row['seq']} was {row['was']}; this program says {row['now']} on the same facts and settings\n"
+        )
+    if result["not_replayable"]:
+        text += "\nnot decided again, because this was not recorded:\n"
+        text += "".join(f"  {_left_out(row)}\n" for row in result["not_replayable"])
+    if result["archived_to"]:
+        text += f"\nentries up to {result['archived_to']} may lie in an archive; those were not looked at\n"
+    text += "".join(f"\n{visible(line)}\n" for line in result["warnings"])
+    return text + "".join(f"\n{note}\n" for note in result["notes"])
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    why = row["why"] if len(row["why"]) <= _WHY else row["why"][: _WHY - 1] + "…"
+    return (
+        str(row["seq"]),
+        moment(row["at"]),
+        row["agent"] or "-",
+        row["subject"] or "-",
+        row["was"],
+        f"{row['now']} ({row['effect']})",
+        why,
+    )
+
+
+def _left_out(row: Row) -> str:
+    seqs = ", ".join(str(seq) for seq in row["entries"][:_SHOWN])
+    more = f" and {row['count'] - _SHOWN} more" if row["count"] > _SHOWN else ""
+    return f"{visible(row['why'])}: {row['count']} (entries {seqs}{more})"
+
+
+@policy.command(
+    cls=Remote,
+    show=_replayed,
+    examples=(
+        "fleet policy replay --config candidate.yaml",
+        "fleet policy replay --since 30d --config candidate.yaml --json",
+    ),
+    exits={3: "the candidate has faults; each is printed with its line and column"},
+)
+@click.option("--config", "path", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The candidate.")
+@click.option("--since", "since_", metavar="WHEN", default="7d", show_default=True, help="30m, 1h, 7d or an ISO time.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="How many to show.")
+@pass_door
+def replay(door: Door, path: Path, since_: str, limit: int) -> Call:
+    """Decide again, under a candidate configuration, what was decided since WHEN.
+
+    Tells which starts, holds, merges and stops would differ, and why. The deciders are the real ones, on the facts
+    that were recorded with each decision. It is one step: what would have followed is not simulated. Nothing
+    changes; fleet reload takes a configuration into force. More: docs/howto/policy-replay.md
+    """
+    data = read_config(path, str(path))
+    parse_config(data, name=str(path), roles=load_roles())
+    text = data.decode()
+    return Call(
+        "policy.replay",
+        {"text": text, "name": str(path)[-200:], "since": since(since_, door.clock.now()), "limit": limit},
+    )
