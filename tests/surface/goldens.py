@@ -36,6 +36,7 @@ VARIES = [
         r"\b\d+ (of them|entries|tick|journal entries|refs|would leave|stay in it|checkpoint|in the \w+)s?",
         r"<n> \1",
     ),
+    (r"\b\d+ decisions? made again", "<n> decisions made again"),
     (r"newer entries: \d+", "newer entries: <n>"),
     (r"index [0-9a-f]{7}\.\.[0-9a-f]{7}", "index <hex>"),
     (r"\b\d+ deliver(y|ies) to", "<n> deliveries to"),

@@ -172,6 +172,7 @@ def approvals(show: Show, folder: Path) -> None:
     show("pr show", "5")
     show("pr diff", "5")
     show("why", "pr/5")
+    show("policy replay", "--config .fleet/config.yaml")
     show("agent output", "tech-lead")
     show("agent logs", "tech-lead")
 

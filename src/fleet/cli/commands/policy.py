@@ -80,7 +80,14 @@ def _left_out(row: Row) -> str:
     ),
     exits={3: "the candidate has faults; each is printed with its line and column"},
 )
-@click.option("--config", "path", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The candidate.")
+@click.option(
+    "--config",
+    "path",
+    metavar="FILE",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The candidate.",
+)
 @click.option("--since", "since_", metavar="WHEN", default="7d", show_default=True, help="30m, 1h, 7d or an ISO time.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="How many to show.")
 @pass_door
