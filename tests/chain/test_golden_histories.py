@@ -72,12 +72,12 @@ def test_a_history_is_recorded(tmp_path: Path) -> None:
     target = FOLDER / f"v{VERSION}.jsonl"
     if target.exists():
         pytest.skip(f"{target.name} is there and stays as it is")
-    entries = [*at_the_desk(tmp_path / "desk")]
+    entries: list[Entry] = [*at_the_desk(tmp_path / "desk")]
     for number, gate in enumerate((None, *GATES)):
         entries += in_a_scene(tmp_path / str(number), gate)
     found: dict[str, None] = {}
     for entry in entries:
-        payload = entry.payload or {}
+        payload: dict[str, Any] = dict(entry.payload or {})
         if "facts" in payload:
             decision = payload["decision"]
             codes = [one["code"] for one in decision["reasons"] if one["verdict"] == decision["verdict"]]

@@ -6,6 +6,7 @@ The histories come from the chain itself: real router, dispatcher, reconciler; r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from fleet.core.work import RunState
 from fleet.policy.record import read_record
 from fleet.policy.replay import decide
 from fleet.store import journal, runs
-from fleet.testing.desk import Desk
+from fleet.testing.desk import ANN, Desk
 
 CONFIG = """version: 1
 allow_shared_uid_merge: true
@@ -55,17 +56,14 @@ def _run(desk: Desk, agent: str, ticket: int, pull: int, head: str) -> Principal
     """A run of an agent on the pull request, whatever lives of it already ended."""
     for run in desk.db.read(runs.live):
         if run.agent == agent:
-            desk.db.write(
-                lambda tx, run=run: runs.finish(
-                    tx, run.id, epoch=run.epoch, state=RunState.SUCCEEDED, used_seconds=40.0, exit_code=0, outcome=""
-                )
-            )
+            ended: dict[str, Any] = {"state": RunState.SUCCEEDED, "used_seconds": 40.0, "exit_code": 0, "outcome": ""}
+            desk.db.write(partial(runs.finish, run_id=run.id, epoch=run.epoch, **ended))
     return desk.run(agent, f"pr/{pull}", event="agent_start_requested", item=f"ticket/{ticket}", head=head)
 
 
-def replay(desk: Desk, text: str, **args: object) -> dict[str, Any]:
+def replay(desk: Desk, text: str, **args: int) -> dict[str, Any]:
     """The report about a candidate."""
-    return desk.ask("policy.replay", text=text, name="candidate.yaml", **args)
+    return desk.ask("policy.replay", ANN, text=text, name="candidate.yaml", **args)
 
 
 def test_the_same_configuration_decides_the_same(desk: Desk) -> None:

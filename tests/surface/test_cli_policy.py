@@ -48,6 +48,7 @@ def gate_of(shell: Shell, subject: str) -> dict[str, Any] | None:
 def test_a_held_release_says_what_it_waits_for_and_what_another_policy_had_done(held: tuple[FleetPaths, Shell]) -> None:
     paths, shell = held
     gate = wait_until(lambda: gate_of(shell, "pr/2"), timeout=90, what="a release that waits for its label")
+    assert gate is not None
     assert gate["conditions"][0]["hint"] == "fleet ticket label 2 --add go"
     text = shell.fleet("why", "pr/2").text
     assert "not yet  label go: pr/2 does not carry it (fleet ticket label 2 --add go)" in text

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from fleet.config.loader import LoadedConfig, parse_config
@@ -101,8 +102,7 @@ def _entries(ctx: Context, kind: str, since: int) -> Iterator[Entry]:
     """Entries of a type in journal order, read in pages so that nobody waits for the store."""
     after = 0
     while True:
-        wanted = Filter(type=kind, since=since, after=after)
-        page = ctx.db.read(lambda tx, wanted=wanted: journal.select(tx, wanted, limit=_PAGE))
+        page = ctx.db.read(partial(journal.select, wanted=Filter(type=kind, since=since, after=after), limit=_PAGE))
         yield from page
         if len(page) < _PAGE:
             return

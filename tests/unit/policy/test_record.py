@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.unit.policy.test_conditions import ANN, LABEL, NIGHT, PERSON, judged
+from tests.unit.policy.test_conditions import LABEL, NIGHT, PERSON, judged
+from tests.unit.policy.test_merge_gate import ANN
 from tests.unit.policy.test_merge_gate import facts as merge_facts
 from tests.unit.policy.test_under import start
 
