@@ -85,7 +85,7 @@ def _left_out(row: Row) -> str:
     "path",
     metavar="FILE",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="The candidate.",
 )
 @click.option("--since", "since_", metavar="WHEN", default="7d", show_default=True, help="30m, 1h, 7d or an ISO time.")
@@ -98,6 +98,8 @@ def replay(door: Door, path: Path, since_: str, limit: int) -> Call:
     that were recorded with each decision. It is one step: what would have followed is not simulated. Nothing
     changes; fleet reload takes a configuration into force. More: docs/howto/policy-replay.md
     """
+    if not path.is_file():
+        raise click.BadParameter(f"there is no file {path}", param_hint="--config")
     data = read_config(path, str(path))
     parse_config(data, name=str(path), roles=load_roles())
     text = data.decode()
