@@ -19,6 +19,8 @@ from fleet.assess.scorecard import DIMENSIONS, MINIMUM, MINIMUM_DIMENSIONS, VERS
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
+from fleet.config import catalogue
+from fleet.config.catalogue import load_roles
 from fleet.config.gate import DiffConfig, EventConfig, GateConfig, WindowConfig
 from fleet.config.model import (
     AgentConfig,
@@ -258,6 +260,32 @@ def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
         yield from ("", "```console", *(f"$ {line}" for line in command.examples), "```")
 
 
+def roles_page() -> str:
+    """Every role of the catalogue by department, with what is told and what is enforced."""
+    roles = load_roles()
+    lines = [
+        _NOTE,
+        "# Roles",
+        "",
+        f"The {len(roles)} roles that come with Fleet, by department. All about one: `fleet role show ROLE`. How to "
+        "write one of your own: [roles](../howto/roles.md).",
+    ]
+    for department in sorted({role.department for role in roles.values()}):
+        lines += [
+            "",
+            f"## {department}",
+            "",
+            "| role | mission | starts on | done with | tier |",
+            "|---|---|---|---|---|",
+        ]
+        for role in (role for role in roles.values() if role.department == department):
+            done = dict.fromkeys(event for events in role.expects.values() for event in events)
+            hears = ", ".join(f"`{event}`" for event in role.hears)
+            ends = ", ".join(f"`{event}`" for event in done)
+            lines.append(f"| `{role.name}` | {role.mission} | {hears} | {ends} | {role.default_tier} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "evaluation.md": evaluation_page,
@@ -267,7 +295,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "configuration.md": config_page,
     "crash-points.md": points_page,
+    "roles.md": roles_page,
 }
+CATALOGUE_INDEX = Path(catalogue.__file__).parent / "catalog" / catalogue.INDEX
 
 
 def stale() -> Iterator[str]:
@@ -276,6 +306,8 @@ def stale() -> Iterator[str]:
         path = FOLDER / name
         if not path.exists() or path.read_text("utf-8") != make():
             yield name
+    if CATALOGUE_INDEX.read_text("utf-8") != catalogue.index_text():
+        yield catalogue.INDEX
 
 
 def main() -> int:
@@ -283,6 +315,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
         (FOLDER / name).write_text(make(), "utf-8")
+    CATALOGUE_INDEX.write_text(catalogue.index_text(), "utf-8")
     return 0
 
 

@@ -14,8 +14,8 @@ import pytest
 from tests.unit.control.test_gates import rest
 from tests.unit.control.test_merges import approved_pull
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
-from fleet.config.roles import load_roles
 from fleet.core.errors import ConfigError, FleetError, Refused
 from fleet.core.principal import Principal
 from fleet.core.work import RunState

@@ -229,6 +229,9 @@ def test_an_agent_is_hired_and_works_without_a_restart(shell: Shell) -> None:
     ("words", "code"),
     [
         ("agent show develper", 4),
+        ("agent create x", 2),
+        ("agent create x --role developer --template developer", 2),
+        ("agent create x --template juggler", 4),
         ("agent budget nobody", 4),
         ("agent logs nobody", 4),
         ("agent logs developer --run nothing", 4),

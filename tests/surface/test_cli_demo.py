@@ -20,8 +20,8 @@ from fleet.cli.demo.play import play
 from fleet.cli.demo.stage import Stage, build
 from fleet.cli.demo.view import Lines, Silence, line_of
 from fleet.cli.output import Style
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
-from fleet.config.roles import load_roles
 from fleet.core.clock import SECOND, SystemClock
 from fleet.core.errors import FleetError
 from fleet.process import end_group, run, spawn

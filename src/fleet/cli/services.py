@@ -11,9 +11,9 @@ from pathlib import Path
 from fleet import process
 from fleet.cli.door import Door
 from fleet.cli.starting import PROGRAM
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import load_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
-from fleet.config.roles import load_roles
 from fleet.core.errors import Conflict, FleetError, NotFound, PermanentError
 from fleet.daemon import supervisor
 from fleet.daemon.keeper import supervisor_argv

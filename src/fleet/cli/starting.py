@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 from fleet import __version__
 from fleet.cli.client import Client
 from fleet.cli.door import Door
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.org import load_org
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
-from fleet.config.roles import load_roles
 from fleet.core.errors import ConfigError, Conflict, FleetError, Unreachable
 from fleet.core.work import LIVE_RUNS
 from fleet.daemon import supervisor

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 # What a word may contain in braces, and what it stands for.
 PLACEHOLDERS = {
     "brief": "the path of brief.json: what started the run, and the live state around it",
+    "handbook": "the path of handbook.md: what the agent reads about its role, its rules and this repository",
     "prompt": "the path of a copy of .fleet/prompts/<name>.md",
     "fleet": "the path of the .fleet/ folder in your checkout",
     "model": "the agent's `model`",

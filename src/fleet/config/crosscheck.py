@@ -13,6 +13,7 @@ from typing import Any
 from fleet.config import gatecheck
 from fleet.config.commands import faults_of
 from fleet.config.roles import Role
+from fleet.config.scope import command_fault, path_fault
 from fleet.config.timetable import BadTimetable, timetable, zone_named
 from fleet.config.validate import nearest
 from fleet.config.yamlfile import Document, Path, Problem, shown
@@ -38,6 +39,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _schedules(document)
     yield from _budgets(document)
     yield from _commands(document)
+    yield from _patterns(document)
     yield from _playbooks(document)
     yield from _protected_paths(document)
     yield from _base(document)
@@ -121,7 +123,8 @@ def _roles(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
         role = row.get("role")
         if isinstance(role, str) and role not in roles:
             spot = document.value_spot(("agents", index, "role"))
-            yield Problem(spot, f"unknown role {shown(role)}", f"one of {', '.join(roles)}", nearest(role, list(roles)))
+            hint = nearest(role, list(roles)) or "fleet role list shows them all."
+            yield Problem(spot, f"unknown role {shown(role)}", "a role of the catalogue", hint)
 
 
 def _reporting(document: Document, agents: Agents) -> Iterator[Problem]:
@@ -262,6 +265,16 @@ def _commands(document: Document) -> Iterator[Problem]:
                 yield Problem(document.value_spot((*path, "command", number)), what, expected)
 
 
+def _patterns(document: Document) -> Iterator[Problem]:
+    """What an agent may run and change is written in a grammar."""
+    for index, row in _rows(document.data):
+        for key, fault_of in (("may_run", command_fault), ("may_change", path_fault)):
+            for path, pattern in _entries(document, ("agents", index, key)) if key in row else ():
+                fault = fault_of(pattern)
+                if fault:
+                    yield Problem(document.value_spot(path), f"{key} holds {shown(pattern)}", fault)
+
+
 def _playbooks(document: Document) -> Iterator[Problem]:
     for index, row in _rows(document.data):
         playbook = row.get("playbook")
@@ -330,14 +343,12 @@ def _silent_events(document: Document, agents: Agents, roles: Mapping[str, Role]
                     spot, f"nobody publishes {shown(event)}", "a built-in event or one an agent publishes", hint
                 )
             elif "agent" in builtin.producers and event not in emitted:
-                able = [role.name for role in roles.values() if event in role.emits]
-                if able:
-                    yield Problem(
-                        spot,
-                        f"no agent here can publish {event}",
-                        f"an agent with role {' or '.join(able)}",
-                        "Only a person could start this agent by it.",
-                    )
+                yield Problem(
+                    spot,
+                    f"no agent here can publish {event}",
+                    "an agent whose role may",
+                    f"Only a person could start this agent by it; fleet role search {event} names roles.",
+                )
 
 
 def _idle_variables(document: Document) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ LABEL_PATTERN = r"^[\x21-\x7e]+( [\x21-\x7e]+)*$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 EventName = Annotated[str, Field(pattern=EVENT_PATTERN, max_length=64)]
+Pattern = Annotated[str, Field(min_length=1, max_length=200)]
 Label = Annotated[str, Field(min_length=1, max_length=50, pattern=LABEL_PATTERN)]
 
 

@@ -14,6 +14,7 @@ from fleet.config import crosscheck
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.paths import ORG_FILE
 from fleet.config.roles import Role
+from fleet.config.scope import Scope
 from fleet.config.validate import check
 from fleet.config.yamlfile import PROBLEM_LIMIT, SIZE_LIMIT, invalid, read_yaml
 from fleet.core.errors import ConfigError, NotFound
@@ -38,6 +39,19 @@ class LoadedConfig:
         member = self.config.agent(agent)
         return self.roles.get(member.role) if member is not None else None
 
+    def scope_of(self, agent: str) -> Scope | None:
+        """What the runs of an agent may start and change; None for an unknown agent or role.
+
+        Its role says so; its own ``may_run`` adds commands, its ``may_change`` stands in place of the role's paths.
+        """
+        member, role = self.config.agent(agent), self.role_of(agent)
+        if member is None or role is None:
+            return None
+        commands = tuple(dict.fromkeys((*role.scope.commands, *member.may_run)))
+        if member.may_change is None:
+            return Scope(commands, role.scope.write, role.scope.never)
+        return Scope(commands, member.may_change, ())
+
 
 def load_config(path: Path, *, roles: Mapping[str, Role], name: str = "") -> LoadedConfig:
     """Read and check a configuration file.
@@ -59,6 +73,8 @@ def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role], folder: P
     document.problems.extend(islice(crosscheck.faults(document, roles), PROBLEM_LIMIT))
     if config is None or document.problems:
         invalid(name, document.problems)
+    for agent in config.agents:
+        _ = roles[agent.role]  # read now: what is in force must not change with a file
     hears = folder is not None and (folder.parent / ORG_FILE).is_file()
     found = crosscheck.warnings(document, roles, hears=hears)
     notes = sorted(islice(found, PROBLEM_LIMIT), key=lambda problem: problem.spot)

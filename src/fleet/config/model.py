@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fleet.config.gate import GateConfig
-from fleet.config.kinds import EventName, Label, Name, StrictModel
+from fleet.config.kinds import EventName, Label, Name, Pattern, StrictModel
 
 PORT_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
@@ -131,8 +131,8 @@ class AgentConfig(StrictModel):
     command: tuple[Word, ...] = Field(
         default=(),
         max_length=200,
-        description="The program and its arguments for `vendor: command`; no shell. May hold {brief}, {prompt}, "
-        "{fleet} and {model}.",
+        description="The program and its arguments for `vendor: command`; no shell. May hold {brief}, {handbook}, "
+        "{prompt}, {fleet} and {model}.",
     )
     stdin: Literal["terminal", "brief"] = Field(
         default="terminal", description="What a `vendor: command` program reads: its terminal, or the brief."
@@ -150,6 +150,14 @@ class AgentConfig(StrictModel):
         ScheduleConfig | None, BeforeValidator(_cron_alone, json_schema_input_type=str | ScheduleConfig | None)
     ] = Field(default=None, description="Starts this agent by the clock: cron text, or the mapping below.")
     may_start: tuple[Name, ...] = Field(default=(), description="Agents that this agent may start by hand.")
+    may_run: tuple[Pattern, ...] = Field(
+        default=(),
+        max_length=200,
+        description="Commands this agent may run beside those of its role, such as `bazel test **`.",
+    )
+    may_change: tuple[Pattern, ...] | None = Field(
+        default=None, description="Paths this agent may change, in place of its role's, such as `services/pay/**`."
+    )
     budget_seconds: Budget = Field(
         default=None,
         description="Cumulative run time of this agent in seconds, enforced: a number, or the mapping below; none ="

@@ -18,11 +18,14 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config, playbook_path, prompt_path
 from fleet.config.model import AgentConfig, FleetConfig
+from fleet.config.presets import TEAMS, Preset, members_text
 from fleet.config.repository import current_branch
-from fleet.config.roles import Role, load_roles
+from fleet.config.roles import Role
 from fleet.config.schema import config_schema
+from fleet.config.validate import nearest
 from fleet.core.clock import SECOND
 from fleet.core.errors import ConfigError, Conflict, PermanentError, UsageError
 
@@ -51,19 +54,25 @@ def scaffold(
     allow_shared_uid_merge: bool = False,
     reason: str = "",
     base: str = "",
+    template: str = "default",
 ) -> Scaffolded:
-    """Write config, prompts and playbooks for a developer, two reviewers and a release manager.
+    """Write config, prompts and playbooks for a team: somebody who develops, reviewers, a release manager.
 
     ``checkout`` is the top of a git repository with a commit; ``now`` (microseconds) names the backup; ``base``
-    is its current branch unless given. Raises NotFound FLT-CFG-012 and UsageError FLT-CFG-013 for a place that
-    does not fit, UsageError FLT-CFG-014 for arguments that do not, Conflict FLT-CFG-015 when files would be
-    overwritten and ``force`` is not set, PermanentError FLT-CFG-016 when the disk says no.
+    is its current branch unless given; ``template`` is one of ``presets.TEAMS``. Raises NotFound FLT-CFG-012 and
+    UsageError FLT-CFG-013 for a place that does not fit, UsageError FLT-CFG-014 for arguments that do not, Conflict
+    FLT-CFG-015 when files would be overwritten and ``force`` is not set, PermanentError FLT-CFG-016 when the disk says
+    no.
     """
     if vendor != "scripted":
         raise UsageError("FLT-CFG-014", f"there is no vendor {vendor!r}", hint="Known vendors: scripted.")
+    team = TEAMS.get(template)
+    if team is None:
+        hint = nearest(template, list(TEAMS)) or f"There are {', '.join(TEAMS)}."
+        raise UsageError("FLT-CFG-014", f"there is no template {template!r}", hint=hint)
     branch = base or current_branch(checkout)
     _check_reason(allow_shared_uid_merge, reason)
-    files = _files(branch, allow_shared_uid_merge, reason)
+    files = _files(team, branch, allow_shared_uid_merge, reason)
     target = checkout / FOLDER
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise UsageError("FLT-CFG-013", f"{FOLDER} is not a plain folder", where=str(target), hint="Move it away.")
@@ -94,10 +103,11 @@ def _check_reason(allowed: bool, reason: str) -> None:
         raise UsageError("FLT-CFG-014", f"the reason must be one printable line of at most {_REASON_LIMIT} characters")
 
 
-def _files(base: str, allowed: bool, reason: str) -> dict[str, str]:
+def _files(team: Preset, base: str, allowed: bool, reason: str) -> dict[str, str]:
     """Every file of the new folder by its name in it. The configuration is checked as a person's would be."""
     roles = load_roles()
-    config = _template("config.yaml", base=_quoted(base), allow="true" if allowed else "false", reason=_quoted(reason))
+    words = {"base": _quoted(base), "allow": "true" if allowed else "false", "reason": _quoted(reason)}
+    config = _template("config.yaml", **words, agents=members_text(team))
     try:
         loaded = parse_config(config.encode("utf-8"), name=f"{FOLDER}/config.yaml", roles=roles)
     except ConfigError as error:
@@ -109,8 +119,8 @@ def _files(base: str, allowed: bool, reason: str) -> dict[str, str]:
         ".gitignore": f"# kept by fleet init --force\n/{BACKUPS}/\n",
     }
     base_range = _quoted(f"origin/{base}...HEAD")
-    for agent in loaded.config.agents:
-        files[f"playbooks/{agent.name}.yaml"] = _template(f"{agent.name}.yaml", base_range=base_range)
+    for agent, seat in zip(loaded.config.agents, team.seats, strict=True):
+        files[f"playbooks/{agent.name}.yaml"] = _template(f"{seat.plays}.yaml", base_range=base_range)
         files[f"prompts/{agent.name}.md"] = _prompt(agent.name, roles[agent.role], loaded.config)
     return files
 
@@ -125,15 +135,19 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+_INSTRUCTIONS = """\
+# $name
+
+{# This file becomes the last part of the handbook that $name reads at the start of every run. The rest comes from its
+role, $role; see the whole with: fleet handbook show $name
+What stands in these braces is for people and left out. Write below what a newcomer has to know for that job here:
+how to build it and run the tests, where things lie, what not to touch, what a good change to $base looks like. #}
+"""
+
+
 def _prompt(name: str, role: Role, config: FleetConfig) -> str:
-    """The standing instructions of an agent: what its role says, for a person to add to."""
-    duties = "\n".join(f"- {line}" for line in role.duties)
-    never = "\n".join(f"- {line}" for line in role.must_never)
-    return (
-        f"# {name}\n\n{role.mission}\n\n## Duties\n\n{duties}\n\n## Never\n\n{never}\n\n"
-        f"## This repository\n\nWork is merged into `{config.base}`. Add here what a newcomer to this repository has "
-        "to know: how to run the tests, what not to touch, whom to ask.\n"
-    )
+    """The start of a team's own instructions for an agent: what only people who work there can say."""
+    return Template(_INSTRUCTIONS).substitute(name=name, role=role.name, base=config.base)
 
 
 def member_files(agent: AgentConfig, role: Role, config: FleetConfig) -> dict[str, str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from fleet.config.catalogue import load_roles
 from fleet.config.changes import Changes, compare
 from fleet.config.loader import LoadedConfig, parse_config
-from fleet.config.roles import load_roles
 from fleet.core.agent import AgentState
 from fleet.core.errors import ConfigError
 from fleet.core.journal import Draft, Stream

@@ -39,14 +39,16 @@ _SAY_NOTHING = ("", 0, (), None, "terminal")
 def create(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Add a member: its entry in the configuration, a prompt, and for a scripted one a playbook.
 
-    Files that are there stay as they are. Raises NotFound FLT-AGT-122 for the role, Conflict FLT-AGT-121 for
-    a name that is taken, ConfigError FLT-CFG-010 when the whole would be faulty, PermanentError FLT-AGT-124.
+    With ``template`` it also gets the role's usual events and budget, unless others are given. Files that are there
+    stay as they are. Raises NotFound FLT-AGT-122 for the role, Conflict FLT-AGT-121 for a name that is taken,
+    ConfigError FLT-CFG-010 when the whole would be faulty, PermanentError FLT-AGT-124.
     """
     name, role = args["name"], ctx.loaded.roles.get(args["role"])
     if role is None:
-        hint = nearest(args["role"], list(ctx.loaded.roles)) or f"One of {', '.join(ctx.loaded.roles)}."
+        hint = nearest(args["role"], list(ctx.loaded.roles)) or "fleet role list shows them all."
         raise NotFound("FLT-AGT-122", "no such role", where=args["role"], hint=hint)
-    given = {key: args[key] for key in _KEYS if args[key] not in _SAY_NOTHING}
+    usual = {"subscribes_to": role.hears, "budget_seconds": role.budget_seconds} if args["template"] else {}
+    given = {**usual, **{key: args[key] for key in _KEYS if args[key] not in _SAY_NOTHING}}
     fields = {"role": args["role"], **given, **({"enabled": False} if args["disabled"] else {})}
     data = read_config(ctx.paths.config, configs.NAME)
     if name in _blocks(data):

@@ -129,6 +129,7 @@ _ALL = (
     _activity("event.routed", "system", "any", "An event was matched with its subscribers."),
     _activity("delivery.returned", "system", "any", "An expired claim on a delivery was given back."),
     _activity("run.starting", "system", "run", "A runner took the run and will launch its session."),
+    _activity("handbook.compiled", "system", "run", "What a session reads about itself, by hash, and its sources."),
     _activity("run.started", "system", "run", "The session of a run is alive."),
     _activity("run.left_alone", "system", "run", "A run's shim is of a newer program; the daemon does nothing to it."),
     _activity("run.succeeded", "system", "run", "A run ended with its expected event on record."),

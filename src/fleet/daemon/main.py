@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleet import __version__
+from fleet.config.catalogue import load_roles
 from fleet.config.configfile import locked
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.org import load_org
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
-from fleet.config.roles import load_roles
 from fleet.core.clock import SystemClock
 from fleet.core.errors import FleetError
 from fleet.daemon import supervisor

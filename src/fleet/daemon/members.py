@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from fleet.config.catalogue import load_roles
 from fleet.config.configfile import locked
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.org import Org, Repository
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
-from fleet.config.roles import load_roles
 from fleet.core.clock import SECOND, SystemClock
 from fleet.core.errors import FleetError, NotFound, PermanentError, TemporaryError
 from fleet.core.service import Tick

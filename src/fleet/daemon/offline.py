@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fleet.config.catalogue import load_roles
 from fleet.config.changes import compare
 from fleet.config.configfile import digest_of, locked, replace_file
 from fleet.config.edit import apply_edits, edit_of
 from fleet.config.loader import LoadedConfig, load_config, parse_config, read_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
-from fleet.config.roles import load_roles
 from fleet.control.acceptance import in_force_before
 from fleet.control.commands import Control
 from fleet.control.verbs import OFFLINE, VERBS, Access

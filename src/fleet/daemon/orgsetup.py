@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import load_config, parse_config
 from fleet.config.org import ORG_SCHEMA, org_schema, parse_org
 from fleet.config.paths import CONFIG_RELATIVE, ORG_FILE
-from fleet.config.roles import load_roles
 from fleet.config.scaffold import member_files
 from fleet.config.schema import config_schema
 from fleet.core.errors import Conflict, FleetError, PermanentError

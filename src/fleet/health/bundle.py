@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import fleet
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import load_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
-from fleet.config.roles import load_roles
 from fleet.core.clock import SECOND
 from fleet.core.errors import ConfigError, FleetError
 from fleet.health import disks

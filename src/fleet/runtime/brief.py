@@ -58,6 +58,11 @@ class Places:
         return self.folder / "brief.json"
 
     @property
+    def handbook(self) -> Path:
+        """What the agent reads about itself, mode 0400."""
+        return self.folder / "handbook.md"
+
+    @property
     def capability(self) -> Path:
         """The run's secret, mode 0400."""
         return self.folder / "capability"
@@ -159,6 +164,7 @@ def agent_env(run: Run, facts: WorkFacts, places: Places) -> dict[str, str]:
         "FLEET_HEAD": run.generation or str(head),
         "FLEET_ATTEMPT": str(run.attempt),
         "FLEET_BRIEF": str(places.brief),
+        "FLEET_HANDBOOK": str(places.handbook),
         "FLEET_SOCKET": str(places.socket),
         "FLEET_CAPABILITY_FILE": str(places.capability),
         "GIT_AUTHOR_NAME": run.agent,

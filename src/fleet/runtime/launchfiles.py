@@ -1,4 +1,4 @@
-"""Writes what a session reads at its start into its run folder: brief, git configuration, capability, home.
+"""Writes what a session reads at its start into its run folder: brief, handbook, git configuration, capability, home.
 
 Every file is replaced as a whole and may be written again for the same session. The secret is in the file
 only: never in an argument list, never in an environment.
@@ -19,6 +19,7 @@ def write_launch_files(
     places: Places,
     *,
     brief: Mapping[str, object],
+    handbook: str,
     gitconfig: str,
     secret: str,
     vendor_files: Mapping[str, bytes],
@@ -32,6 +33,7 @@ def write_launch_files(
         for folder in (places.folder, places.home, places.tmp):
             folder.mkdir(exist_ok=True, mode=0o700)
         _replace(places.brief, json.dumps(brief, indent=1).encode("ascii"), 0o600)
+        _replace(places.handbook, handbook.encode("utf-8"), 0o400)
         _replace(places.gitconfig, gitconfig.encode("utf-8"), 0o600)
         _replace(places.capability, secret.encode("ascii"), 0o400)
         for name, content in vendor_files.items():

@@ -13,6 +13,7 @@ from fleet.core.clock import SECOND
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, system
 from fleet.core.work import Run, RunState, budget_title
+from fleet.runtime.handbook import Handbook
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import Observation
 from fleet.store import capabilities, inbox, journal, runs
@@ -57,6 +58,18 @@ def take(
         dedup_key=f"run.starting:{taken.session}",
     )
     return taken
+
+
+def instructed(tx: Tx, run: Run, handbook: Handbook) -> None:
+    """Which handbook this session reads, by its hash, and where each part of it comes from."""
+    payload: dict[str, object] = {
+        "session": run.session,
+        "sha256": handbook.digest,
+        "bytes": len(handbook.text.encode("utf-8")),
+        "parts": handbook.provenance(),
+    }
+    text = f"{run.agent} reads handbook {handbook.digest[:12]} as {handbook.role}"
+    _note(tx, run, "handbook.compiled", text, payload, f"handbook.compiled:{run.session}:{handbook.digest}")
 
 
 def answered(tx: Tx, run: Run, seen: Observation) -> bool:

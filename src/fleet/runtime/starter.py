@@ -21,6 +21,8 @@ from fleet.core.work import Run
 from fleet.runtime import brief, escrow, moves
 from fleet.runtime.brief import Places, WorkFacts
 from fleet.runtime.clone import make_clone, remove_clone
+from fleet.runtime.handbook import Handbook
+from fleet.runtime.instructions import handbook_of
 from fleet.runtime.launchfiles import write_launch_files
 from fleet.runtime.port import Launch, Runtime, SessionRef
 from fleet.runtime.setups import Setups
@@ -104,7 +106,8 @@ class Starter:
         if agent is None:
             raise PermanentError("FLT-RUN-012", "the agent is no longer in the configuration", where=run.agent)
         facts = self._work_facts(run)
-        event = self._db.write(lambda tx: self._admit(tx, run, facts))
+        handbook = handbook_of(agent, self._config_at(run.config_hash), self._paths.config.parent)
+        event = self._db.write(lambda tx: self._admit(tx, run, facts, handbook))
         session, ref = run.session, self.ref(run)
         branch, base = self._checkout(run, facts)
         identity = (run.agent, f"{run.agent}@{brief.MAIL_DOMAIN}")
@@ -117,6 +120,7 @@ class Starter:
         write_launch_files(
             places,
             brief=brief.build_brief(run, event, facts),
+            handbook=handbook.text,
             gitconfig=brief.git_config(run),
             secret=self._secrets[session],
             vendor_files=vendor.files,
@@ -131,8 +135,12 @@ class Starter:
         """The run folders of all other live runs: where their ports are written down."""
         return [self.ref(other).folder for other in self._db.read(runs.live) if other.id != run.id and other.epoch]
 
-    def _admit(self, tx: Tx, run: Run, facts: WorkFacts) -> Entry:
-        """Let the run touch the pull request it is about to work on; returns the event that started it."""
+    def _admit(self, tx: Tx, run: Run, facts: WorkFacts, handbook: Handbook) -> Entry:
+        """Let the run touch the pull request it is about to work on, and record what it is going to read about itself.
+
+        Returns the event that started it.
+        """
+        moves.instructed(tx, run, handbook)
         capabilities.extend_subjects(tx, run.id, brief.subjects_of(run, facts))
         return journal.get(tx, run.event_id)
 

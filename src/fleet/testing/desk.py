@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fleet.config.catalogue import load_roles
 from fleet.config.inforce import InForce
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.paths import FleetPaths, fleet_paths
-from fleet.config.roles import load_roles
 from fleet.control.commands import Control
 from fleet.control.context import Context
 from fleet.core.agent import AgentState

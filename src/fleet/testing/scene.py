@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import LoadedConfig
 from fleet.config.model import AgentConfig, FleetConfig
-from fleet.config.roles import Role, load_roles
+from fleet.config.roles import Role
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LivePull, LiveTicket
 from fleet.core.service import Service

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fleet.config.catalogue import load_roles
 from fleet.config.paths import FleetPaths
-from fleet.config.roles import load_roles
 from fleet.core import probe
 from fleet.core.errors import FleetError
 from fleet.core.journal import Draft, Entry, Stream

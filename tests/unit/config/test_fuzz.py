@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
-from fleet.config.roles import load_roles
 from fleet.config.yamlfile import SIZE_LIMIT
 from fleet.core.errors import ConfigError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fleet.config.catalogue import load_roles
 from fleet.config.gate import names_in
 from fleet.config.loader import LoadedConfig, parse_config
-from fleet.config.roles import load_roles
 from fleet.core.errors import ConfigError
 
 HEAD = """version: 1

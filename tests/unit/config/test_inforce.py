@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fleet.config.catalogue import load_roles
 from fleet.config.inforce import REMEMBERED, InForce
-from fleet.config.roles import load_roles
 from fleet.testing.scene import load, member
 
 LOADED = load((member("dev", "developer"),), load_roles())

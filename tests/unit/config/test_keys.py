@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fleet.config.catalogue import load_roles
 from fleet.config.keys import effective_keys, key_named, parse_value, value_in
 from fleet.config.loader import parse_config
-from fleet.config.roles import load_roles
 from fleet.config.yamlfile import read_yaml
 from fleet.core.errors import FleetError, NotFound, UsageError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import LoadedConfig, load_config, parse_config
-from fleet.config.roles import load_roles
 from fleet.core.errors import ConfigError, NotFound
 
 ROLES = load_roles()
@@ -103,7 +103,11 @@ def test_windows_line_ends_and_words_of_yaml_1_1_are_ordinary_text() -> None:
         ("name: dev", "name: Dev", "5:11: agents[0].name is 'Dev', expected a name"),
         ("name: dev", "name: [dev]", "5:11: agents[0].name is a list, expected text"),
         ("name: dev", "name: lead", "9:11: agent name 'lead' stands here and on line 5, expected every name once"),
-        ("role: developer", "role: develper", "6:11: unknown role 'develper', expected one of backend-developer,"),
+        (
+            "role: developer",
+            "role: develper",
+            "6:11: unknown role 'develper', expected a role of the catalogue. Did you mean `developer`?",
+        ),
         ("reports_to: lead", "reports_to: led", "8:17: reports_to names 'led', expected an agent of this file, or"),
         ("reports_to: lead", "reports_to: dev", "8:17: reports_to goes round: dev -> dev, expected a way to the top"),
         ("reports_to: ann", "reports_to: dev", "8:17: reports_to goes round: dev -> lead -> dev, expected a way"),
@@ -217,7 +221,7 @@ def test_an_event_that_only_absent_roles_emit_is_a_warning() -> None:
     loaded = parse(GOOD.replace("ticket_ready", "pr_merged"))
     assert len(loaded.warnings) == 1
     assert loaded.warnings[0].startswith(
-        f"{NAME}:7:20: no agent here can publish pr_merged, expected an agent with role"
+        f"{NAME}:7:20: no agent here can publish pr_merged, expected an agent whose role may"
     )
     disabled = parse(GOOD.replace("ticket_ready", "pr_approved").replace("reports_to: ann", "enabled: false"))
     assert "no agent here can publish pr_approved" in disabled.warnings[0]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import load_config
 from fleet.config.repository import current_branch
-from fleet.config.roles import load_roles
 from fleet.config.scaffold import scaffold
 from fleet.core.errors import Conflict, FleetError, NotFound, PermanentError, UsageError
 from fleet.testing.playbook import parse_playbook
@@ -53,7 +53,7 @@ def test_every_agent_gets_a_prompt_and_a_playbook_that_reads(checkout: Path) -> 
     loaded = load_config(checkout / ".fleet" / "config.yaml", roles=load_roles())
     for agent in loaded.config.agents:
         text = (checkout / ".fleet" / "prompts" / f"{agent.name}.md").read_text()
-        assert loaded.roles[agent.role].mission in text
+        assert f"fleet handbook show {agent.name}" in text
         path = checkout / ".fleet" / "playbooks" / f"{agent.name}.yaml"
         playbook = parse_playbook(path.read_bytes(), str(path))
         assert all(playbook.rule_for(event, 1, 1) for event in agent.subscribes_to)

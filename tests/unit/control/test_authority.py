@@ -67,7 +67,7 @@ LEVELS = {
         "ping", "status", "top", "ps", "agents", "tickets", "ticket.show", "prs", "pr.show", "pr.diff", "release.check",
         "fabric.history", "log", "why", "watcher.status", "schedules", "approvals", "approval.show",
         "deadletters", "deadletter.explain",
-        "agent.show", "agent.budget", "budgets", "teams", "team.show", "agent.revisions",
+        "agent.show", "agent.budget", "budgets", "handbook", "teams", "team.show", "agent.revisions",
         "fabric.tasks", "artifact.list", "artifact.read", "fabric.blockers", "inbox", "question",
         "questions",
     },

@@ -74,6 +74,20 @@ def test_a_new_agent_is_in_the_file_in_force_and_has_what_it_needs(desk: Desk) -
     assert desk.entries("config.accepted")[-1].actor == "human:ann"
 
 
+def test_a_template_brings_its_usual_events_and_budget_unless_others_are_given(desk: Desk) -> None:
+    desk.ask("agent.create", name="pay", role="payments-developer", template=True)
+    pay = desk.context.loaded.config.agent("pay")
+    assert pay is not None
+    assert pay.subscribes_to == ("ticket_ready", "pr_changes_requested", "pr_conflict")
+    assert desk.context.loaded.roles["payments-developer"].budget_seconds == 36000
+    assert "- name: pay\n    role: payments-developer\n" in text(desk)
+    assert "budget_seconds: 36000" in text(desk)
+    desk.ask("agent.create", name="slim", role="docs-writer", template=True, subscribes_to=["note"], budget_seconds=60)
+    slim = desk.context.loaded.config.agent("slim")
+    assert slim is not None
+    assert slim.subscribes_to == ("note",)
+
+
 @pytest.mark.parametrize("role", ["tech-lead", "release-manager", "docs-writer", "backend-developer"])
 def test_a_starter_playbook_of_every_kind_of_role_can_be_played(desk: Desk, role: str) -> None:
     desk.ask("agent.create", name="new", role=role, subscribes_to=["ticket_shipped"])

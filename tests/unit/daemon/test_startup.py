@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from fleet.config.roles import load_roles
+from fleet.config.catalogue import load_roles
 from fleet.control.acceptance import accept_config
 from fleet.core.agent import AgentState
 from fleet.core.errors import IntegrityError

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from tests.unit.dispatch.histories import Reference, Story, stories
 
-from fleet.config.roles import load_roles
+from fleet.config.catalogue import load_roles
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LiveCommit, LivePull
 from fleet.core.principal import Principal, PrincipalKind, human

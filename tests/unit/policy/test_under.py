@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 
 from tests.unit.policy.test_merge_gate import facts as merge_facts
 
-from fleet.config.roles import load_roles
+from fleet.config.catalogue import load_roles
 from fleet.core.agent import AgentState
 from fleet.policy import facts as words
 from fleet.policy.under import POLICY, merge_under, review_under, start_under

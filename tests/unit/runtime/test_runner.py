@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config.roles import EVERYBODYS, load_roles
+from fleet.config.catalogue import load_roles
+from fleet.config.roles import EVERYBODYS
 from fleet.core.clock import SECOND
 from fleet.core.errors import TemporaryError
 from fleet.core.principal import Principal
@@ -22,7 +23,7 @@ from fleet.testing.repos import commit, git, make_clone
 from fleet.testing.scene import load, usual_members
 from fleet.testing.workshop import HandExecutor, Workshop
 
-SUCCESS = ["run.starting", "run.started", "pr_created", "run.succeeded"]
+SUCCESS = ["run.starting", "handbook.compiled", "run.started", "pr_created", "run.succeeded"]
 
 
 @pytest.fixture
@@ -281,7 +282,7 @@ def test_a_permanent_error_fails_the_run_at_once(shop: Workshop) -> None:
     assert shop.state(run_id) is RunState.FAILED
     assert "the playbook of developer cannot be read" in shop.run(run_id).outcome
     assert "FLT-RUN-011" in shop.run(run_id).outcome
-    assert shop.story(run_id) == ["run.starting", "run.failed"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled", "run.failed"]
     assert shop.clones() == []
 
 
@@ -303,7 +304,7 @@ def test_a_shim_that_never_answers_is_replaced_a_bounded_number_of_times(shop: W
     assert run.state is RunState.FAILED
     assert run.epoch == MAX_EPOCH
     assert "4 times its session did not come up" in run.outcome
-    assert shop.story(run_id) == ["run.starting"] * MAX_EPOCH + ["run.failed"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled"] * MAX_EPOCH + ["run.failed"]
     shop.rest()
     assert not any(session.live for session in shop.runtime.sessions.values())
 

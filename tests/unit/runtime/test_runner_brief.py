@@ -95,13 +95,15 @@ def test_the_objects_of_a_run_are_its_subject_its_ticket_and_its_pull_request() 
 def test_launch_files_may_be_written_again_for_the_same_session(tmp_path: Path) -> None:
     place = places(tmp_path)
     for secret in ("first", "second"):
-        write_launch_files(place, brief={"n": secret}, gitconfig="", secret=secret, vendor_files={"p.yaml": b"x"})
+        write_launch_files(
+            place, brief={"n": secret}, handbook="# H\n", gitconfig="", secret=secret, vendor_files={"p.yaml": b"x"}
+        )
     assert place.capability.read_text() == "second"
     assert json.loads(place.brief.read_text()) == {"n": "second"}
-    assert stat.S_IMODE(place.capability.stat().st_mode) == 0o400
+    assert stat.S_IMODE(place.capability.stat().st_mode) == stat.S_IMODE(place.handbook.stat().st_mode) == 0o400
     assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
     names = sorted(path.name for path in place.folder.iterdir())
-    assert names == ["brief.json", "capability", "gitconfig", "home", "p.yaml", "tmp"]
+    assert names == ["brief.json", "capability", "gitconfig", "handbook.md", "home", "p.yaml", "tmp"]
 
 
 def test_a_link_in_place_of_a_launch_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_a_link_in_place_of_a_launch_file_is_replaced_and_not_followed(tmp_path:
     place.folder.mkdir()
     (tmp_path / "target").write_text("untouched")
     place.capability.symlink_to(tmp_path / "target")
-    write_launch_files(place, brief={}, gitconfig="", secret="s", vendor_files={})
+    write_launch_files(place, brief={}, handbook="", gitconfig="", secret="s", vendor_files={})
     assert (tmp_path / "target").read_text() == "untouched"
     assert not place.capability.is_symlink()
 
@@ -118,7 +120,7 @@ def test_a_disk_that_refuses_is_a_temporary_error(tmp_path: Path) -> None:
     place = places(tmp_path)
     place.folder.write_text("a file where the folder should be")
     with pytest.raises(TemporaryError) as caught:
-        write_launch_files(place, brief={}, gitconfig="", secret="s", vendor_files={})
+        write_launch_files(place, brief={}, handbook="", gitconfig="", secret="s", vendor_files={})
     assert caught.value.code == "FLT-RUN-010"
 
 

@@ -67,7 +67,7 @@ def test_a_session_that_exists_is_adopted(shop: Workshop) -> None:
     assert list(shop.runtime.sessions) == [f"{run_id}-e1"]
     assert shop.state(run_id) is RunState.RUNNING
     assert shop.session(run_id).watched
-    assert shop.story(run_id) == ["run.starting", "run.started"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled", "run.started"]
 
 
 def test_an_adopted_session_that_ended_meanwhile_is_judged_once(shop: Workshop) -> None:
@@ -78,7 +78,7 @@ def test_an_adopted_session_that_ended_meanwhile_is_judged_once(shop: Workshop) 
     shop.runtime.exit(f"{run_id}-e1", 0)
     shop.rest()
     assert shop.state(run_id) is RunState.SUCCEEDED
-    assert shop.story(run_id) == ["run.starting", "pr_created", "run.started", "run.succeeded"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled", "pr_created", "run.started", "run.succeeded"]
 
 
 @pytest.mark.parametrize("point", ["finish.observed", "finish.after_commit"])
@@ -113,7 +113,7 @@ def test_a_session_that_vanished_while_nobody_looked_is_lost_once(shop: Workshop
         shop.rest()
     shop.rest()
     assert shop.state(run_id) is RunState.LOST
-    assert shop.story(run_id) == ["run.starting", "run.started", "run.lost"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled", "run.started", "run.lost"]
     assert shop.clones() == []
 
 
@@ -160,7 +160,7 @@ def test_two_runners_never_start_one_run_twice(shop: Workshop) -> None:
     first.tick(shop.clock.now())
     shop.rest()
     assert alive(shop) == [f"{run_id}-e1"]
-    assert shop.story(run_id) == ["run.starting", "run.started"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled", "run.started"]
 
 
 def test_a_late_worker_of_an_older_epoch_ends_nothing(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_session_that_ends_before_anybody_saw_it_alive_is_recorded_as_started_
     shop.runtime.exit(f"{run_id}-e1", 0)
     shop.settle()
     assert shop.state(run_id) is RunState.SUCCEEDED
-    assert shop.story(run_id) == ["run.starting", "pr_created", "run.started", "run.succeeded"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled", "pr_created", "run.started", "run.succeeded"]
     assert shop.run(run_id).started_at is not None
 
 
@@ -201,7 +201,7 @@ def test_an_agent_that_acts_by_itself_is_seen_through_to_the_end(tmp_path: Path)
     found.append(shop)
     run_id = shop.queue()
     shop.rest()
-    assert shop.story(run_id) == ["run.starting", "run.started", "pr_created", "run.succeeded"]
+    assert shop.story(run_id) == ["run.starting", "handbook.compiled", "run.started", "pr_created", "run.succeeded"]
     assert shop.clones() == []
     shop.close()
 

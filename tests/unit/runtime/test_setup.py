@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
 from fleet.config.model import SetupConfig
-from fleet.config.roles import load_roles
 from fleet.core.errors import ConfigError, PermanentError, TemporaryError
 from fleet.process import Completed, run
 from fleet.runtime.envfiles import read_env_file

@@ -70,5 +70,5 @@ def test_every_fault_of_a_command_is_named_with_its_word() -> None:
 
 def test_other_peoples_text_has_no_placeholder() -> None:
     """Titles, bodies, comments and reviews are in the brief and nowhere else."""
-    assert set(PLACEHOLDERS) == {"brief", "prompt", "fleet", "model"}
+    assert set(PLACEHOLDERS) == {"brief", "handbook", "prompt", "fleet", "model"}
     assert filled("{title} {body} {ticket}", {}) == "{title} {body} {ticket}"

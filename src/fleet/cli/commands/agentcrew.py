@@ -49,6 +49,7 @@ def _created(result: Result, style: Style) -> str:
     cls=Remote,
     show=_created,
     examples=(
+        "fleet agent create pay --template payments-developer",
         "fleet agent create scribe --role docs-writer --subscribes-to ticket_shipped",
         "fleet agent create second --role developer --subscribes-to ticket_ready --budget 2h --at-once 2",
         'fleet agent create outside --role developer --vendor command -- /opt/agents/mine "{brief}"',
@@ -56,7 +57,8 @@ def _created(result: Result, style: Style) -> str:
     exits=_EXITS,
 )
 @click.argument("name")
-@click.option("--role", "--template", "role", metavar="ROLE", required=True, help="A role of the catalogue.")
+@click.option("--role", metavar="ROLE", default="", help="What it is (fleet role list), and nothing else of that.")
+@click.option("--template", metavar="ROLE", default="", help="The same, with the role's usual events and budget.")
 @click.option(
     "--vendor", type=click.Choice(["scripted", "command"]), default="scripted", help="Which program plays it."
 )
@@ -76,6 +78,7 @@ def _created(result: Result, style: Style) -> str:
 def create(
     name: str,
     role: str,
+    template: str,
     vendor: str,
     stdin: str,
     model: str,
@@ -95,6 +98,8 @@ def create(
 
     The program of --vendor command comes after --. Files that are there are kept.
     """
+    if bool(role) == bool(template):
+        raise UsageError("FLT-CLI-016", "exactly one of --role and --template is needed", hint="fleet role list")
     if bool(command) != (vendor == "command"):
         raise UsageError("FLT-CLI-016", "--vendor command and a command after -- belong together")
     words = given(
@@ -109,9 +114,10 @@ def create(
         reason=reason,
     )
     times = {key: value for key, value in (("budget_seconds", budget), ("timeout_seconds", timeout)) if value}
-    flags = {"disabled": True} if disabled else {}
+    flags = {**({"disabled": True} if disabled else {}), **({"template": True} if template else {})}
     return Call(
-        "agent.create", {"name": name, "role": role, "vendor": vendor, "stdin": stdin, **words, **times, **flags}
+        "agent.create",
+        {"name": name, "role": role or template, "vendor": vendor, "stdin": stdin, **words, **times, **flags},
     )
 
 

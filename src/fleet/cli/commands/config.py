@@ -18,11 +18,11 @@ from fleet.cli.door import Door
 from fleet.cli.output import Style, json_line, result_line, visible
 from fleet.cli.remote import Call, Local, Remote, Result, style_of, wants_json
 from fleet.cli.words import given, pass_door
+from fleet.config.catalogue import load_roles
 from fleet.config.keys import key_named, parse_value
 from fleet.config.loader import load_config
 from fleet.config.org import org_schema
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
-from fleet.config.roles import load_roles
 from fleet.config.schema import config_schema
 from fleet.core.errors import Unreachable
 

@@ -17,13 +17,14 @@ from fleet.cli.door import Door
 from fleet.cli.output import Style, moment, result_line, table, visible
 from fleet.cli.remote import Call, Local, Remote, Result, ask, style_of, wants_json
 from fleet.cli.words import pass_door
+from fleet.config.catalogue import load_roles
 from fleet.config.changes import compare, said
 from fleet.config.configfile import digest_of
 from fleet.config.environment import VARIABLES
 from fleet.config.keys import Key, effective_keys, key_named, value_in
 from fleet.config.loader import load_config, parse_config, read_config
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
-from fleet.config.roles import Role, load_roles
+from fleet.config.roles import Role
 from fleet.config.yamlfile import read_yaml
 from fleet.core.errors import FleetError, NotFound, Unreachable
 

@@ -12,9 +12,9 @@ from fleet.cli.door import Door
 from fleet.cli.output import Style, duration, json_line, moment, visible
 from fleet.cli.remote import Call, Local, Remote, Result, wants_json
 from fleet.cli.words import pass_door
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import load_config
 from fleet.config.paths import CONFIG_RELATIVE
-from fleet.config.roles import load_roles
 from fleet.core.errors import UsageError
 from fleet.daemon import upkeep
 from fleet.daemon.upkeep import Restored

@@ -12,8 +12,8 @@ from fleet.cli.door import Door
 from fleet.cli.output import Style, moment, table, visible
 from fleet.cli.remote import Call, Remote, Result
 from fleet.cli.words import pass_door, since
+from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config, read_config
-from fleet.config.roles import load_roles
 
 Row = Mapping[str, Any]
 

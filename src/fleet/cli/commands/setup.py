@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import json_line, visible
-from fleet.cli.remote import Local, wants_json
+from fleet.cli.output import json_line, table, visible
+from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.words import pass_door
 from fleet.config.paths import ORG_FILE, org_home
+from fleet.config.presets import DEFAULT, TEAMS, Preset, preset_for
 from fleet.config.scaffold import Scaffolded, scaffold
+from fleet.config.signals import kinds_of
 from fleet.daemon.orgsetup import make_org
 
 _QUESTION = """\
@@ -26,6 +28,8 @@ hostile process of yours. May agents merge approved pull requests in this reposi
     examples=(
         "fleet init --vendor scripted",
         'fleet init --vendor scripted --allow-shared-uid-merge --reason "trying it out"',
+        "fleet init --template go-service",
+        "fleet init --list-templates",
         "fleet init --org acme --checkout ~/src/shop --checkout ~/src/api",
     ),
 )
@@ -42,6 +46,8 @@ hostile process of yours. May agents merge approved pull requests in this reposi
 @click.option(
     "--checkout", "checkouts", metavar="FOLDER", multiple=True, help="With --org: a repository of it; repeatable."
 )
+@click.option("--template", type=click.Choice(list(TEAMS)), help="The team; by default what the files here speak for.")
+@click.option("--list-templates", "listing", is_flag=True, help="Only list the teams, and which one fits here.")
 @click.pass_context
 @pass_door
 def init(
@@ -53,19 +59,26 @@ def init(
     reason: str,
     org: str | None,
     checkouts: tuple[str, ...],
+    template: str | None,
+    listing: bool,
 ) -> None:
     """Write .fleet/: a configuration, prompts and playbooks.
 
-    The agents are a developer, two reviewers and a release manager. Run it at the top of a git repository.
-    Overwrites nothing without --force.
+    The agents are a developer, reviewers and a release manager, with roles that fit what the repository is: names of
+    files at its top decide, or --template. Run it at the top of a git repository. Overwrites nothing without --force.
 
     With --org it makes $XDG_CONFIG_HOME/fleet/orgs/NAME: org.yaml with the repositories, and a fleet whose agents hear
     what happens in all of them.
     """
+    fitting, sign = preset_for(kinds_of(Path(door.folder)))
+    if listing:
+        _list_templates(ctx, fitting, sign)
+        return
     door.people_only("set up a fleet")
     if org is not None or checkouts:
         _init_org(door, ctx, org, checkouts, force or allow is not None or bool(reason))
         return
+    team = TEAMS[template] if template else fitting
     allowed, why = _decide(ctx, allow, reason)
     made = scaffold(
         Path(door.folder),
@@ -74,12 +87,43 @@ def init(
         force=force,
         allow_shared_uid_merge=allowed,
         reason=why,
+        template=team.name,
     )
+    sign = "" if template else sign
     if wants_json(ctx):
         facts = {"folder": str(made.folder), "written": list(made.written), "backup": made.backup or None}
-        sys.stdout.write(json_line({"ok": True, **facts, "agents_may_merge": allowed}))
+        chosen = {"template": team.name, "because": sign or None}
+        sys.stdout.write(json_line({"ok": True, **facts, **chosen, "agents_may_merge": allowed}))
         return
-    sys.stdout.write(_text(made, allowed))
+    sys.stdout.write(_team_text(team, sign) + _text(made, allowed))
+
+
+def _list_templates(ctx: click.Context, fitting: Preset, sign: str) -> None:
+    rows = [
+        {
+            "name": team.name,
+            "says": team.says,
+            "roles": [seat.role for seat in team.seats],
+            "fits": team is fitting,
+            "because": sign if team is fitting else "",
+        }
+        for team in TEAMS.values()
+    ]
+    if wants_json(ctx):
+        sys.stdout.write(json_line({"ok": True, "templates": rows}))
+        return
+    cells = [(row["name"], row["says"], ", ".join(seat.role for seat in TEAMS[str(row["name"])].seats)) for row in rows]
+    because = f", as {sign} shows" if sign else ""
+    text = table(("TEMPLATE", "FOR", "ROLES"), cells, style_of(ctx))
+    sys.stdout.write(f"{text}for this folder: {fitting.name}{because}\n")
+
+
+def _team_text(team: Preset, sign: str) -> str:
+    """Which team it is; nothing of the one that fits everywhere."""
+    if team.name == DEFAULT:
+        return ""
+    because = f", as {sign} shows" if sign else ""
+    return f"team {team.name}{because}: {', '.join(seat.role for seat in team.seats)}\n"
 
 
 def _init_org(door: Door, ctx: click.Context, org: str | None, checkouts: tuple[str, ...], more: bool) -> None:

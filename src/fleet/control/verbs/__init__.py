@@ -18,6 +18,7 @@ from fleet.control.verbs import (
     messages,
     policies,
     pulls,
+    roles,
     schedules,
     tickets,
 )
@@ -42,6 +43,7 @@ _TABLES = (
     deadletters.VERBS,
     evaluations.VERBS,
     policies.VERBS,
+    roles.VERBS,
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}

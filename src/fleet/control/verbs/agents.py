@@ -48,6 +48,7 @@ VERBS = (
         (
             need("name", "name"),
             need("role", "name"),
+            Arg("template", "flag", False),
             Arg("vendor", "vendor", "scripted"),
             Arg("command", "words", ()),
             Arg("stdin", "stdin", "terminal"),

@@ -20,6 +20,14 @@ ROWS: dict[str, tuple[str, str]] = {
         "The prompt file that an agent's command asks for cannot be read.",
         "Write .fleet/prompts/NAME.md.",
     ),
+    "FLT-AGT-130": (
+        "The instructions of an agent, .fleet/prompts/<name>.md, cannot be made part of its handbook.",
+        "The message names file and line; try it with: fleet handbook show AGENT",
+    ),
+    "FLT-AGT-131": (
+        "The configuration names a role that is not there (any more), so no handbook can be made.",
+        "fleet role list shows the roles; correct the agent's role.",
+    ),
     "FLT-AGT-121": ("The configuration has an agent of this name.", "Take another name, or change that agent."),
     "FLT-AGT-122": ("The catalogue has no such role.", "The hint names the nearest one."),
     "FLT-AGT-123": (

@@ -46,6 +46,15 @@ ROWS: dict[str, tuple[str, str]] = {
         "A daemon came up while the file was to be changed without one; nothing was changed.",
         "Repeat the command: the daemon makes the change.",
     ),
+    "FLT-CFG-131": (
+        "A file that Fleet did not write stands where a skill would be written; nothing was changed.",
+        "Move it away, or name another folder with --target.",
+    ),
+    "FLT-CFG-132": ("The skills could not be written.", "Check rights and free space of the folder."),
+    "FLT-CFG-130": (
+        "There is no role of this name, in this department, or about these words.",
+        "fleet role list shows the roles; fleet role search WORD looks through them.",
+    ),
     "FLT-CFG-120": (
         "A file of variables for the setup is missing, is not private to you, or is malformed; the run does not start.",
         "Write NAME=value lines into the named file, then: chmod 600 FILE.",

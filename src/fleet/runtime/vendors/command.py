@@ -28,6 +28,7 @@ def launch(agent: AgentConfig, settings: Path, folder: Path) -> VendorLaunch:
     asks_for_prompt = any("{prompt}" in word for word in agent.command)
     values = {
         "brief": str(folder / "brief.json"),
+        "handbook": str(folder / "handbook.md"),
         "prompt": str(folder / _PROMPT),
         "fleet": str(settings),
         "model": agent.model,

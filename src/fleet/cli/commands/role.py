@@ -1,0 +1,142 @@
+"""``fleet role``: the templates that agents are made from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from fleet.cli.output import Style, counted, duration, result_line, table, visible
+from fleet.cli.remote import Local, style_of, wants_json
+from fleet.config.catalogue import index, load_roles, short
+from fleet.config.roles import Role
+from fleet.config.validate import nearest
+from fleet.core.errors import NotFound
+
+Row = Mapping[str, Any]
+
+
+@click.group()
+def role() -> None:
+    """List, search and show the roles that agents are made from."""
+
+
+def _print(ctx: click.Context, rows: Mapping[str, Row]) -> None:
+    if wants_json(ctx):
+        sys.stdout.write(result_line({"roles": [{"name": name, **row} for name, row in rows.items()]}))
+        return
+    style = style_of(ctx)
+    cells = [(name, row["department"], row["skill"], row["tier"], row["mission"]) for name, row in rows.items()]
+    sys.stdout.write(table(("ROLE", "DEPARTMENT", "SKILL", "TIER", "MISSION"), cells, style))
+    sys.stdout.write(f"{counted(len(rows), 'role')}; all about one: fleet role show ROLE\n")
+
+
+@role.command("list", cls=Local, examples=("fleet role list", "fleet role list --department security --json"))
+@click.option("--department", metavar="NAME", default="", help="Only those of this department.")
+@click.pass_context
+def list_(ctx: click.Context, department: str) -> None:
+    """List the roles with their department, how they work, the size of model, and what they are for."""
+    rows = index()
+    known = sorted({str(row["department"]) for row in rows.values()})
+    if department and department not in known:
+        hint = nearest(department, known) or f"There are {', '.join(known)}."
+        raise NotFound("FLT-CFG-130", "no role is in this department", where=department, hint=hint)
+    _print(ctx, {name: row for name, row in rows.items() if department in ("", row["department"])})
+
+
+@role.command(cls=Local, examples=("fleet role search payments", "fleet role search pr_approved"))
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.pass_context
+def search(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Find roles by what they are for: name, department, mission, what they own, the events they hear and cause.
+
+    Every word has to be there; the roles whose name holds one come first.
+    """
+    wanted = [word.lower() for text in words for word in text.split()]
+    rows = index()
+    hits = [name for name, row in rows.items() if all(word in _haystack(name, row) for word in wanted)]
+    hits.sort(key=lambda name: (not any(word in name for word in wanted), name))
+    if not hits:
+        hint = nearest(words[0], list(rows)) or "fleet role list shows them all."
+        raise NotFound("FLT-CFG-130", "no role is about this", where=" ".join(words), hint=hint)
+    _print(ctx, {name: rows[name] for name in hits})
+
+
+def _haystack(name: str, row: Row) -> str:
+    texts = [
+        name,
+        name.replace("-", " "),
+        row["department"],
+        row["mission"],
+        *row["owns"],
+        *row["hears"],
+        *row["emits"],
+    ]
+    return "\n".join(texts).lower()
+
+
+@role.command(cls=Local, examples=("fleet role show release-manager", "fleet role show payments-developer --json"))
+@click.argument("name", metavar="ROLE")
+@click.pass_context
+def show(ctx: click.Context, name: str) -> None:
+    """Show all about a role: its job, its bans, the events, what it may run and change, and examples of its work."""
+    roles = load_roles()
+    if name not in roles:
+        hint = nearest(name, list(roles)) or "fleet role list shows them all."
+        raise NotFound("FLT-CFG-130", "no such role", where=name, hint=hint)
+    found = roles[name]
+    if wants_json(ctx):
+        sys.stdout.write(result_line({"role": _facts(found)}))
+    else:
+        sys.stdout.write(_text(found, style_of(ctx)))
+
+
+def _facts(found: Role) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "file": found.file,
+        "sha256": found.digest,
+        **short(found),
+        "duties": list(found.duties),
+        "must_never": list(found.must_never),
+        "verbs": sorted(found.verbs),
+        "expects": {event: list(events) for event, events in found.expects.items()},
+        "commands": list(found.scope.commands),
+        "write": list(found.scope.write),
+        "never": list(found.scope.never),
+        "tier_reason": found.tier_reason,
+        "budget_seconds": found.budget_seconds,
+        "examples": list(found.examples),
+        "widens": found.widens,
+    }
+
+
+def _text(found: Role, style: Style) -> str:
+    lines = [f"{style.paint(found.name, 'bold')} ({visible(found.department)}, {found.file})", found.mission, ""]
+    if found.extends:
+        lines.insert(1, f"extends {found.extends}" + (f"; may do more: {found.widens}" if found.widens else ""))
+    for title, items in (
+        ("owns", found.owns),
+        ("duties", found.duties),
+        ("never", found.must_never),
+        ("examples", found.examples),
+    ):
+        lines += [style.paint(title, "bold"), *(f"  - {item}" for item in items)]
+    lines += [style.paint("facts", "bold"), *(f"  {line}" for line in _short_facts(found))]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _short_facts(found: Role) -> Iterator[str]:
+    yield f"hears: {', '.join(found.hears) or 'nothing'}"
+    yield f"emits: {', '.join(sorted(found.emits))}"
+    for event, events in found.expects.items():
+        yield f"done after {'anything' if event == '*' else event}: {' or '.join(events)}"
+    yield f"may change: {', '.join(found.scope.write) or 'nothing'}"
+    if found.scope.never:
+        yield f"not: {', '.join(found.scope.never)}"
+    yield f"may run: {counted(len(found.scope.commands), 'pattern')} (with --json)"
+    yield f"skill: {found.skill}"
+    yield f"model: {found.default_tier}. {found.tier_reason}"
+    yield f"budget of a new agent: {duration(found.budget_seconds)}"
