@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.surface.goldens import Show
 
-from fleet.config.paths import FleetPaths
+from fleet.config.paths import FleetPaths, fleet_paths
+from fleet.testing.fleets import ask_permissions
 from fleet.testing.repos import commit, git
 from fleet.testing.waiting import wait_until
 
@@ -76,6 +78,7 @@ def play(show: Show, folder: Path) -> None:
     dead_letters(show, folder)
     agents(show, folder)
     halting(show, folder)
+    sessions(show, folder)
     people(show, folder)
     shared(show, folder)
     pulls(show, folder)
@@ -212,6 +215,19 @@ def dead_letters(show: Show, folder: Path) -> None:
     show.fields("agent start", "clerk --ticket 2")
     known.append(given_up(show, *known))
     show.fields("deadletters discard", f"{known[-1]} --reason 'done by hand'")
+
+
+def sessions(show: Show, folder: Path) -> None:
+    """Two sessions ask whether they may use a tool, and two providers refuse."""
+    run = show.shell.answer("ps", "--all")["runs"][-1]
+    show.shell.answer("down")
+    asked = ask_permissions(fleet_paths(show.shell.folder, os.environ, os.getuid()), run["id"], run["agent"], 4)
+    show.shell.answer("up")
+    show("permission list")
+    show("permission allow", asked[0], asked[1])
+    show("permission deny", f"{asked[2]} --reason 'use make test'", asked[3])
+    show("provider list")
+    show("provider release", "anthropic --reason 'topped up'", "'vertex europe-west1'")
 
 
 def working(show: Show) -> None:

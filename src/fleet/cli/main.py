@@ -60,6 +60,18 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "deny",
         "Refuse a held change; its author is brought back with the reason. People only.",
     ),
+    "permission": (
+        "Work",
+        "sessions",
+        "permission",
+        "List and answer what sessions may not do without a person's word.",
+    ),
+    "provider": (
+        "Work",
+        "sessions",
+        "provider",
+        "List the model providers that refused, and let sessions start there again.",
+    ),
     "schedules": ("Work", "schedules", "schedules", "List what starts by the clock, with the next times."),
     "team": ("Work", "team", "team", "List, show and change teams of agents."),
     "agent": ("Work", "agent", "agent", "List, start, stop, pause, watch and write to agents."),

@@ -137,6 +137,9 @@ def _working(result: Row, style: Style) -> Block:
     return Block(title, rows, lambda left: f"  … and {left} more runs: fleet ps")
 
 
+_TURNS = {"permission": "waits for your word on", "stopped": "its turn is over", "starting": "begins"}
+
+
 def _run_line(run: Row, now: int, names: int) -> str:
     sign = "▶" if run["state"] == "running" else "·"
     spent = run["seconds"] if run["started_at"] else (now - run["queued_at"]) / SECOND
@@ -146,6 +149,10 @@ def _run_line(run: Row, now: int, names: int) -> str:
         text += f" {bar(run['seconds'], run['allowance_seconds'])}"
     if run["attempt"] > 1:
         text += f", try {run['attempt']}"
+    if run["turn"]:
+        text += f", {_TURNS.get(run['turn'], run['turn'])}{' ' + visible(run['tool']) if run['tool'] else ''}"
+    if run["usage"]:
+        text += f", {run['usage']['input'] + run['usage']['output']} tokens"
     return (text + (f", stopping: {visible(run['stopping'])}" if run["stopping"] else "")).rstrip()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from fleet.config import gatecheck
+from fleet.config import claudecheck, gatecheck
 from fleet.config.commands import faults_of
 from fleet.config.roles import Role
 from fleet.config.scope import command_fault, path_fault
@@ -40,6 +40,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _budgets(document)
     yield from _commands(document)
     yield from _patterns(document)
+    yield from claudecheck.faults(document)
     yield from _playbooks(document)
     yield from _protected_paths(document)
     yield from _base(document)

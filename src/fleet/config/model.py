@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from fleet.config.claude import AuthConfig, BackendConfig, ClaudeConfig, PermissionMode, ToolRule
 from fleet.config.gate import GateConfig
-from fleet.config.kinds import EventName, Label, Name, Pattern, StrictModel
+from fleet.config.kinds import Command, EventName, Label, Name, Pattern, StrictModel, Word
 
 PORT_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
@@ -20,22 +20,6 @@ _SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overfl
 def _one_or_many(value: object) -> object:
     """A single event name means a list of one."""
     return (value,) if isinstance(value, str) else value
-
-
-_SHELL_WORDS = frozenset(["|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "2>", "2>&1"])
-
-
-def _split_command(value: object) -> object:
-    """A command written as one text, as its words. No shell reads it, so nothing that only a shell knows may stand."""
-    if not isinstance(value, str):
-        return value
-    try:
-        words = tuple(shlex.split(value))
-    except ValueError as error:
-        raise PydanticCustomError("command", "words with matching quotes") from error
-    if any(word in _SHELL_WORDS or word.endswith(";") for word in words):
-        raise PydanticCustomError("command", 'one program and its arguments; for a shell write [bash, -c, "…"]')
-    return words
 
 
 def _cron_alone(value: object) -> object:
@@ -54,12 +38,6 @@ def _seconds_alone(value: object) -> object:
     raise PydanticCustomError("budget", "a whole number of seconds, or a mapping with seconds, window and timezone")
 
 
-Word = Annotated[str, Field(max_length=4000)]
-Command = Annotated[
-    tuple[Word, ...],
-    BeforeValidator(_split_command, json_schema_input_type=str | tuple[Word, ...]),
-    Field(min_length=1, max_length=200),
-]
 PortName = Annotated[str, Field(pattern=PORT_PATTERN)]
 EventNames = Annotated[
     tuple[EventName, ...],
@@ -127,7 +105,9 @@ class AgentConfig(StrictModel):
     role: Name = Field(description="A role of the catalogue; fixes what the agent may do.")
     department: str = Field(default="", max_length=63, description="Where the agent stands in the organisation.")
     reports_to: str = Field(default="", max_length=63, description="Name of the agent this one reports to.")
-    vendor: Literal["scripted", "command"] = Field(default="scripted", description="Which program plays the agent.")
+    vendor: Literal["scripted", "command", "claude-code"] = Field(
+        default="scripted", description="Which program plays the agent."
+    )
     command: tuple[Word, ...] = Field(
         default=(),
         max_length=200,
@@ -137,7 +117,25 @@ class AgentConfig(StrictModel):
     stdin: Literal["terminal", "brief"] = Field(
         default="terminal", description="What a `vendor: command` program reads: its terminal, or the brief."
     )
-    model: str = Field(default="", max_length=100, description="Model name handed to the vendor; empty = its default.")
+    model: str = Field(
+        default="",
+        max_length=200,
+        description="Model name handed to the vendor; empty = its default, for Claude Code the tier of the role.",
+    )
+    mode: Literal["interactive", "headless"] = Field(
+        default="interactive",
+        description="For `vendor: claude-code`: a terminal to attach to and type in, or one turn without any.",
+    )
+    permission_mode: PermissionMode = Field(
+        default="acceptEdits", description="For `vendor: claude-code`: what happens to tools that no rule names."
+    )
+    allowed_tools: Annotated[tuple[ToolRule, ...], Field(max_length=200)] = Field(
+        default=(),
+        description="For `vendor: claude-code`: rules of tools that run without a question, such as `Bash(make test)`,"
+        " beside those that every agent has.",
+    )
+    auth: AuthConfig | None = Field(default=None, description="In place of the fleet's `auth`, as a whole.")
+    backend: BackendConfig | None = Field(default=None, description="In place of the fleet's `backend`, as a whole.")
     enabled: bool = Field(default=True, description="False: known, but never started.")
     subscribes_to: EventNames = Field(default=(), description="Events that start this agent; one name or a list.")
     subscription_gate: GateConfig | None = Field(
@@ -331,6 +329,15 @@ class FleetConfig(StrictModel):
     setup: SetupConfig = Field(
         default_factory=SetupConfig, description="What happens in a run's clone before its agent starts."
     )
+    auth: AuthConfig | None = Field(
+        default=None, description="What agents of `vendor: claude-code` prove themselves with to their provider."
+    )
+    backend: BackendConfig = Field(
+        default_factory=BackendConfig, description="Where agents of `vendor: claude-code` find their model."
+    )
+    claude: ClaudeConfig = Field(
+        default_factory=ClaudeConfig, description="How agents of `vendor: claude-code` are started and waited for."
+    )
     approvals: ApprovalsConfig = Field(
         default_factory=ApprovalsConfig, description="What people are asked (`fleet approvals`)."
     )
@@ -355,6 +362,14 @@ class FleetConfig(StrictModel):
     def setup_of(self, agent: AgentConfig) -> SetupConfig:
         """What is set up for the runs of a member: its own, else the fleet's."""
         return self.setup if agent.setup is None else agent.setup
+
+    def auth_of(self, agent: AgentConfig) -> AuthConfig | None:
+        """What a member proves itself with: its own, else the fleet's."""
+        return agent.auth or self.auth
+
+    def backend_of(self, agent: AgentConfig) -> BackendConfig:
+        """Where a member finds its model: its own, else the fleet's."""
+        return agent.backend or self.backend
 
     def agent(self, name: str) -> AgentConfig | None:
         """The member of this name, or None."""

@@ -21,7 +21,7 @@ from fleet.dispatch.budgetwatch import limits_in_use, used_so_far
 from fleet.dispatch.deadletters import settled_since
 from fleet.policy.budget import used_up
 from fleet.store import agents as agent_rows
-from fleet.store import approvals, audits, blockers, deliveries, journal, questions, refheads
+from fleet.store import approvals, audits, blockers, deliveries, journal, parks, permissions, questions, refheads
 from fleet.store.db import Tx
 
 HELD_SHOWN = 100
@@ -31,8 +31,8 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 
 # The most urgent kind first: what stops everything, then what stops one piece of work.
 _ORDER = (
-    "halt", "record", "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter",
-    "quarantine", "blocker", "budget", "nearly_used",
+    "halt", "record", "daemon", "disk", "service", "base", "permission", "provider", "approval", "question", "merge",
+    "review", "dead_letter", "quarantine", "blocker", "budget", "nearly_used",
 )  # fmt: skip
 
 # Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
@@ -215,6 +215,21 @@ def _asked(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need
         yield Need("blocker", one.body, command, one.subject, agent_of(one.opened_by), one.opened_at)
 
 
+def _sessions(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """What sessions may not do without a word; accounts that no pause mends."""
+    for one in permissions.asked(tx, limit=_ASKED_SHOWN):
+        text = f"{one.agent} asks whether it may use {one.tool}: {one.input}"
+        subject = f"run/{one.run_id}"
+        yield Need(
+            "permission", text, f"fleet permission allow {one.id}", subject, one.agent, one.asked_at,
+            then=f"fleet permission deny {one.id} --reason TEXT",
+        )  # fmt: skip
+    for park in parks.all_(tx):
+        if park.until > tx.now and park.kind == "account":
+            text = f"{park.provider} refuses its account: {park.reason}"
+            yield Need("provider", text, f"fleet provider release {park.provider!r}", since=park.parked_at)
+
+
 def agent_of(principal: str) -> str:
     """The name behind ``agent:NAME``; any other principal as it is."""
     return principal.removeprefix("agent:")
@@ -228,5 +243,5 @@ def _base(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
 
 
 _SOURCES: tuple[Source, ...] = (
-    _halt, _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _quarantined, _asked,
+    _halt, _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _quarantined, _asked, _sessions,
 )  # fmt: skip

@@ -29,6 +29,7 @@ from fleet.control import (
     merges,
     messages,
     operations,
+    permissions,
     publish,
     pulls,
     queries,
@@ -88,6 +89,7 @@ _DONE_BY = (
     insights,
     schedules,
     approvals,
+    permissions,
     keeping,
     replay,
 )

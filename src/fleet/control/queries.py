@@ -11,8 +11,9 @@ from fleet.control.merges import check_dict, gate
 from fleet.core.errors import UsageError
 from fleet.core.journal import Entry, Stream
 from fleet.core.principal import Principal
+from fleet.core.work import LIVE_RUNS, Run
 from fleet.store import agents as agent_rows
-from fleet.store import audits, journal, runs
+from fleet.store import audits, journal, runs, sessions
 from fleet.store.db import Tx
 
 _RECENT_RUNS = 200
@@ -30,9 +31,31 @@ def ps(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, An
             known = {run.id for run in found}
             ended = [run for run in runs.recent(tx, limit=_RECENT_RUNS) if run.id not in known]
             found = sorted([*found, *ended], key=lambda run: (run.queued_at, run.id))
-        return [shapes.run_dict(run, tx.now) for run in found]
+        return [reported(tx, run) for run in found]
 
     return {"runs": ctx.db.read(read)}
+
+
+def reported(tx: Tx, run: Run) -> dict[str, Any]:
+    """A run with what its session says of itself: ``turn``, ``tool`` and ``usage``; empty where it does not report."""
+    session = sessions.get(tx, run.session) if run.epoch else None
+    if session is None:
+        return {**shapes.run_dict(run, tx.now), "turn": "", "tool": "", "usage": None}
+    used = sessions.usage_of(tx, run.id)
+    live = run.state in LIVE_RUNS
+    return {
+        **shapes.run_dict(run, tx.now),
+        "turn": str(session.state) if live else "",
+        "tool": session.tool if live else "",
+        "usage": {
+            "answers": used.answers,
+            "input": used.input,
+            "output": used.output,
+            "cache_read": used.cache_read,
+            "cache_write": used.cache_write,
+            "cost_micros": used.cost_micros,
+        },
+    }
 
 
 def agents(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fleet.control.approvals import open_questions
 from fleet.control.attention import held_dicts, needs
 from fleet.control.context import Context, Handlers
 from fleet.control.halting import halt_in_force
-from fleet.control.queries import agent_dicts
+from fleet.control.queries import agent_dicts, reported
 from fleet.core.board import PEOPLE
 from fleet.core.clock import SECOND
 from fleet.core.principal import Principal
@@ -36,7 +36,7 @@ def status(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
         seq, digest = journal.head(tx)
         return {
             "agents": agent_dicts(ctx, tx),
-            "runs": [shapes.run_dict(run, tx.now) for run in runs.live(tx)],
+            "runs": [reported(tx, run) for run in runs.live(tx)],
             "deliveries": deliveries.counts(tx),
             "held": held_dicts(tx),
             "dead_letters": dead_letters(tx),

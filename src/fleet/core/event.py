@@ -115,6 +115,10 @@ _ALL = (
     _decision("audit.key_rotated", "human", "fleet", "Another key signs from now on; the old one signed for it."),
     _decision("journal.archived", "human", "fleet", "A part of the journal was sealed in a file; its entries left."),
     _decision("checkpoint.refused", "system", "fleet", "No checkpoint was signed, because something does not fit."),
+    _decision("tool.refused", "system", "run", "A session may not use a tool, and why."),
+    _decision("provider.parked", "system", "fleet", "A model provider refused; nothing starts there for a while."),
+    _decision("provider.released", "human", "fleet", "A person let sessions start at a parked provider again."),
+    _decision("permission.answered", "human", "run", "A person answered whether a session may use a tool."),
     _decision(
         "store.restored", "human", "fleet", "A backup took the place of the fleet's state; what lived was ended."
     ),
@@ -138,6 +142,11 @@ _ALL = (
     _activity("run.over_budget", "system", "run", "A run reached its agent's budget and was stopped."),
     _activity("run.cancelled", "system", "run", "A run was stopped on request."),
     _activity("run.lost", "system", "run", "A run's processes vanished without a record."),
+    _activity("session.told", "system", "run", "A session stopped too early and was told what is missing."),
+    _activity("session.failed", "system", "run", "A session cannot bring its run to its end, and why."),
+    _activity("permission.asked", "system", "run", "A session asks whether it may use a tool."),
+    _activity("permission.expired", "system", "run", "Nobody answered in time whether a tool may be used: no."),
+    _activity("conversation.said", "system", "run", "Something was said in a session, or a tool was used."),
     _activity("push.intended", "agent human", "ticket", "A branch is about to move from one commit to another."),
     _activity("push.done", "agent human", "ticket", "A branch moved."),
     _activity("ticket.cancelled", "human", "ticket", "A cancelled ticket and its pull request are closed."),

@@ -20,9 +20,11 @@ from fleet.control.checkout import update_checkout
 from fleet.control.commands import Control
 from fleet.control.context import Context, Host, Switch
 from fleet.control.halting import take_up
+from fleet.control.hooks import Hooks
 from fleet.core.clock import SECOND
 from fleet.core.principal import human, system
 from fleet.core.service import Service, Tick
+from fleet.daemon.bearers import Bearers
 from fleet.daemon.forges import open_forge
 from fleet.daemon.identity import Identity, ProcessTree, login_of
 from fleet.daemon.janitor import Janitor
@@ -42,6 +44,7 @@ from fleet.forge.watcher import Watcher
 from fleet.keeping.gauge import DiskGauge
 from fleet.keeping.keeper import Keeper
 from fleet.runtime import proctree
+from fleet.runtime.attendant import Attendant
 from fleet.runtime.port import Runtime
 from fleet.runtime.runner import Runner
 from fleet.runtime.sessions import TmuxRuntime
@@ -60,6 +63,7 @@ _GAPS = {
     "scheduler": 0.2,
     "runner": 0.02,
     "budgetwatch": 0.2,
+    "sessions": 0.5,
     "janitor": 0.5,
     "checkpointer": 1.0,
     "refguard": 0.5,
@@ -102,7 +106,9 @@ class Fleet:
     """Everything that runs in one daemon."""
 
     control: Control
+    hooks: Hooks
     identity: Identity
+    bearers: Bearers
     loops: tuple[Loop, ...]
     runtime: Runtime
     effects: ThreadPoolExecutor
@@ -126,11 +132,12 @@ def build(
     db: Database,
     *,
     supervised: bool,
+    port: int,
     on_trouble: Report,
     on_failure: Report,
     company: Company | None = None,
 ) -> Fleet:
-    """Put a fleet together over an open store. Raises what the forge raises when the checkout cannot be used."""
+    """Put a fleet together over an open store, its HTTP door at ``port``. Raises what the forge raises."""
     company = company or Company()
     base = config().config.base
     forge = open_forge(config().config, paths, db, company)
@@ -157,6 +164,7 @@ def build(
         executor=effects,
         wake=wake_runner,
         may_start=lambda: not switch.closed and disk.allows_starts(),
+        door=f"http://127.0.0.1:{port}",
         on_trouble=on_trouble,
     )
     take_up(db, paths.state, switch)  # before anything ticks
@@ -165,9 +173,12 @@ def build(
         gap = _GAPS[one.name]
         loops[one.name] = Loop(one, db.clock, on_trouble=on_trouble, on_failure=on_failure, gap_seconds=gap)
     db.on_commit(lambda: _wake(loops))
+    identity = make_identity(db, context, company.kin)
     return Fleet(
         Control(context),
-        make_identity(db, context, company.kin),
+        Hooks(context),
+        identity,
+        Bearers(db, shim_pid=identity.shim_pid, tree=_pids_below, port=port),
         tuple(loops.values()),
         runtime,
         effects,
@@ -193,6 +204,7 @@ def _services(
         WhenOpen(Scheduler(db, config), switch),
         runner,
         BudgetWatch(db, config),
+        Attendant(db, context.paths, config.at),
         Janitor(db),
         *_witnesses(db, context.paths, config),
         Keeper(
@@ -276,6 +288,10 @@ def _let_go(runtime: TmuxRuntime, forge: Forge, kin: Kin, socket: str) -> None:
     kin.leave(socket)
     runtime.shutdown()
     forge.close()
+
+
+def _pids_below(pid: int) -> list[int]:
+    return [process.pid for process in proctree.descendants(pid)]
 
 
 def _later(loops: dict[str, Loop], name: str) -> Callable[[], None]:

@@ -141,7 +141,7 @@ class Identity:
         if peer.uid != self._owner_uid:
             raise _other_user(peer)
         if key not in peer.member_of:
-            shim = self._shim_pid(run)
+            shim = self.shim_pid(run)
             if not shim or shim not in _pids(self._chain(peer)):
                 raise Refused(
                     "FLT-AUT-002",
@@ -177,7 +177,7 @@ class Identity:
         live = self._db.read(runs.live)
         self._forget_all_but(run.session for run in live)
         for run in live:
-            shim = self._shim_pid(run)
+            shim = self.shim_pid(run)
             if shim and shim in pids:
                 return f"it descends from run {run.id} (pid {shim})"
         try:
@@ -199,7 +199,7 @@ class Identity:
             peer.chain = chain
         return peer.chain
 
-    def _shim_pid(self, run: Run) -> int:
+    def shim_pid(self, run: Run) -> int:
         """The pid of a run's shim, 0 while it has none."""
         if run.state not in (RunState.STARTING, RunState.RUNNING):
             return 0

@@ -66,14 +66,14 @@ class Keeper:
         self,
         paths: FleetPaths,
         program: Sequence[str],
-        listening: int,
+        listening: tuple[int, int],
         log: LogFile,
         *,
         notifier: Notifier,
         become: Callable[[Sequence[str]], None],
         silence: float = LIMIT_SECONDS,
     ) -> None:
-        """``program`` is the start of the daemon's command line, ``listening`` the socket's descriptor.
+        """``program`` is the start of the daemon's command line, ``listening`` the descriptors of socket and port.
 
         ``become`` turns this process into the supervisor of another program; it returns only by an OSError.
         A daemon that gave a sign of life once is killed after ``silence`` seconds without another.
@@ -136,13 +136,14 @@ class Keeper:
     def _start(self, pulse: int) -> _Child:
         self._notifier.say(notify.WATCHDOG)
         checkout = ("--checkout", str(self._paths.checkout))
-        argv = [*self._program, *checkout, "--supervised", "--listen-fd", str(self._listening)]
+        sockets = ("--listen-fd", str(self._listening[0]), "--http-fd", str(self._listening[1]))
+        argv = [*self._program, *checkout, "--supervised", *sockets]
         with open(self._paths.log, "ab") as log:
             child = spawn(
                 argv,
                 cwd=self._paths.state,
                 env={**os.environ, PIPE: str(pulse)},
-                pass_fds=(self._listening, pulse),
+                pass_fds=(*self._listening, pulse),
                 stdout=1,
                 stderr=log,
             )

@@ -24,6 +24,8 @@ from fleet.core.principal import human
 from fleet.daemon.argv import ArgvParser
 from fleet.daemon.build import Fleet, build
 from fleet.daemon.follow import CommitFollower
+from fleet.daemon.httpdoor import HttpDoor
+from fleet.daemon.httpsocket import port_of
 from fleet.daemon.identity import login_of
 from fleet.daemon.kin import Company
 from fleet.daemon.logfile import LogFile
@@ -48,22 +50,28 @@ class Life:
         db: Database,
         log: LogFile,
         *,
+        http: socket.socket,
         supervised: bool,
         parse_argv: ArgvParser | None,
         failed: Failed,
         company: Company | None = None,
     ) -> None:
-        """Take what is open already. ``failed`` hears of a service that ended; it ends the life."""
+        """Take what is open already, ``http`` being the loopback port.
+
+        ``failed`` hears of a service that ended; it ends the life.
+        """
         self._paths = paths
         self._loaded = loaded
         self._db = db
         self._log = log
+        self._http = http
         self._supervised = supervised
         self._parse_argv = parse_argv
         self._failed = failed
         self._company = company
         self._fleet: Fleet | None = None
         self._server: Server | None = None
+        self._door: HttpDoor | None = None
 
     @property
     def fleet(self) -> Fleet:
@@ -81,6 +89,7 @@ class Life:
             InForce(self._loaded, self._db.read(known_to_runs)),
             self._db,
             supervised=self._supervised,
+            port=port_of(self._http),
             on_trouble=lambda name, error: self._log.error("service.trouble", error, service=name),
             on_failure=self._service_failed,
             company=self._company,
@@ -101,8 +110,16 @@ class Life:
             parse_argv=self._parse_argv,
             report=lambda what, error: self._log.error("call.failed", error, call=what),
         )
+        self._door = HttpDoor(
+            self.fleet.hooks,
+            self.fleet.bearers,
+            follower,
+            report=lambda what, error: self._log.error("call.failed", error, call=what),
+            refused=lambda what, error: self.fleet.control.refused(None, 0, what, error),
+        )
         self.fleet.start()
         await self._server.start(listening)
+        await self._door.start(self._http)
         self._log.say("daemon.started", version=__version__)
 
     def reload(self) -> None:
@@ -123,7 +140,10 @@ class Life:
         """Let no new tick begin, stop accepting calls, answer those under way; whether all were answered."""
         if self._fleet is not None:
             self._fleet.ask_to_stop()
-        return True if self._server is None else await self._server.close(ANSWER_GRACE)
+        if self._server is None or self._door is None:
+            return True
+        _, answered = await asyncio.gather(self._door.close(ANSWER_GRACE), self._server.close(ANSWER_GRACE))
+        return answered
 
     def end(self, reason: str, code: int, *, deadline: float, answered: bool) -> bool:
         """Wait for the ticks until ``deadline`` (monotonic seconds) and write the last entry; whether all ended."""

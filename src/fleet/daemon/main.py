@@ -28,6 +28,7 @@ from fleet.core.errors import FleetError
 from fleet.daemon import supervisor
 from fleet.daemon.argv import ArgvParser
 from fleet.daemon.door import bind_socket, guard_supervisor, make_folders, remove_socket
+from fleet.daemon.httpsocket import bind_http
 from fleet.daemon.kin import Company
 from fleet.daemon.lease import holder, take
 from fleet.daemon.life import Life
@@ -52,6 +53,7 @@ def main(argv: Sequence[str], parse_argv: ArgvParser | None = None) -> int:
     parser.add_argument("--checkout", type=Path, required=True)
     parser.add_argument("--supervised", action="store_true")
     parser.add_argument("--listen-fd", type=int, default=-1)
+    parser.add_argument("--http-fd", type=int, default=-1)
     options = parser.parse_args(list(argv))
     paths = fleet_paths(options.checkout, os.environ, os.getuid())
     if options.supervised and options.listen_fd < 0:
@@ -62,21 +64,25 @@ def main(argv: Sequence[str], parse_argv: ArgvParser | None = None) -> int:
     log = LogFile(paths.log, SystemClock(), "daemon")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload; the file is read anyway
     try:
-        return run_daemon(paths, log, listen_fd=options.listen_fd, parse_argv=parse_argv, pulse=take_pulse(os.environ))
+        sockets = (options.listen_fd, options.http_fd)
+        return run_daemon(paths, log, sockets=sockets, parse_argv=parse_argv, pulse=take_pulse(os.environ))
     except FleetError as error:
         log.error("daemon.failed", error)
         tell({"error": error.as_dict()})
         return error.exit_code
 
 
-def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: ArgvParser | None, pulse: Pulse) -> int:
-    """Start, serve, stop. ``listen_fd`` is the supervisor's listening socket, -1 to bind our own.
+def run_daemon(
+    paths: FleetPaths, log: LogFile, *, sockets: tuple[int, int], parse_argv: ArgvParser | None, pulse: Pulse
+) -> int:
+    """Start, serve, stop. ``sockets`` are the supervisor's listening socket and port, -1 to bind our own.
 
     ``pulse`` carries signs of life to whoever keeps this daemon alive.
 
     Raises ConfigError before anything exists, Conflict FLT-DMN-010 when a daemon runs already, and what
     store and forge raise.
     """
+    listen_fd, http_fd = sockets
     load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
     make_folders(paths)
     with take(paths.daemon_lock, "a daemon", code="FLT-DMN-010"):
@@ -86,16 +92,27 @@ def run_daemon(paths: FleetPaths, log: LogFile, *, listen_fd: int, parse_argv: A
             loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
         db = open_for_daemon(paths.database)
         listening: socket.socket | None = None
+        http: socket.socket | None = None
         try:
             checked = check_tail(db)
             listening = socket.socket(fileno=listen_fd) if listen_fd >= 0 else bind_socket(paths)
+            http = socket.socket(fileno=http_fd) if http_fd >= 0 else bind_http(paths)
             process = _Process(
-                paths, loaded, db, log, listening, supervised=listen_fd >= 0, parse_argv=parse_argv, pulse=pulse
+                paths,
+                loaded,
+                db,
+                log,
+                (listening, http),
+                supervised=listen_fd >= 0,
+                parse_argv=parse_argv,
+                pulse=pulse,
             )
             log.say("daemon.starting", version=__version__, config=loaded.digest, checked=checked)
             return asyncio.run(process.run())
         finally:
             db.close()
+            if http is not None:
+                http.close()
             if listening is not None:
                 listening.close()
                 if listen_fd < 0:
@@ -111,7 +128,7 @@ class _Process:
         loaded: LoadedConfig,
         db: Database,
         log: LogFile,
-        listening: socket.socket,
+        listening: tuple[socket.socket, socket.socket],
         *,
         supervised: bool,
         parse_argv: ArgvParser | None,
@@ -122,7 +139,7 @@ class _Process:
         self._paths = paths
         self._db = db
         self._log = log
-        self._listening = listening
+        self._listening, http = listening
         self._supervised = supervised
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -139,6 +156,7 @@ class _Process:
             loaded,
             db,
             log,
+            http=http,
             supervised=supervised,
             parse_argv=parse_argv,
             failed=self._failed,

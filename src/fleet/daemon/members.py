@@ -26,6 +26,7 @@ from fleet.core.errors import FleetError, NotFound, PermanentError, TemporaryErr
 from fleet.core.service import Tick
 from fleet.daemon.argv import ArgvParser
 from fleet.daemon.door import bind_socket, guard_supervisor, make_folders, remove_socket
+from fleet.daemon.httpsocket import bind_http
 from fleet.daemon.kin import Company, Kin
 from fleet.daemon.lease import take
 from fleet.daemon.life import Failed, Life
@@ -208,11 +209,14 @@ class Member:
             stack.callback(db.close)
             check_tail(db)
             lent = self._shared.lend() if loaded.config.forge_transport == "httpx2" else None
+            http = bind_http(paths)
+            stack.callback(http.close)
             life = Life(
                 paths,
                 loaded,
                 db,
                 log,
+                http=http,
                 supervised=self._supervised,
                 parse_argv=self._parse_argv,
                 failed=self._service_failed,

@@ -1,4 +1,4 @@
-"""A small parent that holds the socket and keeps a daemon behind it; and how both are started and stopped.
+"""A small parent that holds socket and loopback port and keeps a daemon behind them; how both are started and stopped.
 
 Callers who connect while the daemon restarts or is replaced wait in the socket's queue instead of failing. The
 supervisor reads no configuration and opens no store; it loads little, so that there is little that could break it.
@@ -24,6 +24,7 @@ from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.core.clock import SystemClock
 from fleet.core.errors import Conflict, FleetError
 from fleet.daemon.door import bind_socket, guard_daemon, make_folders, remove_socket
+from fleet.daemon.httpsocket import HTTP_FD, bind_http, inherited_http
 from fleet.daemon.keeper import Keeper, supervisor_argv
 from fleet.daemon.lease import Lease, holder, take
 from fleet.daemon.logfile import LogFile
@@ -66,26 +67,31 @@ def supervise(paths: FleetPaths, program: Sequence[str], inherited: tuple[int, i
             guard_daemon(paths)
             listening = socket.socket(fileno=inherited[0]) if inherited else bind_socket(paths)
             os.set_inheritable(listening.fileno(), False)
+            http = inherited_http(os.environ) or bind_http(paths)
             note = {"pid": os.getpid(), "version": __version__, "replaces": True, "program": list(program)}
             records.write(str(paths.state), NOTE, note)
 
             def become(other: Sequence[str]) -> None:
                 kept = (listening.fileno(), lease.descriptor)
                 argv = supervisor_argv(other, paths, "--inherited", ",".join(map(str, kept)))
-                for descriptor in kept:
+                # a variable, not an argument: a supervisor that does not know of it yet ignores it
+                env = {**os.environ, **notifier.environment(), HTTP_FD: str(http.fileno())}
+                for descriptor in (*kept, http.fileno()):
                     os.set_inheritable(descriptor, True)
                 try:
-                    os.execve(argv[0], argv, {**os.environ, **notifier.environment()})
+                    os.execve(argv[0], argv, env)
                 finally:
-                    for descriptor in kept:
+                    for descriptor in (*kept, http.fileno()):
                         os.set_inheritable(descriptor, False)
 
             try:
-                keeper = Keeper(paths, program, listening.fileno(), log, notifier=notifier, become=become)
+                held = (listening.fileno(), http.fileno())
+                keeper = Keeper(paths, program, held, log, notifier=notifier, become=become)
                 return keeper.run()
             finally:
                 remove_socket(paths)
                 listening.close()
+                http.close()
     except FleetError as error:
         log.error("supervisor.failed", error)
         tell({"error": error.as_dict()})

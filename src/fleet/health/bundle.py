@@ -23,10 +23,10 @@ from fleet.config.loader import load_config
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
 from fleet.core.clock import SECOND
 from fleet.core.errors import ConfigError, FleetError
+from fleet.core.redact import Redactor
 from fleet.health import disks
 from fleet.health.doctor import Report
 from fleet.health.gather import Ask
-from fleet.health.redact import Redactor
 
 LOG_BYTES = 256 * 1024
 ENTRIES = 500

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fleet.core.errors import TemporaryError
 from fleet.runtime.brief import Places
+from fleet.runtime.vendors.port import VendorLaunch
 
 
 def write_launch_files(
@@ -22,11 +23,11 @@ def write_launch_files(
     handbook: str,
     gitconfig: str,
     secret: str,
-    vendor_files: Mapping[str, bytes],
+    vendor: VendorLaunch,
 ) -> None:
     """Make the run folder (mode 0700) with everything in it that the agent reads.
 
-    ``vendor_files`` are further files by name. Raises TemporaryError FLT-RUN-010 when the disk says no.
+    What the vendor wants there comes with it. Raises TemporaryError FLT-RUN-010 when the disk says no.
     """
     try:
         places.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -36,8 +37,13 @@ def write_launch_files(
         _replace(places.handbook, handbook.encode("utf-8"), 0o400)
         _replace(places.gitconfig, gitconfig.encode("utf-8"), 0o600)
         _replace(places.capability, secret.encode("ascii"), 0o400)
-        for name, content in vendor_files.items():
-            _replace(places.folder / name, content, 0o600)
+        for files, mode in ((vendor.files, 0o600), (vendor.secret_files, 0o400)):
+            for name, content in files.items():
+                _replace(_inside(places.folder, name), content, mode)
+        for name, target in vendor.links.items():
+            link = _inside(places.folder, name)
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
     except OSError as error:
         raise TemporaryError(
             "FLT-RUN-010",
@@ -45,6 +51,14 @@ def write_launch_files(
             where=str(places.folder),
             hint="Is the disk full, or the state folder not yours?",
         ) from error
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The place of a file, with the folders on the way to it."""
+    path = folder / name
+    if path.parent != folder:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:

@@ -16,7 +16,7 @@ from fleet.core.work import Run, RunState, budget_title
 from fleet.runtime.handbook import Handbook
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import Observation
-from fleet.store import capabilities, inbox, journal, runs
+from fleet.store import capabilities, inbox, journal, permissions, runs, sessions
 from fleet.store.db import Tx
 
 ACTOR = str(system("runner"))
@@ -121,6 +121,8 @@ def finish(tx: Tx, run: Run, outcome: Outcome) -> Run | None:
     if not done:
         return None
     capabilities.revoke_run(tx, run.id)
+    sessions.close(tx, run.session)
+    permissions.drop(tx, run.session)
     ended = runs.get(tx, run.id)
     facts: dict[str, object] = {**asdict(outcome), "state": str(outcome.state), "session": run.session}
     if outcome.over_budget:

@@ -42,15 +42,20 @@ def of_exit(
     found: Sequence[str],
     any_code: bool = False,
     setup: str = "",
+    ending: str = "",
+    failure: str = "",
 ) -> Outcome:
     """Judge an exit record.
 
     ``expected`` are the events of which one proves the work, ``found`` those of them that the run emitted. A
     run succeeds only by its own exit and one of them on record; with 0, unless ``any_code``: its program's exit
     code says nothing about the work. ``setup`` says why its setup did not come to its end, so that the agent never
-    began; "" when it did.
+    began; "" when it did. ``ending`` is what a session that reports had settled before it was ended: ``done``, or
+    ``failed`` for the reason ``failure``.
     """
-    state, text = _judge(run, record, expected, found, any_code=any_code)
+    state, text = _judge(run, record, expected, found, any_code=any_code, settled=ending == "done")
+    if failure and state in (RunState.FAILED, RunState.LOST):
+        state, text = RunState.FAILED, failure
     notes = [f"its setup was not done: {setup}"] if setup else []
     if setup and record.reason == "exited" and record.code == SETUP_FAILED and state is RunState.FAILED:
         text, notes = f"its setup failed after {record.used_seconds:.1f} s: {setup}", []
@@ -106,10 +111,11 @@ def not_started(run: Run, why: str) -> Outcome:
 
 
 def _judge(
-    run: Run, record: ExitRecord, expected: Sequence[str], found: Sequence[str], *, any_code: bool
+    run: Run, record: ExitRecord, expected: Sequence[str], found: Sequence[str], *, any_code: bool, settled: bool
 ) -> tuple[RunState, str]:
-    if record.reason == "exited" and found and (any_code or record.code == 0):
-        odd = f" (its program ended with exit code {record.code})" if record.code else ""
+    by_itself = record.reason == "exited" and (any_code or record.code == 0)
+    if found and (by_itself or (settled and record.reason == "stopped" and not run.cancel_reason)):
+        odd = f" (its program ended with exit code {record.code})" if record.code and not settled else ""
         return RunState.SUCCEEDED, f"{', '.join(found)} is on record{odd}"
     state, text = _failure(run, record, expected)
     if run.cancel_reason and state is not RunState.OVER_BUDGET:

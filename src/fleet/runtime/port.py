@@ -90,6 +90,9 @@ class Runtime(Protocol):
     def stop(self, ref: SessionRef, reason: str) -> None:
         """Ask the session to freeze, save its work and end. Returns at once; harmless when it is gone."""
 
+    def dismiss(self, ref: SessionRef) -> None:
+        """Ask the agent itself to end, so that it can put its things in order; the session then ends by its exit."""
+
     def sweep(self, ref: SessionRef) -> tuple[int, ...]:
         """End every process that a vanished session left behind; returns the pids that would not die."""
 

@@ -23,14 +23,15 @@ from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.probe import probe
 from fleet.core.service import Tick, earliest
 from fleet.core.work import Run, RunState
-from fleet.runtime import moves, outcome
+from fleet.runtime import moves, outcome, turns
 from fleet.runtime.brief import subjects_of
 from fleet.runtime.outcome import Outcome
-from fleet.runtime.port import ExitRecord, Observation, Runtime
+from fleet.runtime.port import ExitRecord, Observation, Runtime, SessionRef
+from fleet.runtime.providers import ProviderGate
 from fleet.runtime.setup import failure_of
 from fleet.runtime.starter import Buried, GatherFacts, Starter
 from fleet.runtime.vendors import VENDORS
-from fleet.store import capabilities, runs
+from fleet.store import capabilities, runs, sessions
 from fleet.store.db import Database, Tx
 
 MAX_EPOCH = 4  # the first start and three takeovers
@@ -38,6 +39,8 @@ STARTS_AT_ONCE = 4  # further queued runs wait; starting means cloning
 LOOK_SECONDS = 0.5  # how often a live session is looked at although nothing woke us
 ANSWER_SECONDS = 30.0  # how long a launched shim may take to answer
 START_SECONDS = 120.0  # how long a start is tried again while only temporary errors stand in its way
+PARKED_SECONDS = 1.0  # how often a run is looked at whose provider takes no further session now
+LEAVE_SECONDS = 15.0  # how long a program that was asked to end may take for it
 MARGIN_SECONDS = 600.0  # a capability outlives the allowance by this: a slow start, the freeze, the escrow
 
 
@@ -79,6 +82,7 @@ class Runner:
         executor: Executor,
         wake: Callable[[], None] = lambda: None,
         may_start: Callable[[], bool] = lambda: True,
+        door: str = "",
         on_trouble: Callable[[str, FleetError], None] = lambda _who, _error: None,
     ) -> None:
         """``executor`` bounds the effects; ``wake`` asks for another tick and is called from its threads.
@@ -86,7 +90,8 @@ class Runner:
         ``config`` knows the configuration in force, ``config_at`` the one of a hash: a run keeps what it was
         dispatched under, whatever is reloaded meanwhile. ``work_facts`` gathers the live state around a run; it may
         be slow and may raise TemporaryError.
-        ``programs`` is the folder of the fleet command. While ``may_start`` says False, queued runs wait.
+        ``programs`` is the folder of the fleet command, ``door`` the base URL of the daemon's loopback port.
+        While ``may_start`` says False, queued runs wait.
         ``on_trouble`` hears, as ``runner``, of starts that are put off and clones that could not be removed.
         """
         self._db = db
@@ -100,12 +105,14 @@ class Runner:
         self._may_start = may_start
         self._on_trouble = on_trouble
         self._starter = Starter(
-            db, runtime, clock, paths, config_at=config_at, work_facts=work_facts, programs=programs
+            db, runtime, clock, paths, config_at=config_at, work_facts=work_facts, programs=programs, door=door
         )
         self._effects: dict[str, _Effect] = {}  # by run
         self._begun: dict[str, _Begun] = {}  # by session
         self._watched: set[str] = set()  # sessions
         self._told: set[str] = set()  # sessions that were asked to stop
+        self._dismissed: dict[str, float] = {}  # sessions whose agent was asked to end, and when (monotonic)
+        self._gate = ProviderGate(db, clock, config_at)
         self._uncleared: dict[str, Run] | None = None  # by run; None until the first tick has looked
 
     def tick(self, now: int) -> Tick:
@@ -131,7 +138,7 @@ class Runner:
 
     def _step(self, run: Run) -> tuple[int, float | None]:
         if run.state is RunState.QUEUED:
-            return self._step_queued(run), None
+            return self._step_queued(run)
         if run.host != self._host:
             return 0, None
         seen = self._runtime.observe(self._starter.ref(run))
@@ -146,13 +153,15 @@ class Runner:
         self._attend(run)
         return 0, LOOK_SECONDS
 
-    def _step_queued(self, run: Run) -> int:
+    def _step_queued(self, run: Run) -> tuple[int, float | None]:
         if run.cancel_reason:
-            return self._finish(run, outcome.not_started(run, ""))
+            return self._finish(run, outcome.not_started(run, "")), None
         starting = sum(effect.kind == "start" for effect in self._effects.values())
         if starting >= STARTS_AT_ONCE or not self._may_start():
-            return 0
-        return self._take(run)
+            return 0, None
+        if not self._gate.may_start(run):
+            return 0, PARKED_SECONDS
+        return self._take(run), None
 
     def _step_starting(self, run: Run, seen: Observation) -> tuple[int, float | None]:
         """A taken run whose session was not seen alive yet, by this process or by one that was killed."""
@@ -198,6 +207,27 @@ class Runner:
         if run.cancel_reason and run.session not in self._told:
             self._told.add(run.session)
             self._runtime.stop(ref, run.cancel_reason)
+        self._let_leave(run, ref)
+
+    def _let_leave(self, run: Run, ref: SessionRef) -> None:
+        """A session whose work is settled ends: its program is asked to, and stopped when it does not."""
+        if not self._reports(run):
+            return
+        known = self._db.read(lambda tx: sessions.get(tx, run.session))
+        if known is None or not known.ending:
+            return
+        asked = self._dismissed.get(run.session)
+        if asked is None:
+            self._dismissed[run.session] = self._clock.monotonic()
+            self._runtime.dismiss(ref)
+        elif self._clock.monotonic() - asked > LEAVE_SECONDS and run.session not in self._told:
+            self._told.add(run.session)
+            self._runtime.stop(ref, "its work is settled and its program did not end by itself")
+
+    def _reports(self, run: Run) -> bool:
+        """Whether the program of a run tells us what it does."""
+        agent = self._config_at(run.config_hash).config.agent(run.agent)
+        return agent is not None and VENDORS[agent.vendor].reports
 
     # -- moves -----------------------------------------------------------------------------------
 
@@ -245,17 +275,24 @@ class Runner:
     def _record_exit(self, run: Run, seen: Observation, record: ExitRecord) -> int:
         probe("finish.observed")
         loaded = self._config_at(run.config_hash)
-        agent, role = loaded.config.agent(run.agent), loaded.roles.get(run.role)
-        by_role = role.expected_after(run.event_type) if role is not None else ()
-        expected = (*by_role, *(agent.publishes if agent is not None else ()))
+        agent = loaded.config.agent(run.agent)
+        wanted = turns.expectation(loaded, run)
 
         def judge(tx: Tx, current: Run) -> Outcome:
             moves.answered(tx, current, seen)  # it may have ended before anybody saw it alive
-            found = moves.emitted(tx, run.id, expected)
+            found = moves.emitted(tx, run.id, wanted.events)
             strict = agent is None or VENDORS[agent.vendor].exit_code_counts
             setup = failure_of(str(self._starter.ref(current).folder))
+            said = sessions.get(tx, current.session)
             return outcome.of_exit(
-                current, record, expected=by_role or expected, found=found, any_code=not strict, setup=setup
+                current,
+                record,
+                expected=wanted.by_role or wanted.events,
+                found=found,
+                any_code=not strict,
+                setup=setup,
+                ending=said.ending if said is not None else "",
+                failure=said.failure if said is not None else "",
             )
 
         return self._end(run, judge)
@@ -284,6 +321,7 @@ class Runner:
         self._begun.pop(session, None)
         self._watched.discard(session)
         self._told.discard(session)
+        self._dismissed.pop(session, None)
         self._starter.forget_secret(session)
 
     # -- effects ---------------------------------------------------------------------------------

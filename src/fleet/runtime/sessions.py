@@ -103,6 +103,17 @@ class TmuxRuntime:
         if shim is not None:
             _signal(shim, signal.SIGTERM)
 
+    def dismiss(self, ref: SessionRef) -> None:
+        """Signal the agent, if it is still the child of its shim."""
+        started = records.read(os.fspath(ref.folder), records.STARTED)
+        shim = self._find_shim(ref.folder)
+        if started is None or shim is None or records.is_foreign(started):
+            return
+        with suppress(OSError):
+            agent = proctree.read(int(started.get("agent") or 0))
+            if agent.ppid == shim[0]:
+                proctree.send(agent, signal.SIGTERM)
+
     def sweep(self, ref: SessionRef) -> tuple[int, ...]:
         """Freeze, then kill whatever carries the session's name. A session whose shim lives is left to it."""
         if self._find_shim(ref.folder) is not None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from fleet.config.loader import LoadedConfig
+from fleet.config.model import AgentConfig
 from fleet.config.paths import FleetPaths
 from fleet.core.clock import Clock
 from fleet.core.errors import NotFound, PermanentError
@@ -19,6 +20,7 @@ from fleet.core.journal import Entry
 from fleet.core.probe import probe
 from fleet.core.work import Run
 from fleet.runtime import brief, escrow, moves
+from fleet.runtime.baseline import pin_to_base
 from fleet.runtime.brief import Places, WorkFacts
 from fleet.runtime.clone import make_clone, remove_clone
 from fleet.runtime.handbook import Handbook
@@ -27,8 +29,8 @@ from fleet.runtime.launchfiles import write_launch_files
 from fleet.runtime.port import Launch, Runtime, SessionRef
 from fleet.runtime.setups import Setups
 from fleet.runtime.vendors import VENDORS
-from fleet.runtime.vendors.port import VendorLaunch
-from fleet.store import capabilities, journal, runs
+from fleet.runtime.vendors.port import Start, VendorLaunch, provider_of
+from fleet.store import capabilities, journal, runs, sessions
 from fleet.store.db import Database, Tx
 
 GatherFacts = Callable[[Run], WorkFacts]
@@ -57,10 +59,12 @@ class Starter:
         config_at: Callable[[str], LoadedConfig],
         work_facts: GatherFacts,
         programs: Path,
+        door: str = "",
     ) -> None:
         """``config_at`` knows the configuration of a hash, which a run keeps to its end.
 
-        ``programs`` is the folder of the ``fleet`` command that agents are to find first.
+        ``programs`` is the folder of the ``fleet`` command that agents are to find first, ``door`` the base URL of
+        the daemon's loopback port.
         """
         self._db = db
         self._runtime = runtime
@@ -69,6 +73,7 @@ class Starter:
         self._config_at = config_at
         self._work_facts = work_facts
         self._programs = programs
+        self._door = door
         self._secrets: dict[str, str] = {}
         self._setups = Setups(paths.env_files)
 
@@ -113,7 +118,8 @@ class Starter:
         identity = (run.agent, f"{run.agent}@{brief.MAIL_DOMAIN}")
         make_clone(self._paths.bare, self.clone(session), branch, base, identity)
         probe("start.prepared")
-        vendor = VENDORS[agent.vendor].launch(agent, self._paths.config.parent, ref.folder)
+        pin_to_base(self.clone(session), facts.base, VENDORS[agent.vendor].pins)
+        vendor = self._vendor(run, agent, handbook.text)
         setup = self._config_at(run.config_hash).config.setup_of(agent)
         vendor = self._setups.prepare(ref.folder, setup, vendor, partial(self._other_folders, run))
         places = Places(ref.folder, self.clone(session), self._paths.socket, self._programs, vendor.env)
@@ -123,13 +129,49 @@ class Starter:
             handbook=handbook.text,
             gitconfig=brief.git_config(run),
             secret=self._secrets[session],
-            vendor_files=vendor.files,
+            vendor=vendor,
         )
         self._runtime.launch(self._launch(run, vendor, brief.agent_env(run, facts, places)))
         probe("start.launched")
         self._db.write(lambda tx: moves.shown(tx, run, brief.messages_in(facts)))
         self._runtime.watch(ref)
         self._clear_older(run)
+
+    def _vendor(self, run: Run, agent: AgentConfig, handbook: str) -> VendorLaunch:
+        """How the agent's program starts; the session of one that reports is on record before it can report."""
+        loaded, session, kind = self._config_at(run.config_hash), run.session, VENDORS[agent.vendor]
+        secret = self._secrets[session]
+        meter = capabilities.meter_of(secret)
+        start = Start(
+            agent,
+            loaded.config,
+            loaded.roles.get(run.role),
+            self._paths.config.parent,
+            self.ref(run).folder,
+            self.clone(session),
+            session,
+            handbook=handbook,
+            secret=secret,
+            meter=meter,
+            door=self._door,
+        )
+        launch = kind.launch(start)
+        if kind.reports:
+
+            def known(tx: Tx) -> None:
+                sessions.open_(
+                    tx,
+                    session,
+                    run_id=run.id,
+                    epoch=run.epoch,
+                    agent=run.agent,
+                    provider=provider_of(loaded.config, agent),
+                    conversation=launch.conversation,
+                    meter_hash=capabilities.digest(meter),
+                )
+
+            self._db.write(known)
+        return launch
 
     def _other_folders(self, run: Run) -> list[Path]:
         """The run folders of all other live runs: where their ports are written down."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 
 from fleet.core.principal import Principal, PrincipalKind
@@ -12,6 +13,11 @@ from fleet.store.db import Tx
 def digest(secret: str) -> str:
     """SHA-256 of the secret's text, in hex: the only form that is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def meter_of(secret: str) -> str:
+    """The token by which a run may report its usage and nothing else; it tells nothing about the secret."""
+    return hmac.new(secret.encode("ascii"), b"meter", hashlib.sha256).hexdigest()
 
 
 def issue(tx: Tx, holder: Principal, *, token_hash: str, expires_at: int) -> None:

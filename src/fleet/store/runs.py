@@ -68,6 +68,12 @@ def get(tx: Tx, run_id: str) -> Run:
     return _run(row)
 
 
+def find(tx: Tx, run_id: str) -> Run | None:
+    """One run; None for an unknown id."""
+    row = tx.one(f"SELECT {_COLUMNS} FROM runs WHERE id = :id", id=run_id)
+    return _run(row) if row else None
+
+
 def live(tx: Tx) -> list[Run]:
     """Queued, starting and running runs, oldest first."""
     return [_run(row) for row in tx.all(f"SELECT {_COLUMNS} FROM runs WHERE state IN {_LIVE} ORDER BY queued_at, id")]

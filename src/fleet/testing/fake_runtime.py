@@ -37,6 +37,7 @@ class FakeSession:
         self.acted = False
         self.began = 0.0
         self.stop_reason: str | None = None
+        self.dismissed = False
         self.watched = False
         self.left_over: tuple[int, ...] = ()
 
@@ -130,6 +131,13 @@ class FakeRuntime:
             if session is not None and session.live:
                 session.stop_reason = reason
 
+    def dismiss(self, ref: SessionRef) -> None:
+        """The agent ends by itself with the next step."""
+        with self._lock:
+            session = self.sessions.get(ref.session)
+            if session is not None and session.state == "running":
+                session.dismissed = True
+
     def sweep(self, ref: SessionRef) -> tuple[int, ...]:
         """End what a vanished session left behind."""
         with self._lock:
@@ -211,6 +219,8 @@ class FakeRuntime:
         launch = session.launch
         if session.stop_reason is not None:
             self._finish(session, "stopped", _KILLED if session.acted else _STOPPED_BEFORE_START)
+        elif session.dismissed:
+            self._finish(session, "exited", _STOPPED_BEFORE_START)
         elif session.state == "starting":
             session.state, session.began = "running", self._clock.monotonic()
             self._notify(session)

@@ -15,8 +15,10 @@ from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.config.scaffold import scaffold
 from fleet.core.clock import SECOND, SystemClock
 from fleet.core.errors import Unreachable
+from fleet.core.session import Park
 from fleet.daemon.terminals import end_terminals
-from fleet.store import schedules
+from fleet.store import parks, permissions, schedules
+from fleet.store.db import Tx
 from fleet.store.open import open_for_daemon
 from fleet.testing.repos import make_checkout
 from fleet.testing.waiting import wait_until
@@ -72,6 +74,28 @@ def make_due(paths: FleetPaths, name: str, spec: str, *, ago: float = 1.0) -> No
     try:
         due = SystemClock().now() - round(ago * SECOND)
         db.write(lambda tx: schedules.put(tx, name, spec, due))
+    finally:
+        db.close()
+
+
+def ask_permissions(paths: FleetPaths, run: str, agent: str, count: int) -> list[str]:
+    """While no daemon runs: so many questions of one session wait for a person, and two providers refuse."""
+    db = open_for_daemon(paths.database)
+    try:
+
+        def make(tx: Tx) -> list[str]:
+            day = tx.now + 86_400 * SECOND
+            parks.put(tx, Park("anthropic", "account", "credit balance is too low", 1, tx.now, day))
+            parks.put(tx, Park("vertex europe-west1", "limit", "slow down", 2, tx.now, day))
+            words: dict[str, str] = {
+                "run_id": run,
+                "agent": agent,
+                "tool": "Bash",
+                "input_": '{"command": "make deploy"}',
+            }
+            return [permissions.ask(tx, session=f"{run}-e1", deadline=day, **words) for _ in range(count)]
+
+        return db.write(make)
     finally:
         db.close()
 

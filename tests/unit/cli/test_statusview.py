@@ -31,6 +31,7 @@ def run(name: str, subject: str, seconds: float, state: str = "running", **more:
     return {
         "agent": name, "subject": subject, "state": state, "seconds": seconds if started else 0.0,
         "allowance_seconds": 1800, "attempt": 1, "stopping": "", "started_at": started,
+        "turn": "", "tool": "", "usage": None,
         "queued_at": NOW - int(seconds * SECOND), **more,
     }  # fmt: skip
 

@@ -339,7 +339,7 @@ def test_a_command_is_a_list_of_words() -> None:
         ("command: [cat]", "5:5: command is given and the vendor is 'scripted'"),
         ("stdin: brief", "5:5: stdin is given and the vendor is 'scripted'"),
         ("vendor: command\n    command: [cat]\n    stdin: pipe", "7:12: agents[0].stdin is 'pipe'"),
-        ("vendor: commands", "5:13: agents[0].vendor is 'commands', expected 'scripted' or 'command'"),
+        ("vendor: commands", "5:13: agents[0].vendor is 'commands', expected 'scripted', 'command' or 'claude-code'"),
     ],
 )
 def test_a_fault_of_a_command_is_named_at_its_place(lines: str, fault: str) -> None:

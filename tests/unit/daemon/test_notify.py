@@ -197,7 +197,7 @@ folder = Path(sys.argv[1])
 paths = FleetPaths(folder, "x", folder, folder)
 def become(program):
     raise OSError(2, "no such program")
-keeper = Keeper(paths, [sys.executable, "-c", sys.argv[2]], 0, LogFile(paths.log, SystemClock(), "supervisor"),
+keeper = Keeper(paths, [sys.executable, "-c", sys.argv[2]], (0, 0), LogFile(paths.log, SystemClock(), "supervisor"),
                 notifier=take_notifier(os.environ), become=become, silence=float(sys.argv[3]))
 sys.exit(keeper.run())
 """

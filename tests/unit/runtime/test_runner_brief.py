@@ -26,6 +26,8 @@ from fleet.runtime.brief import (
 )
 from fleet.runtime.launchfiles import write_launch_files
 from fleet.runtime.vendors import VENDORS
+from fleet.runtime.vendors.port import VendorLaunch
+from fleet.testing.starts import a_start
 
 HEAD = "a" * 40
 
@@ -96,7 +98,12 @@ def test_launch_files_may_be_written_again_for_the_same_session(tmp_path: Path) 
     place = places(tmp_path)
     for secret in ("first", "second"):
         write_launch_files(
-            place, brief={"n": secret}, handbook="# H\n", gitconfig="", secret=secret, vendor_files={"p.yaml": b"x"}
+            place,
+            brief={"n": secret},
+            handbook="# H\n",
+            gitconfig="",
+            secret=secret,
+            vendor=VendorLaunch((), files={"p.yaml": b"x"}),
         )
     assert place.capability.read_text() == "second"
     assert json.loads(place.brief.read_text()) == {"n": "second"}
@@ -111,7 +118,7 @@ def test_a_link_in_place_of_a_launch_file_is_replaced_and_not_followed(tmp_path:
     place.folder.mkdir()
     (tmp_path / "target").write_text("untouched")
     place.capability.symlink_to(tmp_path / "target")
-    write_launch_files(place, brief={}, handbook="", gitconfig="", secret="s", vendor_files={})
+    write_launch_files(place, brief={}, handbook="", gitconfig="", secret="s", vendor=VendorLaunch(()))
     assert (tmp_path / "target").read_text() == "untouched"
     assert not place.capability.is_symlink()
 
@@ -120,7 +127,7 @@ def test_a_disk_that_refuses_is_a_temporary_error(tmp_path: Path) -> None:
     place = places(tmp_path)
     place.folder.write_text("a file where the folder should be")
     with pytest.raises(TemporaryError) as caught:
-        write_launch_files(place, brief={}, handbook="", gitconfig="", secret="s", vendor_files={})
+        write_launch_files(place, brief={}, handbook="", gitconfig="", secret="s", vendor=VendorLaunch(()))
     assert caught.value.code == "FLT-RUN-010"
 
 
@@ -128,11 +135,11 @@ def test_the_scripted_vendor_plays_a_copy_outside_the_clone(tmp_path: Path) -> N
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "book.yaml").write_bytes(b"rules")
     agent = AgentConfig(name="dev", role="developer", playbook="own/book.yaml")
-    launch = VENDORS["scripted"].launch(agent, tmp_path, tmp_path / "run")
+    launch = VENDORS["scripted"].launch(a_start(agent, tmp_path, tmp_path / "run"))
     assert launch.files == {"playbook.yaml": b"rules"}
     assert launch.argv[1:] == ("-P", "-m", "fleet.testing.agent", str(tmp_path / "run" / "playbook.yaml"))
     with pytest.raises(PermanentError) as caught:
-        VENDORS["scripted"].launch(AgentConfig(name="other", role="developer"), tmp_path, tmp_path / "run")
+        VENDORS["scripted"].launch(a_start(AgentConfig(name="other", role="developer"), tmp_path, tmp_path / "run"))
     assert caught.value.code == "FLT-RUN-011"
 
 

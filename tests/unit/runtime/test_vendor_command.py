@@ -10,6 +10,7 @@ from fleet.config.commands import PLACEHOLDERS, faults_of, filled
 from fleet.config.model import AgentConfig
 from fleet.core.errors import PermanentError
 from fleet.runtime.vendors import VENDORS
+from fleet.testing.starts import a_start
 
 
 def agent(*command: str, **more: object) -> AgentConfig:
@@ -23,7 +24,7 @@ def test_placeholders_stand_for_paths_of_our_own(tmp_path: Path) -> None:
     (settings / "prompts").mkdir(parents=True)
     (settings / "prompts" / "dev.md").write_text("Be kind. {brief}")
     words = ("{fleet}/mine.py", "--brief={brief}", "{prompt}", "{model}", "{not}", "$HOME", "a b", "{brief")
-    launch = VENDORS["command"].launch(agent(*words, model="m-1"), settings, folder)
+    launch = VENDORS["command"].launch(a_start(agent(*words, model="m-1"), settings, folder))
     assert launch.argv == (
         f"{settings}/mine.py", f"--brief={folder}/brief.json", f"{folder}/prompt.md", "m-1", "{not}", "$HOME", "a b",
         "{brief",
@@ -34,7 +35,7 @@ def test_placeholders_stand_for_paths_of_our_own(tmp_path: Path) -> None:
 
 
 def test_the_brief_can_be_the_standard_input(tmp_path: Path) -> None:
-    launch = VENDORS["command"].launch(agent("cat", stdin="brief"), tmp_path, tmp_path / "run")
+    launch = VENDORS["command"].launch(a_start(agent("cat", stdin="brief"), tmp_path, tmp_path / "run"))
     assert launch.stdin == tmp_path / "run" / "brief.json"
     assert launch.files == {}, "no prompt was asked for"
 
@@ -45,7 +46,7 @@ def test_a_prompt_that_cannot_be_read_is_named(tmp_path: Path, large: bool) -> N
         (tmp_path / "prompts").mkdir()
         (tmp_path / "prompts" / "dev.md").write_bytes(b"x" * (1024 * 1024 + 1))
     with pytest.raises(PermanentError) as caught:
-        VENDORS["command"].launch(agent("cat", "{prompt}"), tmp_path, tmp_path / "run")
+        VENDORS["command"].launch(a_start(agent("cat", "{prompt}"), tmp_path, tmp_path / "run"))
     assert caught.value.code == "FLT-AGT-120"
 
 

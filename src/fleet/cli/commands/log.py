@@ -16,6 +16,7 @@ from fleet.cli.words import PR, TICKET, given, pass_door, since
 from fleet.core.errors import Unreachable
 
 _WAIT_SECONDS = 20.0
+_SHORT = {"conversation": "conversation.said"}
 
 
 @click.command(
@@ -23,6 +24,7 @@ _WAIT_SECONDS = 20.0
     examples=(
         "fleet log --since 1h --agent developer",
         "fleet log --pr 8 --json",
+        "fleet log --type conversation --agent developer",
         "fleet log -f",
     ),
 )
@@ -51,7 +53,9 @@ def log(
     Events are marked *, decisions =, activity a dot; oldest first. With --json one object holds all
     entries; with --follow each entry is one object on its own line.
     """
-    wanted = given(since=since(since_, door.clock.now()), agent=agent, type=type_, ticket=ticket, pr=pr)
+    wanted = given(
+        since=since(since_, door.clock.now()), agent=agent, type=_SHORT.get(type_, type_), ticket=ticket, pr=pr
+    )
     found = ask(door, Call("log", {**wanted, "limit": limit}))
     if found["archived_to"] and len(found["entries"]) < limit:
         sys.stderr.write(

@@ -20,6 +20,7 @@ from fleet.control.verbs import (
     pulls,
     roles,
     schedules,
+    sessions,
     tickets,
 )
 from fleet.control.verbs import fleet as whole
@@ -41,6 +42,7 @@ _TABLES = (
     approvals.VERBS,
     keeping.VERBS,
     deadletters.VERBS,
+    sessions.VERBS,
     evaluations.VERBS,
     policies.VERBS,
     roles.VERBS,

@@ -23,6 +23,7 @@ from fleet.core.catalogue import (
     living,
     machine,
     orgs,
+    sessions,
     work,
 )
 from fleet.core.errors import Explanation
@@ -32,6 +33,7 @@ _TABLES = (
     work.ROWS,
     fabrics.ROWS,
     agents.ROWS,
+    sessions.ROWS,
     forges.ROWS,
     github.ROWS,
     machine.ROWS,

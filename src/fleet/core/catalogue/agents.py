@@ -16,6 +16,18 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "FLT-AGT-107": ("A task without words, and without a ticket that has some.", "Say what to do, or name --ticket."),
     "FLT-AGT-108": ("No enabled agent of the configuration is in this department.", "The hint lists those there are."),
+    "FLT-AGT-140": (
+        "The program of Claude Code is not found.",
+        "npm install -g @anthropic-ai/claude-code, or claude.program in .fleet/config.yaml.",
+    ),
+    "FLT-AGT-141": (
+        "Claude Code is older than the first version that refuses a tool when nobody can be asked.",
+        "npm install -g @anthropic-ai/claude-code@latest.",
+    ),
+    "FLT-AGT-142": (
+        "There is no login in the folder that auth names.",
+        "CLAUDE_CONFIG_DIR=FOLDER claude, then /login.",
+    ),
     "FLT-AGT-120": (
         "The prompt file that an agent's command asks for cannot be read.",
         "Write .fleet/prompts/NAME.md.",

@@ -33,6 +33,7 @@ AREAS: dict[str, tuple[str, str]] = {
     "PROC": ("programs that were started", "the program is missing, hangs, or writes without end"),
     "RTM": ("sessions", "tmux, the clone, or an earlier epoch of the same run"),
     "RUN": ("runs", "files of a run folder, a playbook, or an id that is not on record"),
+    "TRN": ("sessions that report by hooks", "the session has moved on, or its run is being ended"),
     "SVC": ("the systemd service", "systemd is not there, does not answer, or has another unit of this name"),
     "STO": ("the store", "the disk below the state folder, or another version of the program"),
 }

@@ -19,6 +19,10 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "FLT-AUT-004": ("The caller is another user of this machine.", "Call as the owner of the fleet."),
     "FLT-AUT-005": ("The calling process ended before it could be identified.", "Let the caller wait for its answer."),
+    "FLT-AUT-006": (
+        "A request to the loopback port came from a page, or under a name that is not this machine's.",
+        "Nothing: pages have no business there. A program calls http://127.0.0.1:PORT and sends no Origin.",
+    ),
     "FLT-AUT-010": ("A component's name was used at a door.", BUG),
     "FLT-AUT-011": ("Only a person may do this.", "Type it yourself, outside any agent's session."),
     "FLT-AUT-012": ("The agent's role does not include this.", "Let an agent of a fitting role, or a person, do it."),
@@ -96,6 +100,11 @@ ROWS: dict[str, tuple[str, str]] = {
         "Something that is no socket lies where the daemon listens.",
         "Look at the named path and move it away.",
     ),
+    "FLT-DMN-020": (
+        "The daemon cannot listen on the loopback interface.",
+        "Is the interface up, and the state folder yours?",
+    ),
+    "FLT-DMN-021": ("A request to the loopback port is too long.", "Nothing; the client's own report was too large."),
     "FLT-DMN-101": (
         "The command and the daemon speak different versions of the protocol.",
         "fleet restart puts this version in the daemon's place; agents go on.",

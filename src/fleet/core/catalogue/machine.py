@@ -19,6 +19,10 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-RTM-006": ("A newer epoch of the run was launched already.", "Nothing: the newer one counts."),
     "FLT-RTM-007": ("This is not the place of a clone.", BUG),
     "FLT-RTM-008": ("A clone cannot be made or deleted.", "Check rights and free space in the state folder."),
+    "FLT-RTM-020": (
+        "What the agent's program obeys in its clone cannot be taken from the base branch, so it is not started.",
+        "Does the base branch exist in the fleet's repository? fleet config get base.",
+    ),
     "FLT-RTM-009": (
         "A clone is kept because its work is not saved elsewhere.",
         "Save what you need, then remove the folder.",

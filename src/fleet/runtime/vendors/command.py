@@ -11,20 +11,20 @@ from pathlib import Path
 
 from fleet.config.commands import filled
 from fleet.config.loader import prompt_path
-from fleet.config.model import AgentConfig
 from fleet.core.errors import PermanentError
-from fleet.runtime.vendors.port import VendorLaunch
+from fleet.runtime.vendors.port import Start, VendorLaunch
 
 _PROMPT = "prompt.md"
 _LIMIT = 1024 * 1024  # bytes
 
 
-def launch(agent: AgentConfig, settings: Path, folder: Path) -> VendorLaunch:
+def launch(start: Start) -> VendorLaunch:
     """The configured command with its placeholders filled in.
 
     The prompt is a copy of its own, so neither the branch nor a later edit changes what this session reads. Raises
     PermanentError FLT-AGT-120 when the command asks for a prompt that cannot be read.
     """
+    agent, settings, folder = start.agent, start.settings, start.folder
     asks_for_prompt = any("{prompt}" in word for word in agent.command)
     values = {
         "brief": str(folder / "brief.json"),

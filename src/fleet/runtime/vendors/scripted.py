@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from fleet.config.loader import playbook_path
-from fleet.config.model import AgentConfig
 from fleet.core.errors import PermanentError
-from fleet.runtime.vendors.port import VendorLaunch
+from fleet.runtime.vendors.port import Start, VendorLaunch
 
 _FILE = "playbook.yaml"
 _LIMIT = 1024 * 1024  # bytes
 
 
-def launch(agent: AgentConfig, settings: Path, folder: Path) -> VendorLaunch:
+def launch(start: Start) -> VendorLaunch:
     """The program that plays the agent's playbook.
 
     The session gets a copy: neither the branch it works on nor a later edit changes what it plays. Raises
     PermanentError FLT-RUN-011 when the playbook cannot be read.
     """
-    source = settings / playbook_path(agent)
+    agent = start.agent
+    source = start.settings / playbook_path(agent)
     try:
         content = source.read_bytes()
     except OSError as error:
@@ -34,5 +33,5 @@ def launch(agent: AgentConfig, settings: Path, folder: Path) -> VendorLaunch:
         raise PermanentError("FLT-RUN-011", f"the playbook has more than {_LIMIT} bytes", where=str(source))
     # -P keeps the clone out of the import path: a file json.py there must not become ours.
     return VendorLaunch(
-        (sys.executable, "-P", "-m", "fleet.testing.agent", str(folder / _FILE)), files={_FILE: content}
+        (sys.executable, "-P", "-m", "fleet.testing.agent", str(start.folder / _FILE)), files={_FILE: content}
     )

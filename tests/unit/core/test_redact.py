@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.health.planted import SECRETS, shapes_of
 
-from fleet.health.redact import GONE, Redactor, encodings, shapes
+from fleet.core.redact import GONE, Redactor, encodings, shapes
 
 KNOWN = [SECRETS[name][0] for name in ("env file", "environment", "capability")]
 ALL = [(name, shape) for name in SECRETS for shape in shapes_of(name)]

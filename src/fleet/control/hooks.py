@@ -1,0 +1,250 @@
+"""What the hooks of an agent's client mean: its session's state, its permissions, its end.
+
+The door has found out which run reports; everything in the body is that run's own word and used as such: nothing in
+it names another run, a path or a program. A tool is judged by ``control.toolgate``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleet.control.context import Context
+from fleet.control.toolgate import Objection, ToolUse, objection
+from fleet.core.clock import SECOND
+from fleet.core.errors import NotFound
+from fleet.core.journal import Draft, Stream
+from fleet.core.principal import Principal
+from fleet.core.redact import shapes
+from fleet.core.session import PermissionState, Session, SessionState
+from fleet.core.work import LIVE_RUNS, Run
+from fleet.runtime import turns
+from fleet.runtime.telemetry import answers_in
+from fleet.store import agents, journal, permissions, runs, sessions
+from fleet.store.db import Tx
+
+_INPUT_LIMIT = 2000  # characters of a tool's input that are kept
+_TOOL_LIMIT = 200  # characters of a tool's name
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What a client gets; with ``ticket`` the answer is waited for."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+    ticket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """One report inside its transaction."""
+
+    ctx: Context
+    tx: Tx
+    run: Run
+    session: Session
+    body: Mapping[str, Any]
+
+    def text(self, name: str, limit: int = 500) -> str:
+        """A text field of the body, cut to a bound."""
+        value = self.body.get(name)
+        return value[:limit] if isinstance(value, str) else ""
+
+    @property
+    def tool(self) -> str:
+        """The tool that it is about."""
+        return self.text("tool_name", _TOOL_LIMIT)
+
+    def hear(self, state: SessionState, *, tool: str = "", turns_: int = 0, tools: int = 0) -> None:
+        """Note the state that follows from the report."""
+        sessions.hear(self.tx, self.session.session, state, tool=tool, turns=turns_, tools=tools)
+
+
+class Hooks:
+    """The hook desk of the HTTP door."""
+
+    def __init__(self, context: Context) -> None:
+        """Take the rooms to speak to."""
+        self._ctx = context
+
+    def hook(self, principal: Principal, event: str, body: Mapping[str, Any]) -> HookAnswer:
+        """Take in one report and answer it, in one transaction. Raises NotFound FLT-TRN-002 for an unknown event."""
+        handler = _HANDLERS.get(event)
+        if handler is None:
+            raise NotFound("FLT-TRN-002", "no such hook", where=event[:100])
+
+        def transaction(tx: Tx) -> HookAnswer:
+            run = runs.get(tx, principal.run_id)
+            session = sessions.get(tx, f"{principal.run_id}-e{principal.epoch}")
+            if session is None:
+                raise NotFound("FLT-TRN-003", "this session does not report by hooks", where=principal.run_id)
+            return handler(_Report(self._ctx, tx, run, session, body))
+
+        return self._ctx.db.write(transaction)
+
+    def waited(self, principal: Principal, ticket: str) -> dict[str, Any] | None:
+        """The answer to a question whether a tool may be used; None while nobody gave one."""
+        found = self._ctx.db.read(lambda tx: permissions.get(tx, ticket))
+        if found.state is PermissionState.ASKED:
+            return None
+        return permission_body(found.state, found.answered_by, found.reason)
+
+    def given_up(self, ticket: str) -> None:
+        """The session does not wait any more, or cannot be answered by this daemon: a no."""
+
+        def transaction(tx: Tx) -> None:
+            found = permissions.get(tx, ticket)
+            if permissions.answer(tx, ticket, PermissionState.GONE, reason="nobody could answer; ask again"):
+                sessions.hear(tx, found.session, SessionState.WORKING)
+
+        self._ctx.db.write(transaction)
+
+    def telemetry(self, session: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Count what a client measured; only logs say which answer it was, so only they are counted."""
+        found = answers_in(body) if kind == "logs" else []
+        if not found:
+            return
+
+        def transaction(tx: Tx) -> None:
+            row = sessions.get(tx, session)
+            if row is not None:
+                sessions.count_answers(tx, row, found, "telemetry")
+                turns.answered(tx, row.provider)
+
+        self._ctx.db.write(transaction)
+
+
+def permission_body(state: PermissionState, by: str = "", reason: str = "") -> dict[str, Any]:
+    """How a client is told what became of its question."""
+    decision: dict[str, Any] = {"behavior": "allow"}
+    if state is not PermissionState.ALLOWED:
+        words = {
+            PermissionState.DENIED: f"{by or 'a person'} said no",
+            PermissionState.EXPIRED: "nobody answered in time, which means no",
+        }.get(state, "nobody can answer now, which means no")
+        decision = {"behavior": "deny", "message": f"{words}{f': {reason}' if reason else ''}"}
+    return {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}
+
+
+def _begun(report: _Report) -> HookAnswer:
+    report.hear(SessionState.WORKING, turns_=1)
+    return HookAnswer()
+
+
+def _before_tool(report: _Report) -> HookAnswer:
+    """Judge; only an objection is put on record, uses that are allowed are counted."""
+    given = report.body.get("tool_input")
+    state = agents.get(report.tx, report.run.agent).state
+    use = ToolUse(report.tool, given if isinstance(given, dict) else {}, report.run, report.session, state)
+    found = objection(use)
+    if found is None:
+        report.hear(SessionState.WORKING, tool=report.tool, tools=1)
+        return HookAnswer()
+    _record_objection(report, found)
+    decision = {
+        "hookEventName": "PreToolUse",
+        "permissionDecision": "deny",
+        "permissionDecisionReason": f"{found.text} [{found.code}]",
+    }
+    return HookAnswer({"hookSpecificOutput": decision})
+
+
+def _record_objection(report: _Report, found: Objection) -> None:
+    run = report.run
+    journal.append(
+        report.tx,
+        Draft(
+            Stream.DECISION,
+            "tool.refused",
+            turns.ACTOR,
+            subject=f"run/{run.id}",
+            work_item=run.work_item,
+            agent=run.agent,
+            run_id=run.id,
+            cause_id=run.event_id,
+            summary=f"{run.agent} may not use {report.tool}: {found.text}",
+            payload={"tool": report.tool, "input": _input_text(report), "code": found.code, "session": run.session},
+        ),
+    )
+
+
+def _after_tool(report: _Report) -> HookAnswer:
+    report.hear(SessionState.WORKING)
+    return HookAnswer()
+
+
+def _permission(report: _Report) -> HookAnswer:
+    """A person is asked. A run that is about to end gets its no at once."""
+    run, tx = report.run, report.tx
+    if run.state not in LIVE_RUNS or run.cancel_reason or report.session.ending:
+        return HookAnswer(permission_body(PermissionState.GONE, reason="the run is being ended"))
+    seconds = report.ctx.loaded.config.claude.permission_seconds
+    deadline = tx.now + seconds * SECOND
+    shown = _input_text(report)
+    permission = permissions.ask(
+        tx,
+        session=run.session,
+        run_id=run.id,
+        agent=run.agent,
+        tool=report.tool,
+        input_=shown,
+        deadline=deadline,
+    )
+    report.hear(SessionState.PERMISSION, tool=report.tool)
+    turns.note(
+        tx,
+        run,
+        "permission.asked",
+        f"{run.agent} asks whether it may use {report.tool}; no answer within {seconds} s means no",
+        {"permission": permission, "tool": report.tool, "input": shown},
+        f"permission.asked:{permission}",
+    )
+    return HookAnswer(ticket=permission)
+
+
+def _notified(report: _Report) -> HookAnswer:
+    """``idle_prompt``: the client waits for words, although no stop was heard (a person interrupted it)."""
+    if report.text("notification_type") == "idle_prompt" and report.session.state is SessionState.WORKING:
+        report.hear(SessionState.STOPPED)
+    return HookAnswer()
+
+
+def _stopped(report: _Report) -> HookAnswer:
+    if report.body.get("background_tasks"):
+        report.hear(SessionState.WORKING)  # its end starts another turn, and that one stops again
+        return HookAnswer()
+    words = turns.stopped(report.tx, report.ctx.config.at(report.run.config_hash), report.run, report.session)
+    return HookAnswer({"decision": "block", "reason": words} if words else {})
+
+
+def _failed(report: _Report) -> HookAnswer:
+    loaded = report.ctx.config.at(report.run.config_hash)
+    said = shapes(report.text("last_assistant_message"))
+    turns.refused(report.tx, loaded, report.run, report.session, report.text("error", 60) or "unknown", said)
+    return HookAnswer()
+
+
+def _ended(report: _Report) -> HookAnswer:
+    """The client ends its conversation; its process is watched elsewhere."""
+    report.hear(SessionState.STOPPED)
+    return HookAnswer()
+
+
+def _input_text(report: _Report) -> str:
+    """A tool's input as text, without what looks like a secret."""
+    return shapes(json.dumps(report.body.get("tool_input"), ensure_ascii=False)[:_INPUT_LIMIT])
+
+
+_HANDLERS: Mapping[str, Callable[[_Report], HookAnswer]] = {
+    "UserPromptSubmit": _begun,
+    "PreToolUse": _before_tool,
+    "PostToolUse": _after_tool,
+    "PostToolUseFailure": _after_tool,
+    "PermissionRequest": _permission,
+    "Notification": _notified,
+    "Stop": _stopped,
+    "StopFailure": _failed,
+    "SessionEnd": _ended,
+}

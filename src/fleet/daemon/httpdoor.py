@@ -1,0 +1,284 @@
+"""The HTTP door on 127.0.0.1: what agents' clients report to. Held by the supervisor, like the socket.
+
+| path | who | what |
+|---|---|---|
+| ``POST /hooks/<Event>`` | a run: its capability as bearer, from inside its process tree | a hook of the client |
+| ``POST /v1/metrics``, ``/v1/logs``, ``/v1/traces`` | a run: its meter token, which allows nothing else | OTLP |
+| ``GET /healthz`` | anybody on this machine | whether the daemon answers |
+
+A further path is a Starlette route in ``more``; it finds out who asks by ``await door.principal(request)``, which
+raises Refused. What a hook means is said by ``control.hooks``; what a tool may do by ``control.toolgate``.
+While a hook waits for a person (a permission), its connection is held and looked at again after every commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fleet import __version__
+from fleet.control.hooks import HookAnswer
+from fleet.core.errors import FleetError, PermanentError, Refused, UsageError
+from fleet.core.principal import Principal
+
+T = TypeVar("T")
+
+BODY_LIMIT = 16 * 1024 * 1024  # bytes; a hook carries what a tool gave
+WORKERS = 8
+_FRESH_SECONDS = 2.0  # at the end, for the first request of a fresh connection
+_LOOK_SECONDS = 5.0  # while a hook waits and nothing is committed
+_STATUS = {1: 500, 2: 400, 4: 404, 6: 403, 7: 403, 8: 409}  # of the exit codes
+_STATUS_OF = {"FLT-AUT-001": 401, "FLT-DMN-021": 413}
+# What a bug looks like. Errors of callers and of the world arrive as FleetError.
+_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+
+class HookDesk(Protocol):
+    """What control offers this door."""
+
+    def hook(self, principal: Principal, event: str, body: Mapping[str, Any]) -> HookAnswer:
+        """Take in what a client reports; what to answer, or what has to be waited for."""
+
+    def waited(self, principal: Principal, ticket: str) -> dict[str, Any] | None:
+        """The answer that a hook waits for; None while there is none."""
+
+    def given_up(self, ticket: str) -> None:
+        """Nobody waits for this any more."""
+
+    def telemetry(self, session: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Take in what a client measured; ``kind`` is metrics, logs or traces."""
+
+
+class Bearers(Protocol):
+    """Who is behind a bearer token."""
+
+    def derive(self, secret: str, port: int) -> Principal:
+        """The run whose capability this is, if the connection comes from its tree. Raises Refused."""
+
+    def meter(self, secret: str) -> str:
+        """The session whose meter token this is. Raises Refused FLT-AUT-001."""
+
+
+class Follower(Protocol):
+    """Waits for news of the journal without holding a thread."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return after the next commit, or when the time is up."""
+
+
+class HttpDoor:
+    """Serves one listening socket until it is closed."""
+
+    def __init__(
+        self,
+        desk: HookDesk,
+        bearers: Bearers,
+        follower: Follower,
+        *,
+        report: Callable[[str, BaseException], None],
+        refused: Callable[[str, FleetError], None],
+        more: Sequence[BaseRoute] = (),
+    ) -> None:
+        """``report`` hears of our own faults, ``refused`` of callers that are not who they would have to be.
+
+        ``more`` are further routes; ``self`` is ``request.app.state.door`` to them.
+        """
+        self._desk = desk
+        self._bearers = bearers
+        self._follower = follower
+        self._report = report
+        self._refused = refused
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fleet-hook")
+        self._closing = False
+        routes = [
+            Route("/healthz", self._health, methods=["GET"]),
+            Route("/hooks/{event}", self._hook, methods=["POST"]),
+            *(Route(f"/v1/{kind}", self._telemetry, methods=["POST"]) for kind in ("metrics", "logs", "traces")),
+            *more,
+        ]
+        self.app = Starlette(routes=routes, exception_handlers={FleetError: self._failed})
+        self.app.state.door = self
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, listening: socket.socket) -> None:
+        """Begin to accept."""
+        self._port = int(listening.getsockname()[1])
+        config = uvicorn.Config(
+            self.app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            loop="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=30,
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listening.dup()]))
+
+    async def close(self, grace_seconds: float) -> None:
+        """Stop accepting and give running requests this long; what waits for a person is answered with a no."""
+        self._closing = True
+        if self._server is None or self._serving is None:
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
+        self._server.should_exit = True
+        await asyncio.wait([self._serving], timeout=grace_seconds + 1.0)
+        self._serving.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- who asks --------------------------------------------------------------------------------
+
+    async def principal(self, request: Request) -> Principal:
+        """The run behind a request. Raises Refused FLT-AUT-001, FLT-AUT-002 or FLT-AUT-006."""
+        secret = self._bearer(request)
+        port = request.client.port if request.client is not None else 0
+        try:
+            return await self._in_pool(lambda: self._bearers.derive(secret, port))
+        except Refused as refusal:
+            error = refusal
+            await self._in_pool(lambda: self._refused(request.url.path, error))
+            raise
+
+    def _bearer(self, request: Request) -> str:
+        """The token of a request that no page in a browser can have sent."""
+        host = request.headers.get("host", "").rpartition(":")[0]
+        if host not in ("127.0.0.1", "localhost") or "origin" in request.headers:
+            raise Refused(
+                "FLT-AUT-006", "this door answers programs on this machine, not pages", where=request.url.path
+            )
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            raise Refused("FLT-AUT-001", "this path needs a run's capability as bearer", where=request.url.path)
+        return secret.strip()
+
+    # -- paths -----------------------------------------------------------------------------------
+
+    async def _health(self, request: Request) -> Response:
+        return JSONResponse({"schema_version": 1, "status": "ok", "version": __version__})
+
+    async def _hook(self, request: Request) -> Response:
+        principal = await self.principal(request)
+        body = await json_of(request)
+        event = str(request.path_params["event"])
+        with self._own_faults(f"the hook {event}"):
+            answer = await self._in_pool(lambda: self._desk.hook(principal, event, body))
+            if not answer.ticket:
+                return _reply(answer.body)
+            return _reply(await self._wait_for(request, principal, answer.ticket))
+
+    async def _wait_for(self, request: Request, principal: Principal, ticket: str) -> dict[str, Any]:
+        """Look, and while there is nothing wait for a commit and look again; until the client hangs up."""
+        gone = asyncio.create_task(_hung_up(request))
+        try:
+            while True:
+                found = await self._in_pool(lambda: self._desk.waited(principal, ticket))
+                if found is not None:
+                    return found
+                if self._closing or gone.done():
+                    await self._in_pool(lambda: self._desk.given_up(ticket))
+                    return await self._in_pool(lambda: self._desk.waited(principal, ticket)) or {}
+                await self._follower.wait(_LOOK_SECONDS)
+        finally:
+            gone.cancel()
+
+    async def _telemetry(self, request: Request) -> Response:
+        secret = self._bearer(request)
+        session = await self._in_pool(lambda: self._bearers.meter(secret))
+        body = await json_of(request)
+        kind = request.url.path.rpartition("/")[2]
+        with self._own_faults("telemetry"):
+            await self._in_pool(lambda: self._desk.telemetry(session, kind, body))
+        return _reply({})
+
+    # -- how it is done --------------------------------------------------------------------------
+
+    async def _failed(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, FleetError)
+        status = _STATUS_OF.get(error.code) or _STATUS.get(error.exit_code, 503)
+        return _reply({"ok": False, "error": error.as_dict()}, status)
+
+    @contextmanager
+    def _own_faults(self, what: str) -> Iterator[None]:
+        """A bug of ours ends one request, not the daemon: it is reported, and the client is refused."""
+        try:
+            yield
+        except _BUGS as error:
+            self._report(what, error)
+            raise FleetError(
+                "FLT-DMN-009",
+                f"the call failed inside the daemon: {type(error).__name__}: {error}",
+                hint="This is a bug; the daemon's log has the details.",
+            ) from error
+
+    async def _in_pool(self, fn: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, fn)
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the daemon."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Protocol(H11Protocol):
+    """Whoever has only just been let in has not asked yet: a moment for that, so that a restart fails nobody."""
+
+    def shutdown(self) -> None:
+        fresh: object = self.cycle  # None until the first request, whatever its declaration says
+        if fresh is None and not self.transport.is_closing():
+            self.loop.call_later(_FRESH_SECONDS, self._let_go)
+            return
+        super().shutdown()
+
+    def _let_go(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
+
+
+def _reply(body: Mapping[str, Any], status: int = 200) -> Response:
+    """One request a connection: none is then on its way on an old one while the daemon is replaced."""
+    return JSONResponse(body, status_code=status, headers={"connection": "close"})
+
+
+async def json_of(request: Request) -> dict[str, Any]:
+    """The body as an object. Raises UsageError FLT-DMN-006, PermanentError FLT-DMN-021 for one that is too long."""
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > BODY_LIMIT:
+                raise PermanentError("FLT-DMN-021", f"a request has at most {BODY_LIMIT} bytes", where=request.url.path)
+        found = json.loads(bytes(body))
+    except ClientDisconnect as error:
+        raise UsageError("FLT-DMN-006", "the caller went away inside its request") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError("FLT-DMN-006", f"the call is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError("FLT-DMN-006", "the call is not a JSON object")
+    return found
+
+
+async def _hung_up(request: Request) -> None:
+    """Return when the client has closed its connection."""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return
