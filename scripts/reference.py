@@ -268,7 +268,7 @@ def roles_page() -> str:
         "# Roles",
         "",
         f"The {len(roles)} roles that come with Fleet, by department. All about one: `fleet role show ROLE`. How to "
-        "write one of your own: [roles](../howto/roles.md).",
+        "choose one and fit it to a repository: [roles](../howto/roles.md).",
     ]
     for department in sorted({role.department for role in roles.values()}):
         lines += [

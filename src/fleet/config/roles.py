@@ -1,6 +1,6 @@
 """A role: what a kind of agent is for, what it may do and touch, and what it has to deliver. Its file, strictly read.
 
-``docs/howto/roles.md`` explains the keys to whoever writes one. A role that ``extends`` another takes over what it does
+``docs/howto/roles.md`` explains the keys. A role that ``extends`` another takes over what it does
 not say itself, keeps every ban of it, and may do no more than it, unless ``widens`` says why.
 """
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from functools import cache, lru_cache
+from types import CodeType
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
@@ -32,19 +34,26 @@ def fill(text: str, name: str, values: Mapping[str, Any]) -> str:
 
     Raises PermanentError FLT-AGT-130 with file and line for what is not allowed or not known.
     """
-    environment = _environment()
+    code = _compiled(text, name)
     try:
-        tree = environment.parse(text, name, name)
-        _check(tree, name)
-        code = environment.compile(tree, name, name)
-    except TemplateSyntaxError as error:
-        raise _refusal(name, error.lineno, error.message or "it is not a template") from error
-    try:
-        return Template.from_code(environment, code, {}, None).render(values)
+        return Template.from_code(_environment(), code, {}, None).render(values)
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise _refusal(name, _line_of(error, name), str(error)) from error
 
 
+@lru_cache(maxsize=64)
+def _compiled(text: str, name: str) -> CodeType:
+    """The checked text as code; the same texts are filled at every start."""
+    environment = _environment()
+    try:
+        tree = environment.parse(text, name, name)
+        _check(tree, name)
+        return environment.compile(tree, name, name)
+    except TemplateSyntaxError as error:
+        raise _refusal(name, error.lineno, error.message or "it is not a template") from error
+
+
+@cache
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True, autoescape=False

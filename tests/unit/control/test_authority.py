@@ -88,7 +88,7 @@ LEVELS = {
         "config.rollback", "audit.checkpoint", "audit.checkpoints", "audit.key", "audit.rotate_key",
         "answer", "agent.send", "artifact.remove",
         "audit.verify_git", "audit.accept_base", "audit.export", "audit.verify_files", "audit.archive",
-        "insights", "eval.show", "eval.compare", "eval.run", "eval.list",
+        "insights", "eval.show", "eval.compare", "eval.run", "eval.list", "policy.replay",
         "approval.grant", "approval.deny", "deadletter.replay", "deadletter.discard",
     },
 }  # fmt: skip
