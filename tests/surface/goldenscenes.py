@@ -164,6 +164,7 @@ def approvals(show: Show, folder: Path) -> None:
     show.shell.answer("ticket", "label", "1", "--add", "ready")
     first = rows(show, "approvals", "approvals", 1)[0]["id"]
     resting(show)
+    show("ticket accept", "1")
     show("approvals")
     show.text("deny", f"{first} --reason 'say why the rules change'")
     second = rows(show, "approvals --all", "approvals", 2)[-1]["id"]

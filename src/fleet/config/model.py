@@ -162,6 +162,10 @@ class AgentConfig(StrictModel):
         " unlimited.",
     )
     timeout_seconds: Seconds = Field(default=3600, description="Limit of one run, in seconds.")
+    read_untrusted: bool = Field(
+        default=False,
+        description="True: this agent is also told what people wrote whose labels do not count, marked as untrusted.",
+    )
     setup: SetupConfig | None = Field(
         default=None, description="In place of the fleet's `setup`, as a whole; {} = none for this agent."
     )
@@ -290,6 +294,16 @@ class GitHubConfig(StrictModel):
 
     poll_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=5, description="Seconds between two looks while something happens there; it slows down by itself."
+    )
+    label_permission: Literal["triage", "write", "maintain", "admin"] = Field(
+        default="write",
+        description="What somebody must be allowed in the repository for a label of theirs to wake agents, and for"
+        " their texts to reach them.",
+    )
+    trusted_bots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(),
+        max_length=100,
+        description="Bots whose labels and texts count too, by the numeric `id` that gh api users/NAME shows.",
     )
 
 

@@ -19,6 +19,7 @@ from fleet.store.db import Tx
 SOURCES = {
     "ticket_created": "fleet ticket create",
     "ticket_ready": "the watcher, when a ticket carries the label `ready`: fleet ticket label N --add ready",
+    "ticket_edited": "the watcher, when the text of a ticket changed after it was marked ready",
     "ticket_shipped": "the watcher, when a ticket carries the label `shipped`",
     "pr_created": "fleet pr create",
     "pr_updated": "fleet pr create on a branch that has a pull request",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from fleet.control import shapes
+from fleet.control import shapes, telling
 from fleet.control.budgets import agent_budget
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
@@ -12,6 +13,8 @@ from fleet.core.errors import UsageError
 from fleet.core.journal import Entry, Stream
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Run
+from fleet.dispatch.holds import accepted_text
+from fleet.forge.port import Pull, Ticket
 from fleet.store import agents as agent_rows
 from fleet.store import audits, journal, runs, sessions
 from fleet.store.db import Tx
@@ -88,35 +91,57 @@ def agent_dicts(ctx: Context, tx: Tx) -> list[dict[str, Any]]:
 
 def tickets(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Open tickets, and those closed lately."""
-    return {"tickets": [shapes.ticket_dict(ticket) for ticket in ctx.forge.snapshot().tickets]}
+    found = ctx.forge.snapshot().tickets
+    return {"tickets": [shapes.ticket_dict(ticket) for ticket in _tickets_for(ctx, principal, found)]}
 
 
 def ticket_show(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """One ticket with its remarks and its pull requests. Raises NotFound FLT-FRG-001."""
     number = args["number"]
-    ticket = ctx.forge.ticket(number)
+    (ticket,) = _tickets_for(ctx, principal, [ctx.forge.ticket(number)])
     pulls = [pull for pull in ctx.forge.snapshot().pulls if pull.ticket == number]
     return {
         "ticket": shapes.ticket_dict(ticket),
-        "comments": [shapes.comment_dict(comment) for comment in ctx.forge.comments(number)],
-        "pulls": [shapes.pull_dict(pull) for pull in pulls],
+        **telling.remarks(ctx.forge.comments(number), reads_untrusted=_reads_untrusted(ctx, principal)),
+        "pulls": [shapes.pull_dict(pull) for pull in _pulls_for(ctx, principal, pulls)],
     }
+
+
+def _reads_untrusted(ctx: Context, principal: Principal) -> bool:
+    """People read everything; an agent what its configuration lets it."""
+    member = ctx.loaded.config.agent(principal.name) if principal.is_agent else None
+    return not principal.is_agent or (member is not None and member.read_untrusted)
+
+
+def _tickets_for(ctx: Context, principal: Principal, found: Sequence[Ticket]) -> list[Ticket]:
+    if not principal.is_agent:
+        return list(found)
+    reads = _reads_untrusted(ctx, principal)
+    accepted = ctx.db.read(lambda tx: [accepted_text(tx, one.number) for one in found])
+    return [
+        telling.ticket_for_agent(one, text, reads_untrusted=reads) for one, text in zip(found, accepted, strict=True)
+    ]
+
+
+def _pulls_for(ctx: Context, principal: Principal, found: Sequence[Pull]) -> list[Pull]:
+    reads = _reads_untrusted(ctx, principal)
+    return [telling.pull_for_agent(one, reads_untrusted=reads) for one in found]
 
 
 def prs(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Open pull requests, and those closed or merged lately."""
-    return {"pulls": [shapes.pull_dict(pull) for pull in ctx.forge.snapshot().pulls]}
+    return {"pulls": [shapes.pull_dict(pull) for pull in _pulls_for(ctx, principal, ctx.forge.snapshot().pulls)]}
 
 
 def pr_show(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """One pull request, what was said about it, and the merge gate's answer for whoever asks."""
     number = args["number"]
-    pull = ctx.forge.pull(number)
+    (pull,) = _pulls_for(ctx, principal, [ctx.forge.pull(number)])
     live = live_pull(ctx, number)
     reviews = ctx.db.read(lambda tx: reviews_of(tx, live.subject))
     return {
         "pr": shapes.pull_dict(pull),
-        "comments": [shapes.comment_dict(comment) for comment in ctx.forge.comments(number)],
+        **telling.remarks(ctx.forge.comments(number), reads_untrusted=_reads_untrusted(ctx, principal)),
         "reviews": [shapes.review_dict(entry, pull.head_sha) for entry in reviews],
         "gate": check_dict(gate(ctx, principal, live), live),
     }

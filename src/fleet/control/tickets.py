@@ -6,9 +6,11 @@ from typing import Any
 
 from fleet.control.context import Context, Handlers, still_alive
 from fleet.control.shapes import label_names, ticket_dict
-from fleet.core.errors import NotFound, UsageError
+from fleet.core.errors import Conflict, NotFound, UsageError
 from fleet.core.journal import Draft, Stream
+from fleet.core.pin import text_digest
 from fleet.core.principal import Principal
+from fleet.dispatch.holds import accepted_text
 from fleet.store import journal
 from fleet.store.db import Tx
 
@@ -81,7 +83,44 @@ def record_labels(
     ctx.db.write(append)
 
 
+def accept(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Accept a ticket's text as it is now, after it was changed; where it was not, nothing is recorded.
+
+    Raises NotFound FLT-FRG-001, Conflict FLT-CTL-040 for a ticket that was never marked ready.
+    """
+    ticket = ctx.forge.ticket(args["number"])
+    subject, text = f"ticket/{ticket.number}", text_digest(ticket.title, ticket.body)
+
+    def record(tx: Tx) -> bool:
+        before = accepted_text(tx, ticket.number)
+        if not before:
+            raise Conflict(
+                "FLT-CTL-040",
+                "this ticket was never marked ready, so no text of it holds anything up",
+                where=subject,
+                hint=f"To hand it to the fleet: fleet ticket label {ticket.number} --add ready",
+            )
+        if before == text:
+            return False
+        journal.append(
+            tx,
+            Draft(
+                Stream.DECISION,
+                "ticket.text_accepted",
+                str(principal),
+                subject=subject,
+                work_item=subject,
+                summary=f"{principal} accepts the text of {subject} as it is now: {ticket.title[:200]}",
+                payload={"text": text, "before": before, "reason": args["reason"]},
+            ),
+        )
+        return True
+
+    return {"ticket": ticket.number, "text": text, "accepted": ctx.db.write(record)}
+
+
 HANDLERS: Handlers = {
+    "ticket.accept": accept,
     "ticket.create": create,
     "ticket.label": label,
 }

@@ -18,6 +18,7 @@ from fleet.core.approval import ApprovalState
 from fleet.core.errors import NotFound
 from fleet.core.journal import Entry, Stream
 from fleet.core.live import LivePull
+from fleet.core.pin import HOLD_LABEL
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
 from fleet.forge.port import Pull, Ticket
@@ -262,6 +263,11 @@ def _of_ticket(ctx: Context, principal: Principal, ticket: Ticket) -> _Story:
 
 def _entry_lines(ctx: Context, ticket: Ticket, labels: list[str]) -> list[str]:
     """What still keeps an open ticket out of the chain."""
+    if HOLD_LABEL in labels:
+        return [
+            f"It carries {HOLD_LABEL}: nothing starts on it and nothing of it is merged.",
+            f"To let it go on: fleet ticket label {ticket.number} --remove {HOLD_LABEL}",
+        ]
     if ticket.state != "open" or "shipped" in labels:
         return []
     needed = ["ready", ctx.loaded.config.required_label]

@@ -44,6 +44,7 @@ _ALL = (
     # The chain. Names as users of the public product know them.
     _event("ticket_created", "forge", "ticket", "A ticket was opened."),
     _event("ticket_ready", "forge", "ticket", "A ticket carries the label `ready` (and `required_label`).", "task"),
+    _event("ticket_edited", "forge", "ticket", "The text of a ticket changed after it was marked ready."),
     _event("ticket_shipped", "forge", "ticket", "A ticket carries the label `shipped`."),
     _event("pr_created", "agent human", "pr", "A branch was pushed and its pull request opened.", "handoff"),
     _event("pr_updated", "agent human", "pr", "New commits were pushed to an open pull request.", "handoff"),
@@ -172,6 +173,7 @@ _ALL = (
     _activity("gc.done", "human system", "fleet", "What was cleared away, with its bytes, and what stayed after all."),
     _activity("collision.found", "system", "pr", "Two open branches no longer merge with each other; both were told."),
     _activity("evaluation.recorded", "human", "agent", "A person had a scorecard of an agent kept."),
+    _decision("ticket.text_accepted", "human", "ticket", "A person accepted the changed text of a ticket."),
     _activity("label.changed", "agent human system", "any", "Labels were set."),
 )
 

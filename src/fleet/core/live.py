@@ -44,6 +44,7 @@ class LivePull:
     merge_commit: str = ""
     title: str = ""
     body: str = ""
+    parent: LiveTicket | None = None  # its ticket, where it was asked for by itself
 
     @property
     def subject(self) -> str:

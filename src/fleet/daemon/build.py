@@ -159,7 +159,7 @@ def build(
         host=HOST,
         config=config,
         config_at=config.at,
-        work_facts=WorkGatherer(db, forge, base),
+        work_facts=WorkGatherer(db, forge, base, reads_untrusted=lambda agent: _reads_untrusted(config, agent)),
         programs=program_folder(),
         executor=effects,
         wake=wake_runner,
@@ -282,6 +282,11 @@ def _context(
         switch=switch,
         host=host,
     )
+
+
+def _reads_untrusted(config: InForce, agent: str) -> bool:
+    member = config().config.agent(agent)
+    return member is not None and member.read_untrusted
 
 
 def _let_go(runtime: TmuxRuntime, forge: Forge, kin: Kin, socket: str) -> None:

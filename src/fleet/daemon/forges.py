@@ -29,5 +29,7 @@ def open_forge(config: FleetConfig, paths: FleetPaths, db: Database, company: Co
             clock=db.clock,
             transport=company.transport or config.forge_transport,
             poll_seconds=max(config.github.poll_seconds, company.crowd * _REQUESTS / _PER_SECOND),
+            permission=config.github.label_permission,
+            bots=config.github.trusted_bots,
         )
     return LocalForge(db, paths.bare, paths.checkout, config.base)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
 from fleet.control.queries import reviews_of
-from fleet.control.shapes import comment_dict, label_names, review_dict
+from fleet.control.shapes import label_names, review_dict
+from fleet.control.telling import pull_for_agent, remarks, ticket_for_agent
 from fleet.core.board import Mail
-from fleet.core.errors import NotFound
+from fleet.core.errors import NotFound, TemporaryError
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LiveCommit, LivePull, LiveTicket
+from fleet.core.pin import text_digest
 from fleet.core.principal import system
 from fleet.core.work import Run
+from fleet.dispatch.holds import accepted_text
 from fleet.fabric.mail import as_dict
 from fleet.forge.port import BaseReport, CommitFact, Forge, Pull, Ticket
 from fleet.runtime.brief import WorkFacts
@@ -42,9 +46,10 @@ class ForgeLive:
     def pull(self, number: int) -> LivePull | None:
         """One pull request."""
         try:
-            return _pull(self._forge.pull(number))
+            found = _pull(self._forge.pull(number))
         except NotFound:
             return None
+        return replace(found, parent=self.ticket(found.ticket)) if found.ticket else found
 
     def pull_for_ticket(self, ticket: int) -> LivePull | None:
         """The open pull request of a ticket."""
@@ -107,27 +112,34 @@ class ForgeLive:
 class WorkGatherer:
     """What a run's brief says about the outside; brings the base up to date with the person's checkout first."""
 
-    def __init__(self, db: Database, forge: Forge, base: str) -> None:
-        """``base`` is the base branch's short name."""
+    def __init__(
+        self, db: Database, forge: Forge, base: str, *, reads_untrusted: Callable[[str], bool] = lambda agent: False
+    ) -> None:
+        """``base`` is the base branch's short name; ``reads_untrusted`` says of an agent what it may be told."""
+        self._reads_untrusted = reads_untrusted
         self._db = db
         self._forge = forge
         self._base = base
 
     def __call__(self, run: Run) -> WorkFacts:
-        """Facts for one run that is about to start. Raises TemporaryError when the forge cannot be asked now."""
+        """Facts for one run that is about to start.
+
+        Raises TemporaryError when the forge cannot be asked now, FLT-FRG-040 while a changed text is not accepted.
+        """
         self._record(self._forge.refresh(self._announce))
         ticket = self._ticket_of(run)
         pull = self._pull_of(run)
         branch = pull.head_ref if pull is not None else f"{_BRANCHES}{ticket.number if ticket is not None else run.id}"
+        reads = self._reads_untrusted(run.agent)
         unread, total = self._unread(f"agent:{run.agent}")
         return WorkFacts(
             branch=branch,
             base=self._base,
-            ticket=self._ticket_facts(ticket) if ticket is not None else None,
-            pull=self._pull_facts(pull) if pull is not None else None,
+            ticket=self._ticket_facts(ticket, reads) if ticket is not None else None,
+            pull=self._pull_facts(pull, reads) if pull is not None else None,
             reviews=self._reviews(pull) if pull is not None else (),
             # On the local forge a ticket is a person's, or an agent's that a person let open tickets.
-            trusted=ticket is not None and ticket.author.startswith("human:"),
+            trusted=ticket is not None and ticket.author.startswith(("human:", "bot:")),
             inbox=[as_dict(one) for one in unread],
             inbox_left_out=total - len(unread),
         )
@@ -151,15 +163,24 @@ class WorkGatherer:
         found = [pull for pull in self._forge.snapshot().pulls if pull.ticket == number and pull.state == "open"]
         return found[-1] if number and found else None
 
-    def _ticket_facts(self, ticket: Ticket) -> dict[str, object]:
-        facts = asdict(ticket)
-        remarks = [comment_dict(comment) for comment in self._forge.comments(ticket.number)]
-        return {**facts, "labels": label_names(ticket.labels), "comments": remarks}
+    def _ticket_facts(self, ticket: Ticket, reads: bool) -> dict[str, object]:
+        accepted = self._db.read(lambda tx: accepted_text(tx, ticket.number))
+        if accepted not in ("", text_digest(ticket.title, ticket.body)):
+            raise TemporaryError(
+                "FLT-FRG-040",
+                "the text of this ticket changed after it was marked ready, and nobody has accepted it yet",
+                where=f"ticket/{ticket.number}",
+                hint=f"Read it, then: fleet ticket accept {ticket.number}",
+                retry_after=5.0,
+            )
+        facts = asdict(ticket_for_agent(ticket, accepted, reads_untrusted=reads))
+        said = remarks(self._forge.comments(ticket.number), reads_untrusted=reads)
+        return {**facts, "labels": label_names(ticket.labels), **said}
 
-    def _pull_facts(self, pull: Pull) -> dict[str, object]:
-        facts = {**asdict(pull), "labels": label_names(pull.labels), "head": pull.head_sha, "branch": pull.head_ref}
-        remarks = [comment_dict(comment) for comment in self._forge.comments(pull.number)]
-        return {**facts, "base": pull.base_ref, "comments": remarks}
+    def _pull_facts(self, pull: Pull, reads: bool) -> dict[str, object]:
+        told = asdict(pull_for_agent(pull, reads_untrusted=reads))
+        facts = {**told, "labels": label_names(pull.labels), "head": pull.head_sha, "branch": pull.head_ref}
+        return {**facts, "base": pull.base_ref, **remarks(self._forge.comments(pull.number), reads_untrusted=reads)}
 
     def _reviews(self, pull: Pull) -> list[dict[str, object]]:
         entries = self._db.read(lambda tx: reviews_of(tx, f"pr/{pull.number}"))

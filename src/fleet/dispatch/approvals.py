@@ -13,8 +13,9 @@ from fleet.core.clock import SECOND
 from fleet.core.decision import Reason
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LivePull, LiveState
+from fleet.core.pin import text_digest
 from fleet.dispatch.lineage import named_atoms
-from fleet.policy.approval import MERGE, Content, may_ask, text_digest
+from fleet.policy.approval import MERGE, Content, may_ask
 from fleet.policy.facts import GrantFact
 from fleet.store import approvals, journal
 from fleet.store.db import Tx

@@ -21,6 +21,7 @@ from fleet.dispatch.approvals import grants
 from fleet.dispatch.budgets import budget_facts
 from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.glance import Look
+from fleet.dispatch.holds import hold_facts
 from fleet.dispatch.lineage import author_atoms, entry_atoms, principal_atoms, starting_atoms
 from fleet.policy.approval import MERGE, Content, bound_policy
 from fleet.policy.facts import (
@@ -94,6 +95,7 @@ def start_facts(
         authors=authors,
         merge=merge,
         disk=disk,
+        hold=hold_facts(tx, seen.ticket, seen.pull or seen.in_hand),
         gate=gate_facts(tx, delivery.subject, seen, loaded, agent, judged_merge=merge is not None),
     )
 
@@ -212,6 +214,7 @@ def merge_facts(
         asked=_asked(tx, pull),
         waivers=tuple(sorted(_waivers(tx, pull).items())),
         paths=changed_paths,
+        hold=hold_facts(tx, None, pull),
     )
     return merge_under(seen, config, roles)
 

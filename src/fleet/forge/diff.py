@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from fleet.core.event import subject_number
+from fleet.core.pin import text_digest
 from fleet.forge.port import LabelMark, Pull, Snapshot, Ticket
 
 READY, SHIPPED, NEEDS_REVIEW = "ready", "shipped", "needs-review"
+UNKNOWN = "unknown"  # no text has this digest
+_SAME_MOMENT = 2_000_000  # microseconds: the grain of a forge's times
 ALWAYS = (1 << 63) - 1  # later than every instant
 _TITLE_LIMIT = 300  # characters of a title that go into an event
 
@@ -82,9 +85,15 @@ def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool) ->
     marks = _marks(ticket.labels)
     is_ready = ticket.state == "open" and READY in marks and (not required_label or required_label in marks)
     ready = marks[READY].mark_id if is_ready else ""
+    text = text_digest(ticket.title, ticket.body)
     if ready and ready != facts["ready"]:
-        events.append(_of_ticket(ticket, "ticket_ready", f"ticket_ready:{subject}:{ready}", "ready"))
-    facts["ready"] = ready
+        key = f"ticket_ready:{subject}:{ready}"
+        pinned = text if _is_of(marks[READY], ticket) else UNKNOWN
+        events.append(_of_ticket(ticket, "ticket_ready", key, "ready", text=pinned))
+    elif ready and text != facts.get("text", text):
+        key = f"ticket_edited:{subject}:{ready}:{text}"
+        events.append(_of_ticket(ticket, "ticket_edited", key, "was changed after it was marked ready"))
+    facts["ready"], facts["text"] = ready, text
     shipped = marks[SHIPPED].mark_id if SHIPPED in marks else ""
     if shipped and shipped != facts["shipped"]:
         events.append(_of_ticket(ticket, "ticket_shipped", f"ticket_shipped:{subject}:{shipped}", "shipped"))
@@ -92,7 +101,12 @@ def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool) ->
     return events
 
 
-def _of_ticket(ticket: Ticket, kind: str, key: str, word: str) -> ForgeFact:
+def _is_of(mark: LabelMark, ticket: Ticket) -> bool:
+    """Whether the text is the one that was marked: its author could not change it afterwards, or is trusted."""
+    return not ticket.author.startswith("outsider:") or ticket.updated_at <= mark.at + _SAME_MOMENT
+
+
+def _of_ticket(ticket: Ticket, kind: str, key: str, word: str, **more: object) -> ForgeFact:
     subject = f"ticket/{ticket.number}"
     title = ticket.title[:_TITLE_LIMIT]
     return ForgeFact(
@@ -101,7 +115,7 @@ def _of_ticket(ticket: Ticket, kind: str, key: str, word: str) -> ForgeFact:
         key,
         work_item=subject,
         summary=f"{subject} {word}: {title}",
-        payload={"ticket": ticket.number, "title": title, "author": ticket.author},
+        payload={"ticket": ticket.number, "title": title, "author": ticket.author, **more},
     )
 
 

@@ -52,11 +52,6 @@ class Standing:
     why: tuple[str, ...] = ()
 
 
-def text_digest(title: str, body: str) -> str:
-    """The digest of an issue's text."""
-    return hashlib.sha256(f"{len(title)}:{title}{body}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def bound_policy(asked: str, agent: str, config: FleetConfig, roles: Mapping[str, Role]) -> str:
     """The digest of all settings that decide whether a person is asked this, and what the answer lets through.
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleet.core.decision import Decision, Reason, strictest
-from fleet.policy import agent_state, budget, concurrency, conditions, disk, freshness, gates, review, scope, separation
+from fleet.policy import (
+    agent_state,
+    budget,
+    concurrency,
+    conditions,
+    disk,
+    freshness,
+    gates,
+    hold,
+    review,
+    scope,
+    separation,
+)
 from fleet.policy.facts import MergeFacts, ReviewFacts, StartFacts
 
 START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
@@ -23,6 +35,7 @@ START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
     concurrency.fleet_limit,
     budget.check,
     disk.check,
+    hold.start,
     conditions.check,
 )
 
@@ -35,6 +48,7 @@ MERGE_CHECKS: tuple[Callable[[MergeFacts], Reason], ...] = (
     separation.check_merge,
     gates.shared_uid,
     gates.base_explained,
+    hold.merge,
 )
 
 REVIEW_CHECKS: tuple[Callable[[ReviewFacts], Reason], ...] = (

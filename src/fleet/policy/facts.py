@@ -168,6 +168,14 @@ class GrantFact:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldFacts:
+    """What holds a piece of work: subjects with the label ``fleet:hold``, and the ticket whose text changed ("")."""
+
+    labelled: tuple[str, ...] = ()
+    changed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MergeFacts:
     """Everything the merge gate reads. ``verdicts`` are all of this pull request, in journal order.
 
@@ -193,6 +201,7 @@ class MergeFacts:
     asked: tuple[AskedFact, ...] = ()
     waivers: tuple[tuple[str, str], ...] = ()
     paths: tuple[str, ...] = ()  # everything that differs between merge base and head
+    hold: HoldFacts | None = None  # None: as recorded by a program that knew no holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,4 +279,5 @@ class StartFacts:
     authors: frozenset[str] = frozenset()
     merge: MergeFacts | None = None
     disk: DiskFacts | None = None  # None: nobody measures
+    hold: HoldFacts | None = None  # None: as recorded by a program that knew no holds
     gate: GateFacts | None = None  # None: as recorded by a program that knew no gates

@@ -108,7 +108,8 @@ class MemoryForge:
     def pull(self, number: int) -> LivePull | None:
         """One pull request, or None."""
         self._ask("pull")
-        return self._pulls.get(number)
+        found = self._pulls.get(number)
+        return replace(found, parent=self._tickets.get(found.ticket)) if found is not None else None
 
     def pull_for_ticket(self, ticket: int) -> LivePull | None:
         """The open pull request of a ticket, or None."""

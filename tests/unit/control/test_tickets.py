@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from fleet.core.errors import NotFound, Refused, UsageError
+from fleet.core.errors import Conflict, NotFound, Refused, UsageError
+from fleet.core.journal import Draft, Stream
+from fleet.core.pin import text_digest
+from fleet.store import journal
 from fleet.testing.desk import ANN, Desk
 
 
@@ -55,3 +58,37 @@ def test_no_role_opens_tickets_or_sets_labels(desk: Desk) -> None:
         with pytest.raises(Refused) as caught:
             desk.ask(verb, who, **args)
         assert caught.value.code == "FLT-AUT-012"
+
+
+def test_an_agent_does_not_take_the_brake_off(desk: Desk) -> None:
+    number = desk.ticket("Greet", "ready", "fleet:hold")
+    who = desk.run("developer", f"ticket/{number}", event="ticket_ready")
+    with pytest.raises(Refused) as caught:
+        desk.ask("ticket.label", who, number=number, remove=["fleet:hold"])
+    assert caught.value.code == "FLT-AUT-012"
+    assert desk.ask("ticket.label", number=number, remove=["fleet:hold"])["labels"] == ["ready"]
+
+
+def test_a_changed_text_is_accepted_once_and_on_record(desk: Desk) -> None:
+    number = desk.ticket("Greet", "ready")
+    with pytest.raises(Conflict) as caught:
+        desk.ask("ticket.accept", number=number)
+    assert caught.value.code == "FLT-CTL-040"
+    draft = Draft(
+        Stream.EVENT, "ticket_ready", "forge:local", subject=f"ticket/{number}", payload={"text": text_digest("A", "B")}
+    )
+    desk.db.write(lambda tx: journal.append(tx, draft))
+    who = desk.run("developer", f"ticket/{number}", event="note")
+    assert desk.ask("ticket.show", who, number=number)["ticket"]["title"] == "", "nobody accepted it yet"
+    assert desk.ask("ticket.show", number=number)["ticket"]["title"] == "Greet"
+    assert [desk.ask("ticket.accept", number=number, reason="a typo")["accepted"] for _ in range(2)] == [True, False]
+    (entry,) = desk.entries("ticket.text_accepted")
+    assert (entry.actor, (entry.payload or {})["reason"]) == ("human:ann", "a typo")
+    assert desk.ask("ticket.show", who, number=number)["ticket"]["title"] == "Greet"
+
+
+def test_why_names_the_hold(desk: Desk) -> None:
+    number = desk.ticket("Greet", "fleet:hold")
+    lines = "\n".join(desk.ask("why", ref=f"ticket/{number}")["lines"])
+    assert "It carries fleet:hold" in lines
+    assert f"fleet ticket label {number} --remove fleet:hold" in lines

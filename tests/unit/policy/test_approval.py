@@ -9,7 +9,8 @@ from tests.unit.policy.test_merge_gate import ANN, H, facts, said
 
 from fleet.core.approval import APPROVAL_MOVES, Approval, ApprovalState
 from fleet.core.decision import Verdict
-from fleet.policy.approval import MERGE, Content, may_ask, question, standing, text_digest, what_changed
+from fleet.core.pin import text_digest
+from fleet.policy.approval import MERGE, Content, may_ask, question, standing, what_changed
 from fleet.policy.decide import decide_merge
 from fleet.policy.facts import GrantFact, ReviewerFact
 

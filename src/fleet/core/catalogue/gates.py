@@ -5,6 +5,15 @@ from __future__ import annotations
 from fleet.core.catalogue.words import NOTHING
 
 ROWS: dict[str, tuple[str, str]] = {
+    "FLT-POL-120": ("Nobody holds this work.", NOTHING),
+    "FLT-POL-121": (
+        "The ticket or pull request carries the label `fleet:hold`, which always wins: nothing starts, nothing merges.",
+        "Take the label off when it may go on: fleet ticket label N --remove fleet:hold.",
+    ),
+    "FLT-POL-122": (
+        "The text of the ticket changed after somebody who may put `ready` on had done so.",
+        "Read the ticket, then accept its text (fleet ticket accept N), or put the label `ready` on again.",
+    ),
     "FLT-POL-110": ("The agent has no `subscription_gate`.", NOTHING),
     "FLT-POL-111": ("Every condition of the agent's `subscription_gate` is met.", NOTHING),
     "FLT-POL-112": (

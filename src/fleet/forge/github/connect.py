@@ -12,6 +12,7 @@ from fleet.forge.github.client import Client
 from fleet.forge.github.forge import GitHubForge
 from fleet.forge.github.gh import CALL_SECONDS, GhTransport, Transport, gh_environment
 from fleet.forge.github.pace import POLL_SECONDS
+from fleet.forge.github.people import People
 from fleet.forge.github.remote import Remote
 from fleet.forge.github.view import View
 from fleet.forge.gitrepo import Repo
@@ -28,11 +29,14 @@ def connect(
     transport: str | Transport = "gh",
     poll_seconds: float = POLL_SECONDS,
     call_seconds: float = CALL_SECONDS,
+    permission: str = "write",
+    bots: tuple[int, ...] = (),
 ) -> GitHubForge:
     """The forge over ``owner/name``, with the login of ``gh`` in the environment ``env``.
 
     ``transport`` is ``gh`` (a process a request), ``httpx2`` (kept connections with gh's login), or one that is lent.
-    ``poll_seconds`` is how old what is shown may be while there is life in it. Opens no connection. Raises what
+    ``poll_seconds`` is how old what is shown may be while there is life in it. Whose labels
+    count: people with ``permission`` and the accounts with the numbers ``bots``. Opens no connection. Raises what
     ``localbase.prepare`` raises.
     """
     way = transport_named(transport, env, call_seconds) if isinstance(transport, str) else transport
@@ -40,7 +44,8 @@ def connect(
     place = localbase.Base(Repo(bare, bare=True), localbase.open_checkout(checkout), base)
     remote = Remote(place.bare, f"https://github.com/{repo}.git", gh_environment(env))
     view = View(client, repo, clock, poll_seconds=poll_seconds)
-    return GitHubForge(client, view, remote, repo, place, clock)
+    people = People(client, repo, clock, permission=permission, bots=bots)
+    return GitHubForge(client, view, remote, people, repo, place, clock)
 
 
 def transport_named(name: str, env: Mapping[str, str], seconds: float) -> Transport:

@@ -34,7 +34,7 @@ class GitHubForge:
     name = "github"
 
     def __init__(
-        self, client: Client, view: View, remote: Remote, repo: str, base: localbase.Base, clock: Clock
+        self, client: Client, view: View, remote: Remote, people: People, repo: str, base: localbase.Base, clock: Clock
     ) -> None:
         """Bind the parts; asks nothing and needs no network: the first work fetches GitHub's base, announced.
 
@@ -49,7 +49,7 @@ class GitHubForge:
         self._base = base
         self._clock = clock
         self._lock = threading.Lock()  # between reading an issue's labels and replacing them
-        self._people = People(client, repo, clock)
+        self._people = people
         localbase.prepare(base)
 
     def next_look(self, now: int) -> int:
@@ -96,7 +96,7 @@ class GitHubForge:
         items = self._of_number(
             number, lambda: self._client.pages(f"{self._root}/issues/{number}/comments?per_page=100")
         )
-        return tuple(as_comment(item, number, self._people.principal, self._people.own_login()) for item in items)
+        return tuple(as_comment(item, number, self._people.of, self._people.own_login()) for item in items)
 
     def branch_head(self, branch: str) -> str:
         """Commit of a branch at GitHub; "" when there is none."""
@@ -301,19 +301,19 @@ class GitHubForge:
     # -- inside ----------------------------------------------------------------------------------------
 
     def _ticket(self, item: Any) -> Ticket:
-        return as_ticket(item, self._marks(item), self._people.principal, self._people.own_login())
+        return as_ticket(item, self._marks(item), self._people.of, self._people.own_login())
 
     def _pull(self, item: Any, base: str | None = None) -> Pull:
         """A pull request; ``base`` is the fleet's base commit where the caller has asked git for it."""
         here = self._base_here() if base is None else base
-        return as_pull(item, self._marks(item), self._people.principal, self._people.own_login(), self._repo, here)
+        return as_pull(item, self._marks(item), self._people.of, self._people.own_login(), self._repo, here)
 
     def _marks(self, item: Any) -> tuple[LabelMark, ...]:
-        """Labels as marks. One that wakes counts only when somebody put it on who may write here."""
+        """Labels as marks. One that wakes counts only when somebody put it on whose labels count here."""
         found = []
         for mark in self._view.marks(item):
-            actor = self._people.principal(mark.actor) if mark.actor else ""
-            if mark.name in WAKING and not actor.startswith("human:"):
+            actor = self._people.principal(mark.actor, self._view.accounts.get(mark.actor, 0)) if mark.actor else ""
+            if mark.name in WAKING and not actor.startswith(("human:", "bot:")):
                 continue
             found.append(LabelMark(mark.name, actor, mark.mark_id, mark.at))
         return tuple(found)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import NotFound
 from fleet.forge.github.client import Client
 
-MAY_LABEL = ("write", "maintain", "admin")
+RANKS = ("triage", "write", "maintain", "admin")  # what may be asked of whoever puts a label on, least first
 BELIEVED_SECONDS = 60  # how long a person's permission is believed
 
 
 class People:
     """The accounts of one repository."""
 
-    def __init__(self, client: Client, repo: str, clock: Clock) -> None:
-        """Nothing is asked until somebody is asked about."""
+    def __init__(
+        self, client: Client, repo: str, clock: Clock, *, permission: str = "write", bots: tuple[int, ...] = ()
+    ) -> None:
+        """Nothing is asked until somebody is asked about.
+
+        ``permission`` is the least that a person needs; ``bots`` are the numeric ids of accounts that need none.
+        """
+        self._enough = RANKS[RANKS.index(permission) :]
+        self._bots = frozenset(bots)
         self._client = client
         self._root = f"repos/{repo}"
         self._clock = clock
@@ -29,17 +39,27 @@ class People:
             self._own_login = str(self._client.read("user")["login"])
         return self._own_login
 
-    def principal(self, login: str) -> str:
-        """``human:<login>`` for somebody who may write to the repository, else ``outsider:<login>``."""
+    def of(self, account: Mapping[str, Any] | None) -> str:
+        """Whoever GitHub says that something is from."""
+        found = account or {}
+        return self.principal(str(found.get("login") or ""), int(found.get("id") or 0))
+
+    def principal(self, login: str, account: int = 0) -> str:
+        """``human:<login>`` for somebody with the permission, ``bot:<login>`` for a bot of ours, else ``outsider:``.
+
+        A bot counts by its number: its name somebody else may have tomorrow.
+        """
         if not login:
             return "outsider:ghost"  # the name GitHub gives to deleted accounts
+        if account in self._bots:
+            return f"bot:{login}"
         self._forget_another_login()
         now = self._clock.now()
         at, permission = self._permissions.get(login, (-1, ""))
         if at < 0 or not at <= now < at + BELIEVED_SECONDS * SECOND:
             permission = self._ask(login)
             self._permissions[login] = (now, permission)
-        return f"human:{login}" if permission in MAY_LABEL else f"outsider:{login}"
+        return f"human:{login}" if permission in self._enough else f"outsider:{login}"
 
     def _forget_another_login(self) -> None:
         if self._client.logins != self._login:
@@ -52,4 +72,4 @@ class People:
         except NotFound:
             return "none"
         role = str(found.get("role_name") or "")
-        return role if role in MAY_LABEL else str(found.get("permission") or "none")
+        return role if role in RANKS else str(found.get("permission") or "none")

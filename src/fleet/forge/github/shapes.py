@@ -15,7 +15,7 @@ from fleet.core.clock import SECOND
 from fleet.forge.port import Comment, LabelMark, Pull, Ticket
 
 Json = Mapping[str, Any]
-Principal = Callable[[str], str]  # a login -> human:<login> or outsider:<login>
+Principal = Callable[[Json | None], str]  # an account -> human:<login>, bot:<login> or outsider:<login>
 
 _MARK = re.compile(r"\n*<!-- fleet:([a-z]+) ([A-Za-z0-9:._/-]{1,200}) -->\s*\Z")
 _BRANCH = re.compile(r"fleet/([1-9][0-9]{0,14})")
@@ -30,6 +30,7 @@ class LabelEvent:
     label: str
     on: bool
     login: str
+    account: int
     at: int
 
 
@@ -61,6 +62,7 @@ def label_events(items: Iterable[Json]) -> list[LabelEvent]:
             str((item.get("label") or {}).get("name", "")),
             item["event"] == "labeled",
             str((item.get("actor") or {}).get("login", "")),
+            int((item.get("actor") or {}).get("id") or 0),
             instant(item.get("created_at")),
         )
         for item in items
@@ -125,6 +127,6 @@ def _written(item: Json, who: Principal, own_login: str) -> tuple[str, str]:
     """Text and author of something; our own login speaks for whom its mark names."""
     login, body = str((item.get("user") or {}).get("login", "")), str(item.get("body") or "")
     if login != own_login:
-        return body, who(login)
+        return body, who(item.get("user"))
     body, marks = unmarked(body)
-    return body, marks.get("by", who(login))
+    return body, marks.get("by") or who(item.get("user"))

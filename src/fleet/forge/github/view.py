@@ -40,6 +40,7 @@ class View:
         self._pulls = _Listing(f"{self._root}/pulls")
         self._marks: dict[tuple[int, str], LabelMark] = {}
         self._asked: dict[int, str] = {}  # issue -> its state when its own events were looked through in vain
+        self.accounts: dict[str, int] = {}  # of whoever put labels on
         self._last_event = 0
         self._events_taken: str | None = None
 
@@ -150,6 +151,7 @@ class View:
         return True
 
     def _take(self, event: LabelEvent) -> None:
+        self.accounts[event.login] = event.account
         key = (event.number, event.label)
         if event.on:
             self._marks[key] = LabelMark(event.label, event.login, str(event.id), event.at)

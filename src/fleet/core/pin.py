@@ -1,0 +1,12 @@
+"""The digest of a ticket's text: what a person has seen is told by it from what stands there now. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+HOLD_LABEL = "fleet:hold"  # while a ticket or pull request carries it, nothing starts for it and nothing merges
+
+
+def text_digest(title: str, body: str) -> str:
+    """The digest of an issue's text."""
+    return hashlib.sha256(f"{len(title)}:{title}{body}".encode("utf-8", "surrogatepass")).hexdigest()
