@@ -86,3 +86,12 @@ def test_changed_back_is_not_changed(scene: Scene) -> None:
     scene.forge.change_ticket(ticket.number, body="")
     scene.later(10)
     assert set(scene.live()) == {"developer"}
+
+
+def test_what_nobody_holds_says_so(scene: Scene) -> None:
+    scene.ready()
+    scene.rest()
+    (entry,) = scene.entries("delivery.dispatched")
+    decision = (entry.payload or {})["decision"]
+    assert isinstance(decision, dict)
+    assert "FLT-POL-120" in [reason["code"] for reason in decision["reasons"]]

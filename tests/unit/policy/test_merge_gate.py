@@ -105,6 +105,7 @@ USUAL = {
     "FLT-POL-053",
     "FLT-POL-073",
     "FLT-POL-095",
+    "FLT-POL-120",
 }  # what each check says to an ordinary merge
 GRANTED = [
     (facts(), USUAL),

@@ -105,6 +105,7 @@ USUAL = {
     "FLT-POL-040",
     "FLT-POL-042",
     "FLT-POL-110",
+    "FLT-POL-120",
     "FLT-POL-050",
 }  # what each check says to an ordinary start
 GRANTED = [

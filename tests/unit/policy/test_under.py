@@ -32,15 +32,16 @@ OBSERVED = {
     "GrantFact": {"principal", "lineage"},
     "MergeFacts": {
         "number", "state", "head", "authors", "verdicts", "principal", "principal_is_agent", "lineage", "shared_uid",
-        "content", "grants", "base_alarm", "asked", "waivers", "paths",
+        "content", "grants", "base_alarm", "asked", "waivers", "paths", "hold",
     },
+    "HoldFacts": {"labelled", "changed"},
     "ReviewFacts": {
         "number", "state", "head", "reviewed_head", "principal", "principal_is_agent", "lineage", "authors",
         "run_subject", "run_head",
     },
     "DiskFacts": {"path", "free", "total"},
     "StartFacts": {
-        "work", "agent", "load", "budget", "pull", "ticket", "lineage", "authors", "merge", "disk", "gate",
+        "work", "agent", "load", "budget", "pull", "ticket", "lineage", "authors", "merge", "disk", "gate", "hold",
     },
     "EventFact": {"type", "generation", "seq", "actor"},
     "DiffFact": {"files", "lines"},
