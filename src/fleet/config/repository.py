@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from fleet.core.errors import NotFound, UsageError
 
 _HEADS = "refs/heads/"
+_ORIGIN = '[remote "origin"]'
+_URL = re.compile(r"url\s*=\s*(\S+)")
+_GITHUB = re.compile(
+    r"(?:https://(?:[^@/\s]+@)?github\.com/|ssh://git@(?:ssh\.)?github\.com(?::[0-9]+)?/|git@github\.com:)"
+    r"([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(?:\.git)?/?"
+)
 _SMALL = 4096  # bytes; HEAD, pointers and loose refs are far smaller
 
 
@@ -34,6 +41,26 @@ def current_branch(checkout: Path) -> str:
         hint = "Make a first commit: git commit --allow-empty -m 'First commit'."
         raise UsageError("FLT-CFG-013", f"branch {branch} has no commit yet", where=str(checkout), hint=hint)
     return reference.removeprefix(_HEADS)
+
+
+def github_repo(checkout: Path) -> str:
+    """``owner/name`` where the remote ``origin`` is a repository at GitHub, by ssh or https; else ""."""
+    inside = _git_folder(checkout)
+    if inside is None:
+        return ""
+    shared = inside / (_text(inside / "commondir") or ".")
+    try:
+        lines = (shared / "config").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    section, url = "", ""
+    for line in map(str.strip, lines):
+        if line.startswith("["):
+            section = line
+        elif section == _ORIGIN and (found := _URL.fullmatch(line)) is not None:
+            url = found[1]
+    found = _GITHUB.fullmatch(url)
+    return f"{found[1]}/{found[2]}" if found is not None else ""
 
 
 def _git_folder(checkout: Path) -> Path | None:

@@ -22,7 +22,7 @@ from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config, playbook_path, prompt_path
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.presets import TEAMS, Preset, members_text
-from fleet.config.repository import current_branch
+from fleet.config.repository import current_branch, github_repo
 from fleet.config.roles import Role
 from fleet.config.schema import config_schema
 from fleet.config.validate import nearest
@@ -55,6 +55,7 @@ def scaffold(
     reason: str = "",
     base: str = "",
     template: str = "default",
+    forge: str = "",
 ) -> Scaffolded:
     """Write config, prompts and playbooks for a team: somebody who develops, reviewers, a release manager.
 
@@ -72,7 +73,7 @@ def scaffold(
         raise UsageError("FLT-CFG-014", f"there is no template {template!r}", hint=hint)
     branch = base or current_branch(checkout)
     _check_reason(allow_shared_uid_merge, reason)
-    files = _files(team, branch, allow_shared_uid_merge, reason)
+    files = _files(team, branch, allow_shared_uid_merge, reason, _repo(checkout, forge))
     target = checkout / FOLDER
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise UsageError("FLT-CFG-013", f"{FOLDER} is not a plain folder", where=str(target), hint="Move it away.")
@@ -103,10 +104,24 @@ def _check_reason(allowed: bool, reason: str) -> None:
         raise UsageError("FLT-CFG-014", f"the reason must be one printable line of at most {_REASON_LIMIT} characters")
 
 
-def _files(team: Preset, base: str, allowed: bool, reason: str) -> dict[str, str]:
+def _repo(checkout: Path, forge: str) -> str:
+    """The repository at GitHub that the fleet is to work on; "" for the local forge."""
+    found = github_repo(checkout) if forge != "local" else ""
+    if forge == "github" and not found:
+        raise UsageError(
+            "FLT-CFG-014",
+            "the remote origin is not a repository at GitHub",
+            where=str(checkout),
+            hint="git remote add origin https://github.com/OWNER/NAME.git, or: fleet init --forge local",
+        )
+    return found
+
+
+def _files(team: Preset, base: str, allowed: bool, reason: str, repo: str) -> dict[str, str]:
     """Every file of the new folder by its name in it. The configuration is checked as a person's would be."""
     roles = load_roles()
     words = {"base": _quoted(base), "allow": "true" if allowed else "false", "reason": _quoted(reason)}
+    words |= {"forge": "github" if repo else "local", "repo": f"repo: {_quoted(repo)}\n" if repo else ""}
     config = _template("config.yaml", **words, agents=members_text(team))
     try:
         loaded = parse_config(config.encode("utf-8"), name=f"{FOLDER}/config.yaml", roles=roles)

@@ -183,3 +183,34 @@ def test_packed_branches_and_worktrees_are_understood(checkout: Path, tmp_path: 
     assert current_branch(checkout) == "trunk"
     git(checkout, "worktree", "add", "--quiet", str(tmp_path / "tree"), "a/b")
     assert current_branch(tmp_path / "tree") == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("url", "repo"),
+    [
+        ("https://github.com/acme/shop.git", "acme/shop"),
+        ("https://github.com/acme/shop", "acme/shop"),
+        ("https://ann@github.com/acme/shop.js.git", "acme/shop.js"),
+        ("git@github.com:acme/shop.git", "acme/shop"),
+        ("ssh://git@github.com/acme/shop.git", "acme/shop"),
+        ("ssh://git@ssh.github.com:443/acme/shop.git", "acme/shop"),
+        ("https://gitlab.com/acme/shop.git", ""),
+        ("https://github.com.evil.test/acme/shop.git", ""),
+        ("git@notgithub.com:acme/shop.git", ""),
+        ("/srv/git/shop.git", ""),
+    ],
+)
+def test_a_repository_whose_origin_is_at_github_is_worked_on_there(checkout: Path, url: str, repo: str) -> None:
+    git(checkout, "remote", "add", "origin", url)
+    scaffold(checkout, now=NOW)
+    config = load_config(checkout / ".fleet" / "config.yaml", roles=load_roles()).config
+    assert (config.forge, config.repo) == (("github", repo) if repo else ("local", ""))
+
+
+def test_the_forge_can_be_chosen(checkout: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        scaffold(checkout, now=NOW, forge="github")
+    assert caught.value.code == "FLT-CFG-014"
+    git(checkout, "remote", "add", "origin", "git@github.com:acme/shop.git")
+    scaffold(checkout, now=NOW, forge="local")
+    assert load_config(checkout / ".fleet" / "config.yaml", roles=load_roles()).config.forge == "local"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.core.pin import text_digest
 from fleet.forge.diff import Facts, ForgeFact, changes
 from fleet.forge.port import LabelMark, Pull, Snapshot, Ticket
 
@@ -116,7 +117,8 @@ def test_what_an_event_carries() -> None:
     assert (created.type, created.subject, created.work_item, created.generation) == (
         "ticket_created", "ticket/7", "ticket/7", "",
     )  # fmt: skip
-    assert ready.payload == {"ticket": 7, "title": "Fix it", "author": "human:ann"}
+    pin = text_digest(ticket(7).title, ticket(7).body)
+    assert ready.payload == {"ticket": 7, "title": "Fix it", "author": "human:ann", "text": pin}
     assert (review.subject, review.work_item, review.generation) == ("pr/8", "ticket/7", HEAD)
     assert review.payload == {
         "ticket": 7, "pr": 8, "branch": "fleet/7", "base": "main", "head": HEAD, "title": "The fix",

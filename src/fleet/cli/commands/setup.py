@@ -29,6 +29,7 @@ hostile process of yours. May agents merge approved pull requests in this reposi
         "fleet init --vendor scripted",
         'fleet init --vendor scripted --allow-shared-uid-merge --reason "trying it out"',
         "fleet init --template go-service",
+        "fleet init --forge local    # tickets and pull requests stay on this machine",
         "fleet init --list-templates",
         "fleet init --org acme --checkout ~/src/shop --checkout ~/src/api",
     ),
@@ -42,6 +43,11 @@ hostile process of yours. May agents merge approved pull requests in this reposi
     help="Whether agents may merge although all of them run as you. Asked on a terminal; otherwise no.",
 )
 @click.option("--reason", metavar="TEXT", default="", help="Why that is acceptable here; stays in the configuration.")
+@click.option(
+    "--forge",
+    type=click.Choice(["local", "github"]),
+    help="Where tickets and pull requests live; by default GitHub where origin is there.",
+)
 @click.option("--org", metavar="NAME", default=None, help="Make the folder of an org instead.")
 @click.option(
     "--checkout", "checkouts", metavar="FOLDER", multiple=True, help="With --org: a repository of it; repeatable."
@@ -61,6 +67,7 @@ def init(
     checkouts: tuple[str, ...],
     template: str | None,
     listing: bool,
+    forge: str | None,
 ) -> None:
     """Write .fleet/: a configuration, prompts and playbooks.
 
@@ -88,6 +95,7 @@ def init(
         allow_shared_uid_merge=allowed,
         reason=why,
         template=team.name,
+        forge=forge or "",
     )
     sign = "" if template else sign
     if wants_json(ctx):
