@@ -20,6 +20,7 @@ from bench.measure import percentile
 from fleet.config.paths import FleetPaths, fleet_paths, org_home
 from fleet.config.scaffold import scaffold
 from fleet.core.clock import SystemClock
+from fleet.daemon.lease import holder
 from fleet.daemon.orgsetup import make_org
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.daemon.terminals import end_terminals
@@ -61,6 +62,9 @@ class Row:
     idle_seconds: float
     idle: list[Asked]
     busy: list[Asked]
+    idle_core: float  # share of one core that the daemon and the programs it started took while idle
+    megabytes: float  # of the daemon
+    threads: int
 
 
 @dataclass
@@ -112,6 +116,18 @@ def started(paths: FleetPaths) -> dict[int, float]:
     return found
 
 
+def spent(pid: int) -> float:
+    """Seconds of processor time of a process and of the children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def status_of(pid: int, field_name: str) -> int:
+    """A number that the kernel keeps about a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field_name}:"))
+
+
 def open_issues(hub: Hub, count: int) -> list[int]:
     """Issues without a label."""
     with hub.lock:
@@ -125,9 +141,10 @@ def measured(name: str, place: Place, fleets: dict[str, FleetPaths], *, count: i
     random.Random(7).shuffle(work)
     for repo, paths in fleets.items():
         wait_until(lambda: seen(paths) >= len(issues[repo]), timeout=300, what="the first look")
-    begin = len(place.server.log)
+    pid = holder(next(iter(fleets.values())).daemon_lock) or 0
+    begin, cpu = len(place.server.log), spent(pid)
     time.sleep(idle_seconds)
-    idle = place.server.log[begin:]
+    idle, core = place.server.log[begin:], (spent(pid) - cpu) / idle_seconds
     watch = Watch()
     place.server.faults = watch
     begin = len(place.server.log)
@@ -144,7 +161,9 @@ def measured(name: str, place: Place, fleets: dict[str, FleetPaths], *, count: i
 
     wait_until(all_started, timeout=120, what="every agent's process")
     busy = [asked for asked in place.server.log[begin:] if asked.login != "ann"]
-    return Row(name, [ends[item] - watch.set_at[item] for item in work], idle_seconds, idle, busy)
+    delays = [ends[item] - watch.set_at[item] for item in work]
+    memory, threads = status_of(pid, "VmRSS") / 1024, status_of(pid, "Threads")
+    return Row(name, delays, idle_seconds, idle, busy, core, memory, threads)
 
 
 def seen(paths: FleetPaths) -> int:
@@ -207,12 +226,15 @@ def report(rows: Sequence[Row]) -> str:
         f" computed from that product's documented intervals ({LABEL_LOOP:.0f} s for labels, then {START_LOOP:.0f} s"
         " for starts), with nothing added for its programs.",
         "",
-        "| | p50 s | p99 s | worst s |",
-        "|---|---|---|---|",
+        f"The machine's load over the last minute was {os.getloadavg()[0]:.1f} at the end, on {os.cpu_count()} cores.",
+        "",
+        "| | p50 s | p99 s | worst s | daemon MB | threads | idle: % of a core |",
+        "|---|---|---|---|---|---|---|",
     ]
-    named: list[tuple[str, list[float]]] = [(row.name, row.delays) for row in rows]
-    for name, delays in [*named, ("public product, 120 s + 10 s loops (computed)", other)]:
-        lines.append(f"| {name} | {percentile(delays, 0.5):.1f} | {percentile(delays, 0.99):.1f} | {max(delays):.1f} |")
+    for row in rows:
+        size = f"{row.megabytes:.0f} | {row.threads} | {row.idle_core * 100:.1f}"
+        lines.append(f"| {row.name} | {_figures(row.delays)} | {size} |")
+    lines.append(f"| public product, 120 s + 10 s loops (computed) | {_figures(other)} | | | |")
     lines += [
         "",
         "### Requests at GitHub an hour",
@@ -231,6 +253,10 @@ def report(rows: Sequence[Row]) -> str:
         share = f"{busy / 50:.1f} %"
         lines.append(f"| {row.name} | {sent:,.0f} | {counted:,.0f} | {row.idle_seconds:.0f} | {busy:,.0f} | {share} |")
     return "\n".join(lines) + "\n"
+
+
+def _figures(delays: Sequence[float]) -> str:
+    return f"{percentile(delays, 0.5):.1f} | {percentile(delays, 0.99):.1f} | {max(delays):.1f}"
 
 
 def rows(*, quick: bool) -> list[Row]:

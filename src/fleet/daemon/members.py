@@ -112,9 +112,13 @@ class Members:
         until = min(deadline, time.monotonic() + _COMING_UP_SECONDS)
         joining = asyncio.get_running_loop().run_in_executor
         joined = await joining(None, lambda: [loop.join(until - time.monotonic()) for loop in self._loops])
-        done = await asyncio.gather(*(member.end(reason, code, deadline) for member in self._members))
+        ends = (member.end(reason, code, deadline) for member in self._members)
+        done = await asyncio.gather(*ends, return_exceptions=True)  # one that cannot end hinders no other
+        for member, end in zip(self._members, done, strict=True):
+            if isinstance(end, BaseException):
+                self._log.error("repository.end", end, repository=member.name)
         self._shared.shut()
-        return all(done) and all(joined)
+        return all(end is True for end in done) and all(joined)
 
 
 class Member:
