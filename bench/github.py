@@ -48,6 +48,7 @@ rules:
       - publish: {event: note, summary: here I am}
 """
 HOUR = 3600
+LOOKS = 6  # requests of two looks at a repository
 BUSY = 60  # labels in a busy hour
 # The documented loops of the public product: it looks for labels every 120 s or so, and starts agents every 10 s.
 LABEL_LOOP, START_LOOP = 120.0, 10.0
@@ -116,6 +117,11 @@ def started(paths: FleetPaths) -> dict[int, float]:
     return found
 
 
+def quiet(log: Sequence[Asked], looks: int) -> bool:
+    """Whether so many latest requests found nothing new."""
+    return len(log) >= looks and not any(asked.counted for asked in log[-looks:])
+
+
 def spent(pid: int) -> float:
     """Seconds of processor time of a process and of the children that it has waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -141,6 +147,7 @@ def measured(name: str, place: Place, fleets: dict[str, FleetPaths], *, count: i
     random.Random(7).shuffle(work)
     for repo, paths in fleets.items():
         wait_until(lambda: seen(paths) >= len(issues[repo]), timeout=300, what="the first look")
+    wait_until(lambda: quiet(place.server.log, LOOKS * len(fleets)), timeout=300, what="the first looks to be over")
     pid = holder(next(iter(fleets.values())).daemon_lock) or 0
     begin, cpu = len(place.server.log), spent(pid)
     time.sleep(idle_seconds)
