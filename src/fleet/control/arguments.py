@@ -355,7 +355,7 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "payload": _payload,
     "edits": _edits,
     "words": _words,
-    "vendor": _choice("scripted", "command"),
+    "vendor": _choice("scripted", "command", "claude-code"),
     "stdin": _choice("terminal", "brief"),
     "digest": _matching(_SHA, "a configuration's hash in full"),
 }

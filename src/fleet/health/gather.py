@@ -21,6 +21,7 @@ from fleet.config.paths import CONFIG_RELATIVE, SOCKET_LIMIT, FleetPaths
 from fleet.core.errors import ConfigError, FleetError
 from fleet.daemon import supervisor
 from fleet.health import disks, leftovers
+from fleet.health.credentials import credentials_of
 from fleet.health.words import Config, Daemon, Folder, Git, Machine, Place, Record, Sockets
 from fleet.runtime import proctree
 
@@ -120,7 +121,13 @@ def config(paths: FleetPaths) -> Config:
     except FleetError as error:
         return Config(str(CONFIG_RELATIVE), error=error.message)
     agents = len(loaded.config.agents)
-    return Config(str(CONFIG_RELATIVE), agents, warnings=loaded.warnings, digest=loaded.digest)
+    return Config(
+        str(CONFIG_RELATIVE),
+        agents,
+        warnings=loaded.warnings,
+        digest=loaded.digest,
+        credentials=credentials_of(loaded.config),
+    )
 
 
 def _limits(paths: FleetPaths) -> KeepingConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.health.credentials import credential_checks
 from fleet.health.words import Check, Config, Daemon, Disk, Folder, Sockets
 
 MEBI = 1 << 20
@@ -133,6 +134,7 @@ def config_checks(config: Config) -> Iterator[Check]:
     for number, warning in enumerate(config.warnings, 1):
         why = "It is valid, and probably not what you meant."
         yield Check(f"config.warning.{number}", "warn", warning, why, "fleet config validate")
+    yield from credential_checks(config.credentials)
 
 
 def daemon_checks(daemon: Daemon, config: Config, now: int = 0) -> Iterator[Check]:

@@ -114,6 +114,7 @@ class Config:
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     digest: str = ""
+    credentials: tuple[tuple[str, tuple[str, ...]], ...] = ()  # kind, and the agents that use it
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,10 @@ def _created(result: Result, style: Style) -> str:
 @click.option("--role", metavar="ROLE", default="", help="What it is (fleet role list), and nothing else of that.")
 @click.option("--template", metavar="ROLE", default="", help="The same, with the role's usual events and budget.")
 @click.option(
-    "--vendor", type=click.Choice(["scripted", "command"]), default="scripted", help="Which program plays it."
+    "--vendor",
+    type=click.Choice(["scripted", "command", "claude-code"]),
+    default="scripted",
+    help="Which program plays it.",
 )
 @click.option("--stdin", type=click.Choice(["terminal", "brief"]), default="terminal", help="What a command reads.")
 @click.option("--model", metavar="NAME", default="", help="Model name for the vendor.")
