@@ -190,7 +190,10 @@ def test_tokens_and_words_of_a_session_are_on_record(client: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["bedrock", "vertex"])
 def test_other_backends_are_asked_at_their_own_addresses(client: Path, kind: str) -> None:
-    more = {"bedrock": "region: us-east-1", "vertex": "region: us-east5, project: fake-proj"}[kind]
+    more = {
+        "bedrock": "region: us-east-1, models: {sonnet: us.anthropic.claude-sonnet-5-5}",
+        "vertex": "region: us-east5, project: fake-proj, models: {sonnet: claude-sonnet-5-5}",
+    }[kind]
     with rig(client, {"developer": OPEN}, fleet_keys=ONCE, backend=f"kind: {kind}, {more}", auth="kind: none") as fleet:
         fleet.ticket()
         assert fleet.ended("developer")["state"] == "succeeded", fleet.story()

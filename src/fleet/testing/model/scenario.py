@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MARKER = re.compile(r"SCENARIO:([A-Za-z0-9_-]+)")
-_FOLDER = re.compile(r"(?:working directory|cwd)[^/\n]{0,20}(/[^\s<`]+)", re.IGNORECASE)
+_FOLDER = re.compile(r"(?:working directory|cwd)[^/\n<]{0,20}(/[^\s<>`\"]+)", re.IGNORECASE)
 
 _BRIEF = re.compile(r"(/[^\s`]+/brief\.json)")
 _TICKET = re.compile(r'"ticket": \{.*?"number": (\d+)', re.DOTALL)
