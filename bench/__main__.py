@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import audit, chain, github, startup, storage
+from bench import audit, budget, chain, github, startup, storage
 
 
 def main() -> int:
@@ -24,6 +24,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
         print(storage.report(Path(folder), count=200 if quick else 800, rounds=2 if quick else 5))
         print(audit.report(Path(folder), count=5_000 if quick else 50_000))
+    print(budget.report(rounds=5 if quick else 50))
     with chain.running_fleet() as paths:
         print(chain.publish_report(paths, count=160 if quick else 800, rounds=2 if quick else 5))
         print(chain.report(paths, count=5 if quick else 40))

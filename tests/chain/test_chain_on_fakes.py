@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,8 @@ from fleet.store.journal import Filter
 from fleet.testing.scene import Scene, usual_members
 
 REVIEWERS = ("qa-engineer", "tech-lead")
+# accidents come in rows here, and none of them is a loop
+PATIENT: dict[str, Any] = {"retry": {"attempts": 10}, "limits": {"same_failures": 100}}
 BROKEN = (RunState.LOST, RunState.FAILED, RunState.TIMED_OUT)
 
 
@@ -111,7 +114,7 @@ class World:
                 self.scene.rest()
                 return
             except Crash:
-                self.scene.configure(usual_members(), retry={"attempts": 10})
+                self.scene.configure(usual_members(), **PATIENT)
             finally:
                 probe.install(None)
 
@@ -163,7 +166,7 @@ def check_invariants(scene: Scene) -> None:
 def test_whatever_breaks_the_ticket_is_shipped_once(data: st.DataObject) -> None:
     """Lost runs, crashes of the daemon, requested changes: the work comes back, and nothing happens twice."""
     with TemporaryDirectory() as folder:
-        scene = Scene(Path(folder), retry={"attempts": 10})
+        scene = Scene(Path(folder), **PATIENT)
         world = World(scene, data)
         scene.ready()
         for _ in range(60):

@@ -251,6 +251,7 @@ def agents(show: Show, folder: Path) -> None:
     show("agent show", "slow")
     show("agent budget", "slow")
     show("budget list")
+    show("limits list")
     show("budget grant", "slow 30m --reason 'one more round'", "slow 30m --reason 'one more round'")
     show("agent send", "slow 'Be kind.'")
     show("agent messages", "slow")

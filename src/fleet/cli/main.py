@@ -84,6 +84,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "Show what an agent reads about itself, and where each part comes from.",
     ),
     "skills": ("Work", "skills", "skills", "List the ways of working, and write them as skills for Claude Code."),
+    "limits": ("Work", "limits", "limits", "Show limits on loops and storms, and let go on what they hold."),
     "fabric": ("Work", "fabric", "fabric", "Publish events, share tasks, hand work over, read the history."),
     "ask": ("Work", "mail", "ask_", "Ask a person."),
     "questions": ("Work", "mail", "questions", "List what agents ask people."),

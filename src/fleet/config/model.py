@@ -267,6 +267,23 @@ class AuditConfig(StrictModel):
     )
 
 
+class LimitsConfig(StrictModel):
+    """Where a loop or a storm is held for a person, however well each single start is allowed."""
+
+    hops: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=40, description="How many starts may follow from each other since a person or the forge began it."
+    )
+    review_rounds: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10, description="How many heads of one pull request may be sent back before a person looks."
+    )
+    starts_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=600, description="How many runs the whole fleet may start in an hour."
+    )
+    same_failures: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=8, description="How many runs of one agent in a row may end in the same failure."
+    )
+
+
 class BudgetsConfig(StrictModel):
     """Run time of more than one agent together, and when people hear that a budget ends."""
 
@@ -356,6 +373,9 @@ class FleetConfig(StrictModel):
         default_factory=ApprovalsConfig, description="What people are asked (`fleet approvals`)."
     )
     retry: RetryConfig = Field(default_factory=RetryConfig, description="Bounds on repeated attempts.")
+    limits: LimitsConfig = Field(
+        default_factory=LimitsConfig, description="Where loops and storms are held for a person."
+    )
     budgets: BudgetsConfig = Field(
         default_factory=BudgetsConfig,
         description="Run time of a ticket and of the whole fleet, beside each agent's own.",

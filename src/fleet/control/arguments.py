@@ -37,6 +37,7 @@ _NOT_IN_A_LINE = frozenset({"Cc", "Zl", "Zp"})  # control characters, line and p
 _AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUBJECT = re.compile(r"(?:ticket|pr)/[1-9][0-9]{0,14}|agent/[a-z0-9][a-z0-9_-]{0,62}")
 _BUDGET_TARGET = re.compile(r"ticket/[1-9][0-9]{0,14}|(?:agent/)?[a-z0-9][a-z0-9_-]{0,62}")
+_LIMIT_TARGET = re.compile(r"(?:ticket|pr)/[1-9][0-9]{0,14}|event/[0-9a-z]{1,40}|(?:agent/)?[a-z0-9][a-z0-9_-]{0,62}")
 _LABEL = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -325,6 +326,7 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "count": _integer(1, MAX_COUNT),
     "count0": _integer(0, MAX_NUMBER),
     "seconds": _integer(1, MAX_SECONDS),
+    "limit_target": _matching(_LIMIT_TARGET, "ticket/7, pr/8 or an agent's name"),
     "budget_target": _matching(_BUDGET_TARGET, "an agent's name, ticket/7 or fleet"),
     "instant": _integer(0, 2**62),
     "numbers": _numbers,

@@ -33,6 +33,8 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 _ORDER = (
     "halt", "record", "daemon", "disk", "service", "base", "permission", "provider", "approval", "question", "merge",
     "review", "dead_letter", "quarantine", "blocker", "budget", "nearly_used",
+    "halt", "record", "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter",
+    "quarantine", "blocker", "loop", "budget", "nearly_used",
 )  # fmt: skip
 
 # Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
@@ -40,6 +42,9 @@ _PERSONS: dict[str, tuple[str, str]] = {
     "FLT-POL-021": ("budget", "fleet budget grant {agent} SECONDS --reason TEXT"),
     "FLT-POL-023": ("budget", "fleet budget grant {item} SECONDS --reason TEXT"),
     "FLT-POL-024": ("budget", "fleet budget grant fleet SECONDS --reason TEXT"),
+    "FLT-POL-141": ("loop", "fleet limits release {item} --reason TEXT"),
+    "FLT-POL-143": ("loop", "fleet limits release {item} --reason TEXT"),
+    "FLT-POL-147": ("loop", "fleet limits release agent/{agent} --reason TEXT"),
     "FLT-POL-072": ("review", "fleet pr review {number} --approve"),
     "FLT-POL-074": ("merge", "fleet pr merge {number}"),
 }

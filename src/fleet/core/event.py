@@ -108,6 +108,7 @@ _ALL = (
     _decision("budget.warned", "system", "any", "A budget is nearly used up; said once in each window."),
     _decision("budget.exhausted", "system", "any", "A budget was used up; the run was frozen, saved and stopped."),
     _decision("budget.granted", "human", "any", "A person gave seconds on top of a budget, and why."),
+    _decision("limit.released", "human", "any", "A person let go on what a limit on loops held, and why."),
     _decision("fleet.halted", "human system", "fleet", "A person ended every run; nothing starts until one resumes."),
     _decision("fleet.resumed", "human", "fleet", "A person let starts happen again; what was halted comes back."),
     _decision("payload.erased", "human", "any", "A payload was erased from an entry; its proof stays."),

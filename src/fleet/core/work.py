@@ -104,6 +104,7 @@ class Delivery:
     reason: str
     created_at: int
     updated_at: int
+    hops: int = 0  # starts that led to it, one from the other, since a person or the forge began it
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class Run:
     started_at: int | None
     finished_at: int | None
     limit_of: str = ""  # whose budget is the nearer limit: agent/developer, ticket/7 or fleet
+    hops: int = 0  # those of its delivery
 
     @property
     def session(self) -> str:

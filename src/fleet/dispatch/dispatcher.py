@@ -164,6 +164,7 @@ class Dispatcher:
             allowance_seconds=given.seconds,
             allowance_kind=given.kind,
             limit_of=given.of,
+            hops=delivery.hops,
             config_hash=self._loaded.digest,
         )
         _move(tx, delivery, token, DeliveryState.DISPATCHED, "policy allowed the start", run_id)

@@ -23,6 +23,7 @@ from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.glance import Look
 from fleet.dispatch.holds import hold_facts
 from fleet.dispatch.lineage import author_atoms, entry_atoms, principal_atoms, starting_atoms
+from fleet.dispatch.loops import loop_facts
 from fleet.policy.approval import MERGE, Content, bound_policy
 from fleet.policy.facts import (
     AgentFacts,
@@ -97,6 +98,7 @@ def start_facts(
         disk=disk,
         hold=hold_facts(tx, seen.ticket, seen.pull or seen.in_hand),
         gate=gate_facts(tx, delivery.subject, seen, loaded, agent, judged_merge=merge is not None),
+        loops=loop_facts(tx, delivery, loaded),
     )
 
 

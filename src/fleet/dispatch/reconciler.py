@@ -23,6 +23,7 @@ from fleet.dispatch import unserved
 from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.facts import agent_facts, pull_facts, ticket_facts
 from fleet.dispatch.glance import Glance, look
+from fleet.dispatch.loops import cause_of, same_failures
 from fleet.dispatch.operations import Places, carry_on
 from fleet.dispatch.plan import Outcome, backoff, what_becomes_of
 from fleet.dispatch.results import result_of
@@ -89,6 +90,8 @@ class Reconciler:
         config = self._loaded.config
         member = config.agent(run.agent) is not None
         outcome = what_becomes_of(run, overtaken=overtaken, member=member, attempts=config.retry.attempts)
+        if outcome.kind == "returned":
+            outcome = self._db.read(lambda tx: _not_again(tx, run, outcome, self._loaded))
         return int(self._db.write(lambda tx: self._record(tx, run, outcome)))
 
     def _overtaken(self, run: Run, glance: LiveState) -> str:
@@ -259,6 +262,15 @@ def _unfinished(tx: Tx, go_on: Callable[[Operation], int]) -> list[Finding]:
 
 def _asked_key(pull: LivePull) -> str:
     return f"relabelled:{pull.subject}:{pull.head_sha}"
+
+
+def _not_again(tx: Tx, run: Run, outcome: Outcome, loaded: LoadedConfig) -> Outcome:
+    """Work of an agent whose runs end in the same failure again and again is a dead letter, whatever its attempt."""
+    count, cause = same_failures(tx, run.agent, loaded)
+    if count < loaded.config.limits.same_failures or cause_of(run) != cause:
+        return outcome
+    text = f"{count} runs of {run.agent} in a row ended the same way ({cause}); a person has to look"
+    return Outcome("dead", run.attempt, text)
 
 
 def _moved_silently(tx: Tx, pull: LivePull) -> bool:

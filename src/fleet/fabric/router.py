@@ -16,6 +16,7 @@ from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.principal import system
 from fleet.core.probe import probe
 from fleet.core.service import Tick
+from fleet.fabric.hops import hops_of
 from fleet.fabric.match import Match, match
 from fleet.fabric.subscription import subscriptions
 from fleet.store import agents, cursors, deliveries, journal
@@ -62,13 +63,15 @@ class Router:
         if trigger is None:
             self._bury(tx, event)
             return
+        hops = hops_of(tx, event)
         for answer in answers:
             if answer.reached:
-                _deliver(tx, event, answer.agent, trigger)
+                _deliver(tx, event, answer.agent, trigger, hops)
         reached = ", ".join(answer.agent for answer in answers if answer.reached)
         facts: dict[str, object] = {
             "event": event.id,
             "event_type": event.type,
+            "hops": hops,
             "to": {answer.agent: answer.why for answer in answers if answer.reached},
             "not": {answer.agent: answer.why for answer in answers if not answer.reached},
             "retired": sorted(retired),
@@ -122,7 +125,7 @@ def _trigger(event: Entry) -> _Trigger | None:
     return None
 
 
-def _deliver(tx: Tx, event: Entry, agent: str, trigger: _Trigger) -> None:
+def _deliver(tx: Tx, event: Entry, agent: str, trigger: _Trigger, hops: int) -> None:
     deliveries.create(
         tx,
         event_seq=event.seq,
@@ -135,4 +138,5 @@ def _deliver(tx: Tx, event: Entry, agent: str, trigger: _Trigger) -> None:
         work_item=event.work_item or event.subject or f"event/{event.id}",
         attempt=trigger.attempt,
         not_before=trigger.not_before,
+        hops=hops,
     )

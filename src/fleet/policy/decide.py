@@ -18,6 +18,7 @@ from fleet.policy import (
     freshness,
     gates,
     hold,
+    loops,
     review,
     scope,
     separation,
@@ -37,6 +38,10 @@ START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
     disk.check,
     hold.start,
     conditions.check,
+    loops.hops,
+    loops.review_rounds,
+    loops.start_rate,
+    loops.same_failure,
 )
 
 MERGE_CHECKS: tuple[Callable[[MergeFacts], Reason], ...] = (

@@ -266,6 +266,25 @@ class GateFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopFacts:
+    """How often something has happened since a person last let it go on, and how often it may.
+
+    ``hops``: starts that followed from each other. ``rounds``: heads of this pull request that were sent back.
+    ``starts``: runs of the fleet in the last hour. ``failures``: runs of this agent in a row that ended in ``cause``.
+    """
+
+    hops: int
+    rounds: int
+    starts: int
+    failures: int
+    cause: str
+    hops_limit: int = 0
+    rounds_limit: int = 0
+    starts_limit: int = 0
+    failures_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StartFacts:
     """Everything a start is judged by. ``merge`` is set when the agent would start in order to merge."""
 
@@ -281,3 +300,4 @@ class StartFacts:
     disk: DiskFacts | None = None  # None: nobody measures
     hold: HoldFacts | None = None  # None: as recorded by a program that knew no holds
     gate: GateFacts | None = None  # None: as recorded by a program that knew no gates
+    loops: LoopFacts | None = None  # None: as recorded by a program that did not count

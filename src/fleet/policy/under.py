@@ -22,6 +22,7 @@ from fleet.policy.facts import (
     GateFacts,
     Limit,
     LoadFacts,
+    LoopFacts,
     MergeFacts,
     PullFacts,
     ReviewerFact,
@@ -45,6 +46,7 @@ POLICY: Mapping[type, frozenset[str]] = {
     ReviewFacts: frozenset({"role", "reviews"}),
     DiskFacts: frozenset({"floor", "low"}),
     GateFacts: frozenset({"gate"}),
+    LoopFacts: frozenset({"hops_limit", "rounds_limit", "starts_limit", "failures_limit"}),
 }
 
 
@@ -61,6 +63,19 @@ def start_under(facts: StartFacts, config: FleetConfig, roles: Roles) -> StartFa
         merge=merge_under(facts.merge, config, roles) if facts.merge is not None and agent.merges else None,
         disk=disk_under(facts.disk, config) if facts.disk is not None else None,
         gate=gate_under(facts.gate, agent.name, config, roles) if facts.gate is not None else None,
+        loops=loops_under(facts.loops, config) if facts.loops is not None else None,
+    )
+
+
+def loops_under(facts: LoopFacts, config: FleetConfig) -> LoopFacts:
+    """How often something may happen before a person has to look."""
+    limits = config.limits
+    return replace(
+        facts,
+        hops_limit=limits.hops,
+        rounds_limit=limits.review_rounds,
+        starts_limit=limits.starts_per_hour,
+        failures_limit=limits.same_failures,
     )
 
 

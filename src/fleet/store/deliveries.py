@@ -9,7 +9,7 @@ from fleet.store.dialect import Row
 
 _COLUMNS = (
     "id, event_seq, event_id, event_type, agent, subject, generation, work_item, attempt, state, not_before,"
-    " lease_token, lease_until, run_id, reason, created_at, updated_at"
+    " lease_token, lease_until, run_id, reason, created_at, updated_at, hops"
 )
 
 
@@ -25,13 +25,14 @@ def create(
     work_item: str,
     attempt: int = 1,
     not_before: int = 0,
+    hops: int = 0,
 ) -> str | None:
     """Make a pending delivery; None when this event already has one for this agent."""
     delivery_id = tx.new_id("d")
     made = tx.run(
         "INSERT INTO deliveries (id, event_seq, event_id, event_type, agent, subject, generation, work_item, attempt,"
-        " state, not_before, created_at, updated_at) VALUES (:id, :event_seq, :event_id, :event_type, :agent,"
-        " :subject, :generation, :work_item, :attempt, 'pending', :not_before, :now, :now)"
+        " state, not_before, hops, created_at, updated_at) VALUES (:id, :event_seq, :event_id, :event_type, :agent,"
+        " :subject, :generation, :work_item, :attempt, 'pending', :not_before, :hops, :now, :now)"
         " ON CONFLICT (event_id, agent) DO NOTHING",
         id=delivery_id,
         event_seq=event_seq,
@@ -43,6 +44,7 @@ def create(
         work_item=work_item,
         attempt=attempt,
         not_before=not_before,
+        hops=hops,
         now=tx.now,
     )
     return delivery_id if made else None

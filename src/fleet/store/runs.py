@@ -10,7 +10,7 @@ from fleet.store.dialect import Row
 _COLUMNS = (
     "id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt, parent_run, state,"
     " epoch, host, allowance_seconds, allowance_kind, used_seconds, cancel_reason, exit_code, outcome, escrow_ref,"
-    " escrow_sha, config_hash, queued_at, started_at, finished_at, limit_of"
+    " escrow_sha, config_hash, queued_at, started_at, finished_at, limit_of, hops"
 )
 _LIVE = "('queued', 'starting', 'running')"
 
@@ -32,14 +32,15 @@ def create(
     allowance_kind: str,
     config_hash: str,
     limit_of: str = "",
+    hops: int = 0,
 ) -> str:
     """Queue a run and return its id. Raises Conflict FLT-STO-003 when one is live for this agent and item."""
     run_id = tx.new_id("r")
     tx.run(
         "INSERT INTO runs (id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt,"
-        " parent_run, state, allowance_seconds, allowance_kind, limit_of, config_hash, queued_at) VALUES (:id,"
+        " parent_run, state, allowance_seconds, allowance_kind, limit_of, hops, config_hash, queued_at) VALUES (:id,"
         " :delivery_id, :event_id, :event_type, :agent, :role, :subject, :generation, :work_item, :attempt,"
-        " :parent_run, 'queued', :allowance_seconds, :allowance_kind, :limit_of, :config_hash, :now)",
+        " :parent_run, 'queued', :allowance_seconds, :allowance_kind, :limit_of, :hops, :config_hash, :now)",
         id=run_id,
         delivery_id=delivery_id,
         event_id=event_id,
@@ -54,6 +55,7 @@ def create(
         allowance_seconds=float(allowance_seconds),
         allowance_kind=allowance_kind,
         limit_of=limit_of,
+        hops=hops,
         config_hash=config_hash,
         now=tx.now,
     )
@@ -201,6 +203,12 @@ def ask_cancel(tx: Tx, run_id: str, reason: str) -> bool:
         )
         == 1
     )
+
+
+def started_between(tx: Tx, since: int, until: int) -> int:
+    """How many runs were queued after ``since`` and up to ``until``."""
+    row = tx.one("SELECT count(*) FROM runs WHERE queued_at > :since AND queued_at <= :until", since=since, until=until)
+    return int(row[0]) if row else 0
 
 
 def spent_seconds(tx: Tx, agent: str) -> float:

@@ -96,6 +96,10 @@ STARTS = [
 
 USUAL = {
     "FLT-KEP-001",
+    "FLT-POL-140",
+    "FLT-POL-142",
+    "FLT-POL-144",
+    "FLT-POL-146",
     "FLT-POL-001",
     "FLT-POL-010",
     "FLT-POL-020",

@@ -40,8 +40,10 @@ OBSERVED = {
         "run_subject", "run_head",
     },
     "DiskFacts": {"path", "free", "total"},
+    "LoopFacts": {"hops", "rounds", "starts", "failures", "cause"},
     "StartFacts": {
         "work", "agent", "load", "budget", "pull", "ticket", "lineage", "authors", "merge", "disk", "gate", "hold",
+        "loops",
     },
     "EventFact": {"type", "generation", "seq", "actor"},
     "DiffFact": {"files", "lines"},

@@ -42,6 +42,7 @@ QUESTIONS: dict[str, Callable[[Tx], object]] = {
     "runs.finished_without_result": runs.finished_without_result,
     "runs.spent_seconds": lambda tx: runs.spent_seconds(tx, "developer"),
     "runs.reserved_seconds": lambda tx: runs.reserved_seconds(tx, "developer"),
+    "runs.started_between": lambda tx: runs.started_between(tx, 5, 9),
     "budgets.of_agents": lambda tx: budgets.of_agents(tx, ["developer"], 5),
     "budgets.of_work_item": lambda tx: budgets.of_work_item(tx, "ticket/1", 5),
     "budgets.of_fleet": lambda tx: budgets.of_fleet(tx, 5),

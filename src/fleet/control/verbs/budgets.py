@@ -1,4 +1,4 @@
-"""Calls about budgets."""
+"""Calls about budgets, and about limits on loops and storms."""
 
 from __future__ import annotations
 
@@ -16,5 +16,12 @@ VERBS = (
         Access.HUMAN,
         (need("target", "budget_target"), need("seconds", "seconds"), need("reason", "line")),
         f"{_ROW}, reason",
+    ),
+    Verb("limits", Access.READ, (), "limits{}, starts_last_hour, held[]"),
+    Verb(
+        "limit.release",
+        Access.HUMAN,
+        (need("target", "limit_target"), need("reason", "line")),
+        "released, reason, deliveries[]",
     ),
 )

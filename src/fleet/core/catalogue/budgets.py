@@ -1,4 +1,4 @@
-"""Codes of budgets, and of halting."""
+"""Codes of budgets, of halting, and of limits on loops and storms."""
 
 from __future__ import annotations
 
@@ -20,5 +20,29 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-POL-024": (
         "The budget of the whole fleet is exhausted.",
         "Wait for the next window, or grant more: fleet budget grant fleet SECONDS --reason …",
+    ),
+    "FLT-CTL-121": (
+        "Nothing of this is held by a limit on loops.",
+        "fleet limits list shows what is held, and by which.",
+    ),
+    "FLT-POL-140": ("No long chain of starts that follow from each other.", "Nothing."),
+    "FLT-POL-141": (
+        "Too many starts follow from each other, as when agents keep waking one another.",
+        "Look with fleet why; then fleet limits release SUBJECT --reason …, or change the subscriptions.",
+    ),
+    "FLT-POL-142": ("The pull request was not sent back too often.", "Nothing."),
+    "FLT-POL-143": (
+        "The pull request was sent back as often as limits.review_rounds allows.",
+        "Review it yourself (fleet pr review), or fleet limits release pr/N --reason …",
+    ),
+    "FLT-POL-144": ("The fleet does not start too many runs.", "Nothing."),
+    "FLT-POL-145": (
+        "The fleet has started as many runs within an hour as limits.starts_per_hour allows.",
+        "Wait; or find what starts them (fleet log --type delivery.dispatched), or raise the limit.",
+    ),
+    "FLT-POL-146": ("The agent does not fail in the same way again and again.", "Nothing."),
+    "FLT-POL-147": (
+        "Too many runs of the agent in a row ended in the same failure.",
+        "Mend the cause; then fleet limits release agent/NAME --reason …, or replay the dead letter.",
     ),
 }

@@ -145,6 +145,8 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "FLT-POL-074": ("allow_shared_uid_merge is false, as fleet init writes it",),
     "FLT-POL-086": ("the author pushed during the review",),
     "FLT-POL-096": ("somebody pushed to the fleet's repository by hand, or rewrote the base branch",),
+    "FLT-POL-141": ("two agents subscribe to each other's events",),
+    "FLT-POL-147": ("a login ran out", "the agent's program is missing or broken", "a setup command fails"),
     "FLT-RTM-005": ("the machine is overloaded, so the old processes take long to end",),
     "FLT-RTM-009": ("the disk was full, or the shim was killed, when the run ended",),
     "FLT-RUN-010": (

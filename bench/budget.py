@@ -1,0 +1,60 @@
+"""How far a budget is overshot: from the end of the seconds until no process of the tree moves any more."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+from bench.measure import Result, table
+from fleet.testing.runtime_contract import TmuxRig
+from fleet.testing.waiting import wait_until
+
+_SECONDS = 0.5
+_TREES = {"one process": 0, "10 processes": 9, "100 processes": 99}
+_PROGRAM = """
+import os, sys, time
+began = time.monotonic()
+for _ in range({children}):
+    if os.fork() == 0:
+        os.setsid()
+        break
+place = os.path.join(sys.argv[1], str(os.getpid()))
+while True:
+    with open(place, "w") as file:
+        file.write(f"{{began}} {{time.monotonic()}}")
+    time.sleep(0.001)
+"""
+
+
+def report(*, rounds: int) -> str:
+    """Milliseconds between the end of a budget and the last sign of life of its tree, as a table."""
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
+        for what, children in _TREES.items():
+            rig = TmuxRig(Path(folder) / f"w{children}")
+            try:
+                over = sorted(_overshoot(rig, children, number) for number in range(rounds))
+            finally:
+                rig.end()
+            rows.append(Result(what, 0.0, *(1000 * _at(over, part) for part in (0.5, 0.99, 1.0))))
+    note = f"From the end of the seconds to the last sign of life of the tree, {rounds} rounds. Promised: 2000 ms."
+    return table("A budget's overshoot", note, rows, by="p50")
+
+
+def _overshoot(rig: TmuxRig, children: int, number: int) -> float:
+    """Seconds that one tree moved too long; its own start counts as the beginning, which is a little late."""
+    name = f"bench{children}x{number}"
+    clocks = rig.world.root / name
+    clocks.mkdir()
+    argv = (*rig.python(_PROGRAM.format(children=children)), str(clocks))
+    rig.runtime.launch(rig.world.prepare(argv, name, allowance=_SECONDS, kind="budget"))
+    ref = rig.world.ref(name)
+    wait_until(lambda: rig.runtime.observe(ref).state == "exited", timeout=60, what=f"the end of {name}")
+    said = [line.split() for path in clocks.iterdir() if len((line := path.read_text()).split()) == 2]
+    began, last = min(float(one[0]) for one in said), max(float(one[1]) for one in said)
+    return max(0.0, last - began - _SECONDS)
+
+
+def _at(values: list[float], part: float) -> float:
+    return values[max(0, math.ceil(part * len(values)) - 1)]

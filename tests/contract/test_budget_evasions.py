@@ -1,0 +1,187 @@
+"""Twelve ways to run on after the seconds are used up, each tried for real under the real shim. None succeeds.
+
+An attempt has succeeded when any of its processes still moves two seconds after the budget's end, or lives once the
+session is over. Each process writes down the monotonic time as often as it can, which is one clock for all of them.
+Quick: four of them once; the long ring tries each of the twelve seventeen times.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fleet.runtime import proctree
+from fleet.testing.runtime_contract import TmuxRig
+from fleet.testing.waiting import wait_until
+
+pytestmark = pytest.mark.tmux
+
+SECONDS = 0.5  # the budget of each attempt
+GRACE = 2.0  # the promise: the tree stands still by then
+SLACK = 4.0 if os.environ.get("CI") else 1.0  # of a machine that is busy with other things
+ROUNDS = 17  # of all twelve, in the long ring: 204 attempts
+
+PRELUDE = """
+import os, signal, sys, time
+folder, token = sys.argv[1], sys.argv[2]
+def note(name):
+    place = os.path.join(folder, name)
+    with open(place + ".new", "w") as file:
+        file.write(str(time.monotonic()))
+    os.replace(place + ".new", place)
+def move():
+    while True:
+        note(str(os.getpid()))
+        time.sleep(0.002)
+def child():
+    return os.fork() == 0
+def shim():
+    pid = os.getpid()
+    while True:
+        words = open(f"/proc/{pid}/cmdline", "rb").read().split(b"\\0")
+        if b"fleet.runtime.shim" in words:
+            return pid
+        pid = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+"""
+CLEAN = (
+    "import os,sys,time\n"
+    "place=os.path.join(sys.argv[1],str(os.getpid()))\n"
+    "while True:\n open(place,'w').write(str(time.monotonic())); time.sleep(0.002)\n"
+)
+
+
+@dataclass(frozen=True)
+class Evasion:
+    """What a program does to run on."""
+
+    program: str
+
+
+EVASIONS = {
+    "a new session": Evasion("if child():\n    os.setsid()\n    move()\nmove()"),
+    "a double fork": Evasion("if child():\n    os.setsid()\n    if child():\n        move()\n    os._exit(0)\nmove()"),
+    "nohup": Evasion("if child():\n    signal.signal(signal.SIGHUP, signal.SIG_IGN)\n    move()\nmove()"),
+    "deaf to every signal that can be ignored": Evasion(
+        "for n in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}:\n"
+        "    try:\n        signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\n"
+        "child()\nmove()"
+    ),
+    "another name and an empty environment": Evasion(
+        "if child():\n    os.setsid()\n"
+        f"    os.execve(sys.executable, ['kworker', '-I', '-c', {CLEAN!r}, folder, token], {{}})\nmove()"
+    ),
+    "thirty children at once": Evasion(
+        "for _ in range(30):\n    if child():\n        os.setsid()\n        move()\nmove()"
+    ),
+    "a process that is never the same for long": Evasion(
+        "if child():\n    os.setsid()\n    while True:\n        if os.fork():\n            os._exit(0)\n"
+        "        note('rolling')\nmove()"
+    ),
+    "two that wake each other when they are stopped": Evasion(
+        "me = os.getpid()\nother = os.fork()\nif other == 0:\n    other = me\n"
+        "if child():\n    while True:\n        for pid in (me, other):\n            try:\n"
+        "                os.kill(pid, signal.SIGCONT)\n            except OSError:\n                pass\nmove()",
+    ),
+    "a subreaper of its own": Evasion(
+        "import ctypes\nctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+        "if child():\n    os.setsid()\n    if child():\n        move()\n    os._exit(0)\nmove()"
+    ),
+    "its own clock stands still": Evasion(
+        "if child():\n    os.kill(os.getpid(), signal.SIGSTOP)\n    move()\nchild()\nmove()"
+    ),
+    "it stops its shim": Evasion(
+        "if child():\n    os.setsid()\n    guard = shim()\n    while True:\n        os.kill(guard, signal.SIGSTOP)\n"
+        "        note(str(os.getpid()))\n"
+        "        time.sleep(0.7)\nmove()",
+    ),
+    "it kills its shim": Evasion(
+        "if child():\n    os.setsid()\n    if child():\n        move()\n    time.sleep(0.3)\n"
+        "    os.kill(shim(), signal.SIGKILL)\n    move()\nmove()",
+    ),
+}
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[TmuxRig]:
+    made = TmuxRig(tmp_path / "world")
+    yield made
+    made.end()
+
+
+def attempt(rig: TmuxRig, evasion: Evasion, name: str) -> str:
+    """Try it once; what it gained, in words, or "" for nothing."""
+    clocks = rig.world.root / f"clocks-{name}"
+    clocks.mkdir()
+    token = f"evasion-{uuid.uuid4()}"
+    argv = (*rig.python(f"{PRELUDE}\n{evasion.program}"), str(clocks), token)
+    rig.runtime.launch(rig.world.prepare(argv, name, allowance=SECONDS, kind="budget"))
+    ref = rig.world.ref(name)
+    began = wait_until(lambda: _first(clocks), timeout=60, what=f"{name} to move")
+    # as the daemon does, which looks at every session twice a second
+    seen = wait_until(
+        lambda: found if (found := rig.runtime.observe(ref)).state in ("exited", "vanished") else None,
+        timeout=60,
+        what=f"the end of {name}",
+    )
+    assert seen is not None
+    survivors = rig.runtime.sweep(ref) if seen.state == "vanished" else seen.exit.survivors if seen.exit else ()
+    alive = _alive(token)
+    last = max((float(text) for path in clocks.iterdir() if (text := path.read_text())), default=0.0)
+    if survivors or alive:
+        return f"{len({*survivors, *alive})} processes outlived it"
+    over = last - began - SECONDS
+    return f"it moved {over:.2f} s after its end" if over > GRACE * SLACK else ""
+
+
+def _first(clocks: Path) -> float:
+    times = [float(text) for path in list(clocks.iterdir()) if path.suffix != ".new" and (text := _text(path))]
+    return min(times, default=0.0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _alive(token: str) -> list[int]:
+    """Processes that carry the attempt's token among their arguments."""
+    found = []
+    for pid, process in proctree.table().items():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if token.encode() in words and process.state not in "ZX":
+            found.append(pid)
+    return found
+
+
+def test_there_are_twelve() -> None:
+    assert len(EVASIONS) == 12
+
+
+@pytest.mark.parametrize(
+    "how", ["a double fork", "two that wake each other when they are stopped", "it stops its shim", "it kills its shim"]
+)
+def test_no_evasion_gains_anything(rig: TmuxRig, how: str) -> None:
+    assert attempt(rig, EVASIONS[how], "evadeq") == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", EVASIONS)
+def test_no_evasion_gains_anything_however_often_it_is_tried(rig: TmuxRig, how: str) -> None:
+    gained = [attempt(rig, EVASIONS[how], f"evade{number}") for number in range(ROUNDS)]
+    assert [text for text in gained if text] == []
+
+
+def test_the_measure_sees_what_runs_on(rig: TmuxRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held against a promise of no time at all, the same attempt is found out."""
+    monkeypatch.setitem(globals(), "GRACE", -10.0)
+    assert "after its end" in attempt(rig, EVASIONS["a double fork"], "evadem")
