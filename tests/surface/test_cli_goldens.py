@@ -23,8 +23,12 @@ LEAVES = {words.removeprefix("fleet ") for words, (found, _) in COMMANDS.items()
 NO_TEXT = {
     "agent attach": "it gives the terminal to tmux",
     "doctor": "it tells of the machine that the test runs on; each check has tests of its own",
+    "limits release": "nothing is held by a limit in these stories: tests/unit/cli/test_limits.py",
 }
-NO_SHAPE = {"agent attach": "it gives the terminal to tmux, and refuses --json"}
+NO_SHAPE = {
+    "agent attach": "it gives the terminal to tmux, and refuses --json",
+    "limits release": "nothing is held by a limit in these stories: tests/unit/cli/test_limits.py",
+}
 
 pytestmark = [pytest.mark.tmux, pytest.mark.timeout(300)]
 
