@@ -16,20 +16,22 @@ from collections.abc import Callable, Iterable
 _STOPPED_OR_DEAD = frozenset("TtZXx")
 _DEAD = frozenset("ZXx")
 _PAUSE = 0.002  # seconds between two looks at a tree that is about to change
+_PATIENT = 2  # looks after which what still moves is signalled by its groups as well
 _WALKS = 5  # attempts to see a line of ancestors that does not change meanwhile
 
 
 class Process:
     """One line of the process table; ``start`` is clock ticks since boot and tells pids apart that are reused."""
 
-    __slots__ = ("pid", "ppid", "start", "state")
+    __slots__ = ("group", "pid", "ppid", "start", "state")
 
-    def __init__(self, pid: int, ppid: int, start: int, state: str) -> None:
-        """Take the fields of /proc/<pid>/stat; ``state`` is its one letter."""
+    def __init__(self, pid: int, ppid: int, start: int, state: str, group: int = 0) -> None:
+        """Take the fields of /proc/<pid>/stat; ``state`` is its one letter, ``group`` its process group."""
         self.pid = pid
         self.ppid = ppid
         self.start = start
         self.state = state
+        self.group = group
 
 
 def read(pid: int) -> Process:
@@ -41,7 +43,7 @@ def read(pid: int) -> Process:
         raise ProcessLookupError(f"no process {pid}") from error
     # the name in parentheses may hold anything, so count from the last one
     fields = line[line.rindex(b")") + 2 :].split()
-    return Process(pid, int(fields[1]), int(fields[19]), fields[0].decode())
+    return Process(pid, int(fields[1]), int(fields[19]), fields[0].decode(), int(fields[2]))
 
 
 def table() -> dict[int, Process]:
@@ -187,6 +189,23 @@ def send(process: Process, number: int) -> bool:
     return True
 
 
+def _send_all(processes: Iterable[Process], number: int, looks: int) -> None:
+    """Signal each of these; after a few looks their groups as well.
+
+    A process that forks and ends faster than we look is never there any more when its pid is signalled; a group is
+    signalled as a whole, whoever is in it at that moment. Never our own group.
+    """
+    found = list(processes)
+    for process in found:
+        send(process, number)
+    if looks > _PATIENT:
+        for group in {process.group for process in found} - {0, 1, os.getpgrp()}:
+            try:
+                os.killpg(group, number)
+            except OSError:
+                continue
+
+
 def freeze(find: Callable[[], Iterable[Process]], *, seconds: float) -> bool:
     """Stop all that ``find`` finds, and look again until a look finds only stopped processes.
 
@@ -194,12 +213,13 @@ def freeze(find: Callable[[], Iterable[Process]], *, seconds: float) -> bool:
     ``seconds`` pass before that: something may still move.
     """
     deadline = time.monotonic() + seconds
+    looks = 0
     while True:
         moving = [process for process in find() if process.state not in _STOPPED_OR_DEAD]
         if not moving:
             return True
-        for process in moving:
-            send(process, signal.SIGSTOP)
+        looks += 1
+        _send_all(moving, signal.SIGSTOP, looks)
         if time.monotonic() >= deadline:
             return False
         time.sleep(_PAUSE)
@@ -213,14 +233,15 @@ def kill(
     ``reap`` is called before each look, by a parent that has zombies to collect.
     """
     deadline = time.monotonic() + seconds
+    looks = 0
     while True:
         if reap is not None:
             reap()
         living = [process for process in find() if process.state not in _DEAD]
         if not living:
             return ()
-        for process in living:
-            send(process, signal.SIGKILL)
+        looks += 1
+        _send_all(living, signal.SIGKILL, looks)
         if time.monotonic() >= deadline:
             return tuple(sorted(process.pid for process in living))
         time.sleep(_PAUSE)

@@ -26,6 +26,7 @@ _KILL_SECONDS = 5.0
 _ESCROW_SECONDS = 65.0  # the saver has its own limit of 60
 _LOCK_SECONDS = 1.0  # the lock may be held for a moment by a late shim that is about to refuse
 _LONGEST_WAIT = 3600.0
+_REAPED_AT_ONCE = 200
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _STOPPED_BEFORE_START = 143  # the agent was asked to end before it began: 128 + SIGTERM
@@ -106,38 +107,43 @@ class Session:
         """Until the agent ends, its time is up, or somebody asks; the reason as the record names it."""
         deadline = self.begun + float(self.launch["allowance_seconds"])
         while True:
-            self._reap()
+            more = self._reap()
             if self.code is not None:
                 # a terminal that goes away takes the agent with it: that is not the agent's own exit
                 return "hangup" if signal.SIGHUP in signal.sigpending() else "exited"
             left = deadline - time.monotonic()
             if left <= 0:
                 return str(self.launch["allowance_kind"])
-            got = signal.sigtimedwait(_HEEDED, min(left, _LONGEST_WAIT))
+            got = signal.sigtimedwait(_HEEDED, 0.0 if more else min(left, _LONGEST_WAIT))
             if got is not None and got.si_signo == signal.SIGHUP:
                 return "hangup"
             if got is not None and got.si_signo == signal.SIGTERM:
                 return "stopped"
 
-    def _reap(self) -> None:
-        """Collect what has ended; an agent that stops itself is made to go on, for no shell is there to do it."""
-        while True:
+    def _reap(self) -> bool:
+        """Collect what has ended; an agent that stops itself is made to go on, for no shell is there to do it.
+
+        Not without end: a tree that forks as fast as we collect must not keep us from looking at the clock. True when
+        there may be more.
+        """
+        for _ in range(_REAPED_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
-                return
+                return False
             if pid == 0:
-                return
+                return False
             if os.WIFSTOPPED(status):
                 if pid == self.agent:
                     _signal_group(pid, signal.SIGCONT)
             elif pid == self.agent:
                 code = os.waitstatus_to_exitcode(status)
                 self.code = code if code >= 0 else 128 - code
+        return True
 
     def _reap_frozen(self) -> None:
-        """Collect what has ended and leave the stopped ones stopped."""
-        while True:
+        """Collect what has ended and leave the stopped ones stopped. Not without end, as above."""
+        for _ in range(_REAPED_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -149,12 +155,16 @@ class Session:
                 self.code = code if code >= 0 else 128 - code
 
     def _end(self) -> None:
-        """Freeze, save, kill, reap, record. Each step is tried whatever became of the one before."""
+        """Freeze, save, kill, reap, record. Each step is tried whatever became of the one before.
+
+        What cannot be made to stand still is killed before its work is saved: it would go on for as long as that takes.
+        """
         used = time.monotonic() - self.begun if self.agent else 0.0
         saved: records.Record = {}
         survivors: tuple[int, ...] = ()
         try:
-            proctree.freeze(self._tree, seconds=_FREEZE_SECONDS)
+            if not proctree.freeze(self._tree, seconds=_FREEZE_SECONDS):
+                proctree.kill(self._tree, seconds=_KILL_SECONDS, reap=self._reap_frozen)
             saved = self._save()
         finally:
             try:
