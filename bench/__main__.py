@@ -15,11 +15,14 @@ def main() -> int:
     """Run the benches; ``--quick`` for a first impression."""
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", choices=["github"], help="this part alone")
+    parser.add_argument("--only", choices=["budget", "github"], help="this part alone")
     options = parser.parse_args()
     quick = options.quick
     if options.only == "github":
         print(github.report(github.rows(quick=quick)))
+        return 0
+    if options.only == "budget":
+        print(budget.report(rounds=5 if quick else 50))
         return 0
     with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
         print(storage.report(Path(folder), count=200 if quick else 800, rounds=2 if quick else 5))
