@@ -68,7 +68,7 @@ LEVELS = {
         "fabric.history", "log", "why", "watcher.status", "schedules", "approvals", "approval.show",
         "deadletters", "deadletter.explain",
         "agent.show", "agent.budget", "budgets", "handbook", "teams", "team.show", "agent.revisions",
-        "limits",
+        "limits", "permissions", "providers",
         "fabric.tasks", "artifact.list", "artifact.read", "fabric.blockers", "inbox", "question",
         "questions",
     },
@@ -80,7 +80,7 @@ LEVELS = {
     Access.START: {"agent.start"},
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
-        "fleet.halt", "fleet.resume", "policy.replay",
+        "fleet.halt", "fleet.resume", "policy.replay", "permission.allow", "permission.deny", "provider.release",
         "gc.plan", "gc.run",
         "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",
