@@ -21,8 +21,9 @@ for _ in range({children}):
         break
 place = os.path.join(sys.argv[1], str(os.getpid()))
 while True:
-    with open(place, "w") as file:
+    with open(place + ".new", "w") as file:
         file.write(f"{{began}} {{time.monotonic()}}")
+    os.replace(place + ".new", place)
     time.sleep(0.001)
 """
 
