@@ -32,9 +32,7 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 # The most urgent kind first: what stops everything, then what stops one piece of work.
 _ORDER = (
     "halt", "record", "daemon", "disk", "service", "base", "permission", "provider", "approval", "question", "merge",
-    "review", "dead_letter", "quarantine", "blocker", "budget", "nearly_used",
-    "halt", "record", "daemon", "disk", "service", "base", "approval", "question", "merge", "review", "dead_letter",
-    "quarantine", "blocker", "loop", "budget", "nearly_used",
+    "review", "dead_letter", "quarantine", "blocker", "loop", "budget", "nearly_used",
 )  # fmt: skip
 
 # Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
