@@ -80,7 +80,7 @@ LEVELS = {
     Access.START: {"agent.start"},
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
-        "fleet.halt", "fleet.resume", "policy.replay", "permission.allow", "permission.deny", "provider.release",
+        "fleet.halt", "fleet.resume", "policy.replay", "ticket.accept", "permission.allow", "permission.deny", "provider.release",
         "gc.plan", "gc.run",
         "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",
@@ -90,7 +90,7 @@ LEVELS = {
         "config.rollback", "audit.checkpoint", "audit.checkpoints", "audit.key", "audit.rotate_key",
         "answer", "agent.send", "artifact.remove",
         "audit.verify_git", "audit.accept_base", "audit.export", "audit.verify_files", "audit.archive",
-        "insights", "eval.show", "eval.compare", "eval.run", "eval.list", "policy.replay",
+        "insights", "eval.show", "eval.compare", "eval.run", "eval.list",
         "approval.grant", "approval.deny", "deadletter.replay", "deadletter.discard",
     },
 }  # fmt: skip
