@@ -22,16 +22,13 @@ from fleet.cli.remote import COMMON, Local
 from fleet.config import catalogue
 from fleet.config.catalogue import load_roles
 from fleet.config.gate import DiffConfig, EventConfig, GateConfig, WindowConfig
-from fleet.config.model import (
-    AgentConfig,
+from fleet.config.model import AgentConfig, FleetConfig, ScheduleConfig, SetupConfig
+from fleet.config.sections import (
     ApprovalsConfig,
     AuditConfig,
     FabricConfig,
-    FleetConfig,
     KeepingConfig,
     RetryConfig,
-    ScheduleConfig,
-    SetupConfig,
     TeamConfig,
 )
 from fleet.core.approval import APPROVAL_MOVES

@@ -14,8 +14,8 @@ from fleet.audit.chain import Fault, verify
 from fleet.audit.keys import KeyFiles, Signer, is_signed, take_up
 from fleet.audit.statement import checkpoint_statement, link_of, parsed
 from fleet.audit.verify import sealed_prefix
-from fleet.config.model import AuditConfig
 from fleet.config.paths import FleetPaths
+from fleet.config.sections import AuditConfig
 from fleet.core.clock import SECOND
 from fleet.core.errors import FleetError, IntegrityError, NotFound
 from fleet.core.journal import GENESIS, Draft, Stream

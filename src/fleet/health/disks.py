@@ -6,8 +6,8 @@ import os
 import stat
 from pathlib import Path
 
-from fleet.config.model import KeepingConfig
 from fleet.config.paths import FleetPaths
+from fleet.config.sections import KeepingConfig
 from fleet.health.words import Disk
 from fleet.policy.disk import floor_bytes
 

@@ -16,8 +16,8 @@ import fleet
 from fleet import process
 from fleet.config.catalogue import load_roles
 from fleet.config.loader import load_config
-from fleet.config.model import KeepingConfig
 from fleet.config.paths import CONFIG_RELATIVE, SOCKET_LIMIT, FleetPaths
+from fleet.config.sections import KeepingConfig
 from fleet.core.errors import ConfigError, FleetError
 from fleet.daemon import supervisor
 from fleet.health import disks, leftovers

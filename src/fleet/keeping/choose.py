@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fleet.config.model import KeepingConfig
+from fleet.config.sections import KeepingConfig
 from fleet.core.clock import SECOND
 
 Kind = Literal["clone", "run folder", "branch", "escrow", "store copy", "left over", "unused objects", "old state"]

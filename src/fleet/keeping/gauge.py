@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet.config.model import KeepingConfig
+from fleet.config.sections import KeepingConfig
 from fleet.core.errors import Refused
 from fleet.policy.disk import MB, floor_bytes, is_low
 from fleet.policy.facts import DiskFacts

@@ -80,7 +80,8 @@ LEVELS = {
     Access.START: {"agent.start"},
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
-        "fleet.halt", "fleet.resume", "policy.replay", "ticket.accept", "permission.allow", "permission.deny", "provider.release",
+        "fleet.halt", "fleet.resume", "policy.replay", "ticket.accept", "permission.allow", "permission.deny",
+        "provider.release",
         "gc.plan", "gc.run",
         "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleet.config.model import KeepingConfig
+from fleet.config.sections import KeepingConfig
 from fleet.control.attention import needs
 from fleet.control.commands import Control
 from fleet.control.context import Context, Host

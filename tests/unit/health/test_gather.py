@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config.model import KeepingConfig
 from fleet.config.paths import FleetPaths, fleet_paths
+from fleet.config.sections import KeepingConfig
 from fleet.health import gather, leftovers
 from fleet.health.disks import disk, mount_of, used
 from fleet.health.mend import mend

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.config.model import KeepingConfig
+from fleet.config.sections import KeepingConfig
 from fleet.keeping.choose import DAY, MB, Choice, Kind, Thing, choose
 
 NOW = 1_000 * DAY

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config.model import KeepingConfig
+from fleet.config.sections import KeepingConfig
 from fleet.core.errors import Refused
 from fleet.keeping.gauge import DiskGauge, require_space, space
 
