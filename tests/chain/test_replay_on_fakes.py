@@ -54,11 +54,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def _run(desk: Desk, agent: str, ticket: int, pull: int, head: str) -> Principal:
     """A run of an agent on the pull request, whatever lives of it already ended."""
+    end(desk, agent)
+    return desk.run(agent, f"pr/{pull}", event="agent_start_requested", item=f"ticket/{ticket}", head=head)
+
+
+def end(desk: Desk, agent: str) -> None:
+    """Its live runs end well, after 40 seconds."""
     for run in desk.db.read(runs.live):
         if run.agent == agent:
             ended: dict[str, Any] = {"state": RunState.SUCCEEDED, "used_seconds": 40.0, "exit_code": 0, "outcome": ""}
             desk.db.write(partial(runs.finish, run_id=run.id, epoch=run.epoch, **ended))
-    return desk.run(agent, f"pr/{pull}", event="agent_start_requested", item=f"ticket/{ticket}", head=head)
 
 
 def replay(desk: Desk, text: str, **args: int) -> dict[str, Any]:
@@ -91,6 +96,16 @@ def test_a_candidate_with_a_gate_says_which_start_would_have_waited_and_for_what
     assert (row["agent"], row["was"], row["now"], row["codes"]) == ("release-manager", "allow", "hold", ["FLT-POL-112"])
     assert "label go: pr/2 does not carry it" in row["why"]
     assert row["because"] == [row["why"]]
+
+
+def test_why_names_the_checks_that_make_the_difference(desk: Desk) -> None:
+    gated = CONFIG + "    subscription_gate: {label: go}\n"
+    desk.context.config.replace(parse_config(gated.encode(), name="c", roles=load_roles()))
+    end(desk, "release-manager")
+    ticket, _, _ = approved_pull(desk)
+    rest(desk)
+    (row,) = [one for one in replay(desk, CONFIG)["differs"] if one["effect"] == "starts"]
+    assert (row["subject"], row["why"]) == (f"pr/{ticket + 1}", "no condition stands before its starts")
 
 
 def test_a_candidate_that_does_not_let_agents_merge_differs_at_the_start_and_at_the_merge(desk: Desk) -> None:

@@ -129,14 +129,15 @@ def _decide(ctx: Context, entry: Entry, candidate: LoadedConfig, report: _Report
     if today.decision.verdict is not was:
         report.program.append({**_row(entry, str(was), str(today.decision.verdict)), "why": today.decision.text})
     if found.decision.verdict is not was:
+        because = _changed_reasons(today, found)
         effect = _EFFECTS[entry.type.partition(".")[0]][found.decision.verdict]
         report.differs.append(
             {
                 **_row(entry, str(was), str(found.decision.verdict)),
                 "effect": effect,
-                "why": found.decision.text,
+                "why": "; ".join(because) or found.decision.text,
                 "codes": [reason.code for reason in found.decision.binding],
-                "because": _changed_reasons(today, found),
+                "because": because,
             }
         )
     elif found.seconds is not None:

@@ -80,7 +80,7 @@ def check(facts: StartFacts) -> Reason:
     seen: dict[str, object] = {"gate": found.as_dict()}
     if found.word is Word.MET:
         return Reason(CHECK, Verdict.ALLOW, "FLT-POL-111", "the conditions before this start are met", seen)
-    lacking = "; ".join(dict.fromkeys(f"{one.asks}: {one.text}" for one in leaves(found) if one.word is found.word))
+    lacking = "; ".join(dict.fromkeys(f"{one.asks}: {one.text}" for one in _lacking(found)))
     if found.word is Word.NEVER:
         text = f"a condition before this start can never be met here: {lacking}"
         return Reason(CHECK, Verdict.DENY, "FLT-POL-113", text, seen)
@@ -123,6 +123,15 @@ def leaves(found: Answer) -> Iterator[Answer]:
         yield found
     for one in found.inside:
         yield from leaves(one)
+
+
+def _lacking(found: Answer) -> Iterator[Answer]:
+    """The conditions that make a gate's answer what it is; what an ``any_of`` that is met goes without is none."""
+    if not found.inside:
+        yield found
+    for one in found.inside:
+        if one.word is found.word:
+            yield from _lacking(one)
 
 
 def _answer(gate: GateConfig, seen: Seen) -> Answer:
@@ -174,7 +183,7 @@ def _by_person(gate: GateConfig, seen: Seen) -> Answer:
     found = people(seen.pull)
     if found or seen.person:
         return Answer(gate.name, asks, Word.MET, f"{', '.join(found)} approved {seen.pull.head[:12]}")
-    hint = f"fleet approve pr/{seen.pull.number}, or fleet pr review {seen.pull.number} --approve"
+    hint = f"fleet pr review {seen.pull.number} --approve; once it is asked also: fleet approve pr/{seen.pull.number}"
     return Answer(gate.name, asks, Word.NOT_YET, "no person has approved this head", hint)
 
 

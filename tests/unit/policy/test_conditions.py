@@ -161,6 +161,15 @@ def test_a_person_is_wanted_only_where_nothing_else_but_the_hour_is_missing() ->
     assert not a_person_would_do(judged(GateConfig(approvals=3), pull()))
 
 
+def test_a_reason_names_what_is_missing_and_not_what_an_any_of_goes_without() -> None:
+    either = GateConfig(any_of=(LABEL, GateConfig(event=EventConfig(type="qa_passed"))))
+    found = check(judged(GateConfig(all_of=(either, PERSON)), pull(), labels=frozenset({"go"})))
+    assert found.text == "it waits until its gate is met: approved by a person: no person has approved this head"
+    both = check(judged(GateConfig(all_of=(either, PERSON)), pull()))
+    assert "label go" in both.text
+    assert "event qa_passed" in both.text
+
+
 def test_what_waits_for_the_hour_alone_says_when() -> None:
     night = NOON + 10 * 3600 * SECOND
     assert waits_for_time(judged(NIGHT)) == night
