@@ -18,6 +18,7 @@ import pytest
 from tests.unit.control.test_merges import approved_pull
 
 from fleet.config.gate import GateConfig
+from fleet.core.decision import Verdict
 from fleet.core.errors import Refused
 from fleet.core.journal import Entry
 from fleet.core.principal import Principal
@@ -50,7 +51,9 @@ def test_todays_policy_decides_as_it_was_recorded(path: Path) -> None:
     wrong = []
     for number, line in enumerate(lines(path), 1):
         found = decide(read_record(line["facts"])).decision
-        if (str(found.verdict), [one.code for one in found.binding]) != (line["verdict"], line["codes"]):
+        # A check that is new since then may say yes as well; what held or forbade it has to be what it was.
+        codes = [one.code for one in found.binding] if found.verdict is not Verdict.ALLOW else line["codes"]
+        if (str(found.verdict), codes) != (line["verdict"], line["codes"]):
             wrong.append((number, line["type"], line["verdict"], line["codes"], str(found.verdict), found.text))
     assert wrong == []
 
