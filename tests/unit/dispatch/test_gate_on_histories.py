@@ -166,6 +166,7 @@ def test_the_gate_agrees_with_the_reference(db: Database) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_the_gate_agrees_with_the_reference_on_ten_thousand_histories(db: Database) -> None:
     """The same, in the ring that has the time for it."""
     seen = agree(db, 10_000)
