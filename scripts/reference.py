@@ -14,8 +14,11 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
+from fleet.assess.fit import LEAST_LABELS, LEAST_OF_EACH
 from fleet.assess.insights import KINDS
+from fleet.assess.risk import PROBATION_CRITICAL, THRESHOLDS, Reading, level_of, score, sigmoid
 from fleet.assess.scorecard import DIMENSIONS, MINIMUM, MINIMUM_DIMENSIONS, VERSION
+from fleet.assess.signals import CASES, INTERCEPT, INTERCEPT_SPREAD, KEYS, SIGNALS, WINDOW_HOURS
 from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
@@ -283,10 +286,74 @@ def roles_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def risk_page() -> str:
+    """The signals of risk with the reasoning for each coefficient, the levels, and the cases they were checked on."""
+    low = sigmoid(INTERCEPT)
+    lines = [
+        _NOTE,
+        "# Risk",
+        "",
+        "How likely an agent is to do harm if it goes on, as a probability: logistic regression over signals that the "
+        "journal and the runs table hold. Risk says nothing about quality; that is "
+        "[evaluation](evaluation.md), and neither reads the other. Only *critical* has consequences by itself: the "
+        "agent is [quarantined](../howto/quarantine.md).",
+        "",
+        "`probability = 1 / (1 + exp(-(intercept + sum of coefficient * value)))`. Each value lies between 0 and its "
+        f"cap. Signals look back {WINDOW_HOURS} hours, and never past an agent's last release. What cannot be read "
+        "counts as it was last read.",
+        "",
+        f"The intercept is {INTERCEPT:+g}: an agent of which nothing is known against it stands at {low:.1%}.",
+        "",
+        "| signal | unit | cap | coefficient | at most | where it is read |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{one.key}` | {one.unit} | {one.cap:g} | {one.coefficient:+g} | {one.coefficient * one.cap:+.2f}"
+        f" | {one.source} |"
+        for one in SIGNALS
+    ]
+    lines += ["", "## Why these coefficients", "", "They are in log-odds for one unit: +0.69 doubles the odds.", ""]
+    lines += [f"- **{one.key.replace('_', ' ')}**: {one.why}" for one in SIGNALS]
+    lines += [
+        "",
+        "No signal is critical by itself. The shipped coefficients were checked on cases a person judged:",
+        "",
+    ]
+    lines += ["| case | probability | level |", "|---|---|---|"]
+    for case, values in CASES.items():
+        found = score({key: Reading(values.get(key, 0.0)) for key in KEYS}, {}).probability
+        lines.append(f"| {case} | {found:.0%} | {level_of(found)} |")
+    lines += [
+        "",
+        "## Levels",
+        "",
+        "A level is entered at once and left only below a lower bound, so that it does not flap. On probation "
+        f"*critical* begins at {PROBATION_CRITICAL.enter:.0%}, until below {PROBATION_CRITICAL.leave:.0%}.",
+        "",
+        "| level | from | until below |",
+        "|---|---|---|",
+        *(f"| {one.level} | {one.enter:.0%} | {one.leave:.0%} |" for one in THRESHOLDS),
+        "",
+        "## Fitting",
+        "",
+        "`fleet risk fit` finds the coefficients that are most probable after people's labels, with the shipped ones "
+        f"as prior: each may move by its own spread. It takes {LEAST_LABELS} labels, of each kind {LEAST_OF_EACH}. A "
+        "coefficient stays at 0 or above: a fault never counts in an agent's favour. `--apply` lets the result hold "
+        "from then on, as a version on record.",
+        "",
+        "| coefficient | shipped | spread |",
+        "|---|---|---|",
+        f"| intercept | {INTERCEPT:+g} | {INTERCEPT_SPREAD:g} |",
+        *(f"| `{one.key}` | {one.coefficient:+g} | {one.spread:g} |" for one in SIGNALS),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "evaluation.md": evaluation_page,
     "insights.md": insights_page,
+    "risk.md": risk_page,
     "events.md": events_page,
     "states.md": states_page,
     "errors.md": errors_page,

@@ -10,7 +10,7 @@ import pytest
 from fleet.core.errors import Conflict, NotFound, TemporaryError
 from fleet.runtime.escrow import verified
 from fleet.runtime.port import SessionRef
-from fleet.testing.runtime_contract import FakeRig, Rig, TmuxRig, git
+from fleet.testing.runtime_contract import FROZEN, FakeRig, Rig, TmuxRig, git
 from fleet.testing.waiting import wait_until
 
 
@@ -106,6 +106,39 @@ def test_a_stop_saves_the_work_and_ends_the_run(rig: Rig) -> None:
     assert verified(rig.world.bare, seen.exit.escrow_ref, seen.exit.escrow_sha)
     rig.runtime.stop(ref, "too late")
     assert rig.runtime.observe(ref) == seen
+
+
+def test_with_hold_a_session_whose_work_cannot_be_saved_stays_frozen_until_it_can(rig: Rig) -> None:
+    ref = start(rig, "hang")
+    rig.reach(ref, "running")
+    inside = rig.world.clones / ref.session / ".git"
+    inside.rename(inside.with_name("hidden"))
+    rig.runtime.stop(ref, "quarantined", hold=True)
+    seen = rig.reach(ref, FROZEN)
+    assert (seen.state, seen.exit) == ("running", None)
+    assert "is no clone any more" in seen.frozen
+    rig.restart()
+    assert rig.reach(ref, FROZEN).frozen == seen.frozen, "a new daemon finds it so"
+    inside.with_name("hidden").rename(inside)
+    rig.runtime.stop(ref, "quarantined", hold=True)
+    ended = rig.reach(ref, "exited").exit
+    assert ended is not None
+    assert ended.reason == "stopped"
+    assert verified(rig.world.bare, ended.escrow_ref, ended.escrow_sha)
+
+
+def test_a_frozen_session_ends_unsaved_when_it_is_asked_without_hold(rig: Rig) -> None:
+    ref = start(rig, "hang")
+    rig.reach(ref, "running")
+    inside = rig.world.clones / ref.session / ".git"
+    inside.rename(inside.with_name("hidden"))
+    rig.runtime.stop(ref, "quarantined", hold=True)
+    rig.reach(ref, FROZEN)
+    rig.runtime.stop(ref, "let go of it")
+    ended = rig.reach(ref, "exited").exit
+    assert ended is not None
+    assert (ended.escrow_ref, ended.survivors) == ("", ())
+    assert "is no clone any more" in ended.escrow_error
 
 
 def test_an_end_wakes_within_a_second(rig: Rig) -> None:

@@ -86,6 +86,7 @@ def play(show: Show, folder: Path) -> None:
     scores(show, folder)
     teams(show, folder)
     looks(show, folder)
+    risks(show)
     record(show, folder)
     keeping(show, folder)
 
@@ -198,6 +199,11 @@ def given_up(show: Show, *known: str) -> str:
     return letter
 
 
+def quarantined(show: Show, name: str) -> bool:
+    """Whether an agent was taken out of service."""
+    return bool(show.shell.answer("risk", "show", name)["agents"][0]["quarantine"])
+
+
 def dead_letters(show: Show, folder: Path) -> None:
     """The clerk fails at ticket 2, again and again."""
     show.text("agent start", "clerk --ticket 2")
@@ -213,6 +219,8 @@ def dead_letters(show: Show, folder: Path) -> None:
     show.fields("ticket retry", "2")
     known.append(given_up(show, *known))
     show.text("deadletters discard", f"{known[-1]} --reason 'done by hand'")
+    wait_until(lambda: quarantined(show, "clerk"), timeout=60, what="an agent that always fails to be quarantined")
+    show.shell.answer("agent", "release", "clerk", "--reason", "it is meant to fail")
     show.fields("agent start", "clerk --ticket 2")
     known.append(given_up(show, *known))
     show.fields("deadletters discard", f"{known[-1]} --reason 'done by hand'")
@@ -381,6 +389,26 @@ def scores(show: Show, folder: Path) -> None:
     show("eval compare", f"{long_ago} slow", "slow --since 1h", free=data)
     show("eval run", f"slow {long_ago}", "slow --since 1h", free=data)
     show("eval list", "--agent slow", free=data)
+
+
+def risks(show: Show) -> None:
+    """How likely an agent is to do harm; out of service and back again; what is learned from people's labels."""
+    show("risk show", "scribe")
+    show("risk explain", "scribe")
+    show("risk label", "scribe ok --at 40m", "scribe ok --at 41m --reason 'it did well'")
+    show("risk labels")
+    for number in range(20):
+        show.shell.answer("risk", "label", "scribe", "ok", "--at", f"{number + 10}m")
+    for _ in range(5):
+        show.shell.answer("risk", "label", "clerk", "bad")
+    show.text("risk fit", head=3)
+    show.fields("risk fit", "--apply")
+    show.text("agent quarantine", "scribe --reason 'it deletes tests'")
+    show.text("agent release", "scribe --reason 'looked into' --verdict unjust")
+    show.fields("agent quarantine", "scribe --reason 'it deletes tests'")
+    show.fields("agent release", "scribe --reason 'looked into'")
+    show.text("risk history", "scribe", head=2)
+    show.fields("risk history", "scribe")
 
 
 def alarmed(show: Show) -> bool:

@@ -111,6 +111,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
         "eval_",
         "Score agents from the journal: six dimensions, 0 to 100, each with its evidence.",
     ),
+    "risk": ("Look", "risk", "risk", "Show how likely each agent is to do harm, why, and fit that on your judgement."),
     "why": ("Look", "look", "why", "Tell why something started, waited or was refused."),
     "audit": ("Look", "audit", "audit", "Verify the journal, sign its head, or erase a payload from it."),
     "backup": ("Keep", "keeping", "backup", "Write everything of this fleet into one file, while it works."),

@@ -22,7 +22,8 @@ UNFOLDED = 1_000_000
 _NAMES = 6  # idle agents named one by one; more are counted by role
 _BAR = 10
 _STOPS_ALL = frozenset({"halt", "record", "daemon", "disk", "service", "base"})
-_BROKEN = _STOPS_ALL | {"dead_letter", "quarantine"}
+_BROKEN = _STOPS_ALL | {"dead_letter", "quarantine", "frozen"}
+_RISKY = ("elevated", "high", "critical")
 _REASONS_OF_NEEDS = frozenset({"approval", "review", "merge", "budget"})
 
 
@@ -177,6 +178,12 @@ def _idle(result: Row) -> Iterator[str]:
         yield "; ".join([lines[0], *(" ".join(line.split()) for line in lines[1:])])
     else:
         yield from lines
+    risky = [
+        one for one in result["agents"] if one["risk"] in _RISKY and one["state"] not in ("retired", "quarantined")
+    ]
+    if risky:
+        shown = ", ".join(f"{visible(one['name'])} {one['risk']}" for one in risky[:_NAMES])
+        yield f"risk     ! {shown}{f' and {len(risky) - _NAMES} more' if len(risky) > _NAMES else ''}: fleet risk show"
 
 
 def _who(members: Sequence[Row]) -> str:

@@ -7,7 +7,7 @@ and its coming into force is settled here too, by what lies in the file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.config.catalogue import load_roles
 from fleet.config.changes import Changes, compare
@@ -17,10 +17,11 @@ from fleet.core.errors import ConfigError
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, system
 from fleet.fabric.mail import return_to_people
-from fleet.store import agents, config_revisions, cursors, journal, runs
+from fleet.store import agents, config_revisions, cursors, journal, risk, runs
 from fleet.store.agents import AgentRow
 from fleet.store.config_revisions import Revision
 from fleet.store.db import Database, Tx
+from fleet.store.risk import Quarantine
 
 CONFIG_KEY = "config.digest"
 _ACTOR = str(system("daemon"))
@@ -141,7 +142,8 @@ def _record(tx: Tx, loaded: LoadedConfig, actor: str, reason: str, accepted: Acc
 
 def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
     """Rows for members, retirement for who left; a state that a person gave stays. How many changed."""
-    known = {row.name: row for row in agents.every(tx)}
+    rows = agents.every(tx)
+    known = {row.name: row for row in rows}
     heirs = heirs_of(known.values(), {member.name: member.role for member in loaded.config.agents})
     changed = 0
     for member in loaded.config.agents:
@@ -149,9 +151,12 @@ def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
         back = row is None or row.state is AgentState.RETIRED
         if row is not None and not back and row.role == member.role:
             continue
-        state = AgentState.ACTIVE if row is None or back else row.state
+        state, reason = (AgentState.ACTIVE, "") if row is None or back else (row.state, row.reason)
         account = heirs.get(member.name, "")
-        agents.put(tx, member.name, member.role, state, "" if row is None or back else row.reason, account=account)
+        held = _still_held(tx, rows, member.name, account) if back else None
+        if held is not None:
+            state, reason = AgentState.QUARANTINED, f"quarantined by {held.actor}: {held.reason}"
+        agents.put(tx, member.name, member.role, state, reason, account=account)
         counts = f"; it goes on with the budget of {account}" if account else ""
         _say(tx, member.name, state, f"{member.name} is a member in the role {member.role}{counts}")
         changed += 1
@@ -162,6 +167,18 @@ def _sync_agents(tx: Tx, loaded: LoadedConfig) -> int:
             return_to_people(tx, row.name)  # what it did not read
             changed += 1
     return changed
+
+
+def _still_held(tx: Tx, rows: Iterable[AgentRow], name: str, account: str) -> Quarantine | None:
+    """The quarantine that a member comes back into: neither leaving the configuration nor another name is a way out."""
+    own = risk.quarantine_of(tx, name)
+    if own is not None or not account:
+        return own
+    before = [risk.quarantine_of(tx, row.name) for row in rows if row.account == account]
+    held = next((one for one in before if one is not None), None)
+    if held is not None:
+        risk.put_quarantine(tx, replace(held, agent=name))
+    return held
 
 
 def heirs_of(rows: Iterable[AgentRow], members: Mapping[str, str]) -> dict[str, str]:

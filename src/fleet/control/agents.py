@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fleet.assess.doorway import quarantined
 from fleet.config.model import AgentConfig
 from fleet.control.budgets import require_seconds
 from fleet.control.context import Context, Handlers, generation_of, still_alive, work_item_of
 from fleet.control.members import chosen
+from fleet.control.quarantines import end_unsaved
 from fleet.core.agent import AgentState
 from fleet.core.errors import NotFound, Refused
 from fleet.core.event import subject_kind, subject_number
@@ -28,6 +30,8 @@ def stop(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, 
     def ask(tx: Tx) -> tuple[list[str], list[str]]:
         names, stopping = chosen(ctx, tx, args), []
         for name in names:
+            if args["even_unsaved"]:
+                stopping += end_unsaved(tx, principal, name, why)
             asked = [run.id for run in runs.live(tx) if run.agent == name and runs.ask_cancel(tx, run.id, reason)]
             stopping += asked
             if asked or args["name"]:
@@ -61,7 +65,8 @@ def start(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
     subject = args["subject"]
     names = ctx.db.read(lambda tx: chosen(ctx, tx, args))
     if args["all"]:
-        names = [member.name for member in ctx.loaded.config.agents if member.enabled]
+        kept_out = {row.name for row in ctx.db.read(agent_rows.every) if row.state is AgentState.QUARANTINED}
+        names = [member.name for member in ctx.loaded.config.agents if member.enabled and member.name not in kept_out]
     head, payload = _about(ctx, subject)
 
     def publish(tx: Tx) -> list[dict[str, Any]]:
@@ -108,10 +113,14 @@ def _request(
 def may_be_started(ctx: Context, tx: Tx, name: str, work_item: str = "") -> AgentConfig:
     """The member, if it can be started at all.
 
-    Raises Refused FLT-CTL-009 for one switched off or retired, BudgetRefused FLT-BUD-001 where a budget is used up.
+    Raises Refused FLT-CTL-009 for one switched off or retired, BudgetRefused FLT-RSK-001 for one that is quarantined,
+    FLT-BUD-001 where a budget is used up.
     """
     member = ctx.loaded.config.agent(name)
-    if member is None or not member.enabled or agent_rows.get(tx, name).state is AgentState.RETIRED:
+    row = agent_rows.get(tx, name)
+    if row.state is AgentState.QUARANTINED:
+        raise quarantined(name, row.reason)
+    if member is None or not member.enabled or row.state is AgentState.RETIRED:
         word = "switched off" if member is not None else "no longer in the configuration"
         raise Refused("FLT-CTL-009", f"{name} is {word}", where=name, hint="Set `enabled: true`, then: fleet reload")
     require_seconds(tx, ctx, name, work_item)

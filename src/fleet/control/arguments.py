@@ -353,6 +353,8 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "event": _event,
     "kind": _choice("", *FABRIC_KINDS),
     "verdict": _choice("approve", "request_changes"),
+    "hindsight": _choice("", "confirmed", "unjust"),
+    "label": _choice("ok", "bad"),
     "labels": _labels,
     "payload": _payload,
     "edits": _edits,

@@ -21,7 +21,18 @@ from fleet.dispatch.budgetwatch import limits_in_use, used_so_far
 from fleet.dispatch.deadletters import settled_since
 from fleet.policy.budget import used_up
 from fleet.store import agents as agent_rows
-from fleet.store import approvals, audits, blockers, deliveries, journal, parks, permissions, questions, refheads
+from fleet.store import (
+    approvals,
+    audits,
+    blockers,
+    deliveries,
+    journal,
+    parks,
+    permissions,
+    questions,
+    refheads,
+    risk,
+)
 from fleet.store.db import Tx
 
 HELD_SHOWN = 100
@@ -32,7 +43,7 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 # The most urgent kind first: what stops everything, then what stops one piece of work.
 _ORDER = (
     "halt", "record", "daemon", "disk", "service", "base", "permission", "provider", "approval", "question", "merge",
-    "review", "dead_letter", "quarantine", "blocker", "loop", "budget", "nearly_used",
+    "review", "dead_letter", "frozen", "quarantine", "blocker", "loop", "budget", "nearly_used",
 )  # fmt: skip
 
 # Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
@@ -202,10 +213,20 @@ def _quarantined(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterato
     """Agents that were taken out of service."""
     for row in agent_rows.every(tx):
         if row.state is AgentState.QUARANTINED:
-            text = f"{row.name} is quarantined{f': {row.reason}' if row.reason else ''}"
-            yield Need(
-                "quarantine", text, f"fleet agent show {row.name}", f"agent/{row.name}", row.name, 0, "FLT-POL-005"
-            )
+            held = risk.quarantine_of(tx, row.name)
+            text = f"{row.name} is {row.reason}" if row.reason else f"{row.name} is quarantined"
+            look, then = f"fleet risk explain {row.name}", f"fleet agent release {row.name} --reason …"
+            since = held.at if held is not None else 0
+            yield Need("quarantine", text, look, f"agent/{row.name}", row.name, since, "FLT-POL-005", then)
+
+
+def _frozen(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Sessions that stand still because their work could not be saved."""
+    for one in risk.frozen(tx):
+        if not one.let_go:
+            text = f"run {one.run_id} of {one.agent} stands frozen, its work could not be saved: {one.error}"
+            look, then = f"fleet why {one.run_id}", f"fleet agent stop {one.agent} --even-unsaved"
+            yield Need("frozen", text, look, f"run/{one.run_id}", one.agent, one.since, "FLT-RSK-003", then)
 
 
 def _asked(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
@@ -246,5 +267,6 @@ def _base(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
 
 
 _SOURCES: tuple[Source, ...] = (
-    _halt, _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _quarantined, _asked, _sessions,
+    _halt, _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _frozen, _quarantined, _asked,
+    _sessions,
 )  # fmt: skip

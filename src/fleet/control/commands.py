@@ -33,9 +33,11 @@ from fleet.control import (
     permissions,
     publish,
     pulls,
+    quarantines,
     queries,
     replay,
     reviews,
+    risks,
     schedules,
     screens,
     status,
@@ -94,6 +96,8 @@ _DONE_BY = (
     permissions,
     keeping,
     replay,
+    quarantines,
+    risks,
 )
 HANDLERS: Handlers = {verb: done for module in _DONE_BY for verb, done in module.HANDLERS.items()}
 
@@ -117,10 +121,20 @@ class Control:
         values = checked(verb_named(verb), args)
         self._authorise(principal, verb, values)
         try:
-            return self._patiently(principal, verb, lambda: HANDLERS[verb](self._ctx, principal, values))
+            return self._patiently(principal, verb, lambda: self._do(principal, verb, values))
         except Refused as error:
             self._record_identity(principal, verb, error)
             raise
+
+    def _do(self, principal: Principal, verb: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Call the verb's function. A run passes the doorway, so that a quarantine knows what is under way.
+
+        Raises BudgetRefused FLT-RSK-001 for a run whose agent is being quarantined.
+        """
+        if not principal.is_agent or VERBS[verb].access is Access.READ:
+            return HANDLERS[verb](self._ctx, principal, values)
+        with self._ctx.doorway.passing(principal.name, verb):
+            return HANDLERS[verb](self._ctx, principal, values)
 
     def _patiently(self, principal: Principal, verb: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Do a step; an agent's patient verb is done again while its forge is away, up to a minute.

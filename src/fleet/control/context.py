@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fleet.assess.doorway import Doorway, quarantined
 from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
-from fleet.core.errors import NotFound, Refused
+from fleet.core.errors import BudgetRefused, NotFound, Refused
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.live import LiveEffects, LivePull, LiveState
 from fleet.core.principal import Principal
@@ -19,7 +20,7 @@ from fleet.core.work import Run, RunState
 from fleet.forge.port import Forge
 from fleet.keeping.gauge import DiskGauge
 from fleet.runtime.port import Runtime, SessionRef
-from fleet.store import journal, runs
+from fleet.store import journal, risk, runs
 from fleet.store.db import Database, Tx
 
 Mode = Literal["shared-uid", "isolated"]
@@ -106,6 +107,7 @@ class Context:
     disk: DiskGauge
     switch: Switch = field(default_factory=Switch)
     locks: KeyLocks = field(default_factory=KeyLocks)
+    doorway: Doorway = field(default_factory=Doorway)
     host: Host | None = None
 
     @property
@@ -125,19 +127,29 @@ Handlers = Mapping[str, Callable[[Context, Principal, dict[str, Any]], dict[str,
 def still_alive(tx: Tx, principal: Principal) -> Run | None:
     """The run that speaks, None for a person; called inside the transaction that records the outcome.
 
-    Raises Refused FLT-AUT-001 if the run has ended, or was taken over, since its capability was looked at.
+    Raises Refused FLT-AUT-001 if the run has ended, or was taken over, since its capability was looked at,
+    BudgetRefused FLT-RSK-001 if its agent was quarantined.
     """
     if not principal.is_agent:
         return None
     run = runs.get(tx, principal.run_id)
     if run.epoch != principal.epoch or run.state not in (RunState.STARTING, RunState.RUNNING):
-        raise Refused(
+        raise refusal_of(tx, principal) or Refused(
             "FLT-AUT-001",
             "the run has ended meanwhile, and its capability with it",
             where=principal.run_id,
             hint="Its work comes back as a new run.",
         )
+    standing = refusal_of(tx, principal)
+    if standing is not None:
+        raise standing
     return run
+
+
+def refusal_of(tx: Tx, principal: Principal) -> BudgetRefused | None:
+    """Why a run may not act although its call was let in: its agent was quarantined since."""
+    held = risk.quarantine_of(tx, principal.name)
+    return quarantined(principal.name, held.reason) if held is not None else None
 
 
 def work_item_of(tx: Tx, run: Run | None, subject: str) -> str:

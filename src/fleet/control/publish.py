@@ -32,6 +32,7 @@ SOURCES = {
     "review_waived": "fleet pr waive N AGENT",
     "work_returned": "the reconciler after a run without result; fleet ticket retry; fleet deadletters replay",
     "agent_start_requested": "fleet agent start NAME",
+    "agent_quarantined": "the assessor at critical risk; fleet agent quarantine NAME",
     "schedule_due": "the scheduler, when the time of an agent's `schedule:` has come",
     "task_returned": "fleet fabric release N, or the janitor when a lease runs out",
     "task_completed": "fleet fabric complete N",

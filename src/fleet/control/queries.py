@@ -16,7 +16,7 @@ from fleet.core.work import LIVE_RUNS, Run
 from fleet.dispatch.holds import accepted_text
 from fleet.forge.port import Pull, Ticket
 from fleet.store import agents as agent_rows
-from fleet.store import audits, journal, runs, sessions
+from fleet.store import audits, journal, risk, runs, sessions
 from fleet.store.db import Tx
 
 _RECENT_RUNS = 200
@@ -78,6 +78,7 @@ def agent_dicts(ctx: Context, tx: Tx) -> list[dict[str, Any]]:
                 "role": row.role,
                 "state": str(row.state),
                 "reason": row.reason,
+                "risk": str(risk.level_of_agent(tx, row.name) or ""),
                 "enabled": member.enabled if member else False,
                 "vendor": member.vendor if member else "",
                 "subscribes_to": list(member.subscribes_to) if member else [],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fleet.core.board import Blocker, Question
-from fleet.store import blockers, inbox, questions, tasks
+from fleet.core.risk import RiskLevel
+from fleet.store import blockers, inbox, questions, risk, tasks
 from fleet.store.db import Tx
 
 _SHOWN = 200  # characters of somebody's words
@@ -33,6 +34,34 @@ def around_agent(tx: Tx, name: str) -> list[str]:
     if unread:
         lines.append(f"Its inbox holds {unread} unread: fleet agent messages {name}")
     return lines
+
+
+def risk_lines(tx: Tx, name: str) -> list[str]:
+    """Why an agent is kept out of service or watched, and how its risk stands where that is worth a word."""
+    held, row, watched = risk.quarantine_of(tx, name), risk.last_score(tx, name), risk.probation_of(tx, name)
+    lines = []
+    if held is not None:
+        lines.append(
+            f"It is quarantined since entry {held.entry_id}: what comes for it waits, and nothing of it is lost."
+        )
+        lines.append(
+            f"To see what it is held for: fleet risk explain {name}. To let it back: fleet agent release {name}"
+        )
+    elif watched is not None and watched.ended is None:
+        lines.append(f"It is on probation, one run at a time, until {watched.needed} runs in a row went well.")
+    if row is not None and row.level is not RiskLevel.LOW:
+        lines.append(f"Its risk is {row.level} ({row.probability:.0%}): fleet risk explain {name}")
+    return lines
+
+
+def frozen_lines(tx: Tx, run_id: str) -> list[str]:
+    """That a run's processes stand still, and how that ends."""
+    return [
+        f"It stands frozen, for its work could not be saved: {_short(one.error)}. Saving is tried again; to end it"
+        f" without: fleet agent stop {one.agent} --even-unsaved"
+        for one in risk.frozen(tx)
+        if one.run_id == run_id
+    ]
 
 
 def _lines(asked: list[Question], stuck: list[Blocker]) -> list[str]:

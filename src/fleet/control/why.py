@@ -11,7 +11,7 @@ from fleet.control.budgets import budget_line, holding, limits_around
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.control.queries import archived_to, reviews_of
-from fleet.control.standing import around_agent, around_run, around_work
+from fleet.control.standing import around_agent, around_run, around_work, frozen_lines, risk_lines
 from fleet.control.waiting import Waiting, waiting
 from fleet.core.agent import AgentState
 from fleet.core.approval import ApprovalState
@@ -121,6 +121,7 @@ def _of_run(ctx: Context, run_id: str) -> _Story:
     ]
     lines += [f"Afterwards: {entry.summary}" for entry in own if entry.type == "work_returned"]
     lines += ctx.db.read(lambda tx: around_run(tx, run_id))
+    lines += ctx.db.read(lambda tx: frozen_lines(tx, run_id))
     return _Story(f"run {run.id} of {run.agent} ({run.role})", lines + _run_advice(ctx, run), own)
 
 
@@ -305,8 +306,9 @@ def _of_agent(ctx: Context, name: str) -> _Story:
             lines.append("It is switched off in .fleet/config.yaml (enabled: false), so nothing starts it.")
         lines.append(f"It starts on: {sentences.listed(member.subscribes_to)}.")
         lines += [budget_line(limit) for limit in limits]
-    if row.state in (AgentState.PAUSED, AgentState.QUARANTINED):
-        lines.append("A person has to release it before it starts again.")
+    if row.state is AgentState.PAUSED:
+        lines.append(f"A person has to release it before it starts again: fleet agent resume {name}")
+    lines += ctx.db.read(lambda tx: risk_lines(tx, name))
     opened = [one for one in work if one.state in _OPEN]
     lines += [f"On {one.subject or one.event_type}: {sentences.ended(sentences.delivery_line(one))}" for one in opened]
     held = waiting(ctx, opened)

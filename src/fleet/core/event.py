@@ -58,6 +58,7 @@ _ALL = (
     _event("work_returned", "system human", "any", "Work without its result is offered again.", "task"),
     _event("agent_start_requested", "agent human", "any", "Somebody started an agent by hand.", "task"),
     _event("schedule_due", "system", "agent", "An agent's schedule is due; the agent is to start.", "task"),
+    _event("agent_quarantined", "system human", "agent", "An agent was taken out of service."),
     # Free-form Fabric entries.
     _event("task", "agent human", "any", "Work offered on the Fabric.", "task"),
     _event("claim", "agent human", "any", "Work taken on.", "claim"),
@@ -101,6 +102,13 @@ _ALL = (
     _decision(
         "agent.state_changed", "human system", "agent", "An agent was activated, paused, quarantined or retired."
     ),
+    _decision("agent.quarantined", "system human", "agent", "An agent was taken out of service, and on which facts."),
+    _decision("agent.released", "human", "agent", "A person let an agent back into service, on probation."),
+    _decision("agent.probation_ended", "system", "agent", "A released agent showed enough runs that went well."),
+    _decision("agent.end_unsaved", "human", "agent", "A person ends frozen sessions whose work cannot be saved."),
+    _decision("risk.level_changed", "system", "agent", "The level of an agent's risk, and what made it so."),
+    _decision("risk.labelled", "human", "any", "A person said whether an agent was to be held back at that moment."),
+    _decision("risk.model_applied", "human", "fleet", "Coefficients fitted on labels hold from now on."),
     _decision("config.change_intended", "human system", "fleet", "The configuration file is about to be replaced."),
     _decision("config.change_abandoned", "human system", "fleet", "A meant change never reached the file."),
     _decision("config.accepted", "human system", "fleet", "A configuration came into force, by its hash."),
@@ -137,6 +145,7 @@ _ALL = (
     _activity("run.starting", "system", "run", "A runner took the run and will launch its session."),
     _activity("handbook.compiled", "system", "run", "What a session reads about itself, by hash, and its sources."),
     _activity("run.started", "system", "run", "The session of a run is alive."),
+    _activity("run.frozen", "system", "run", "A run's processes stand still: its work could not be saved."),
     _activity("run.left_alone", "system", "run", "A run's shim is of a newer program; the daemon does nothing to it."),
     _activity("run.succeeded", "system", "run", "A run ended with its expected event on record."),
     _activity("run.failed", "system", "run", "A run ended without its expected event, or with an error."),

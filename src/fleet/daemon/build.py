@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from shutil import which
 
+from fleet.assess.assessor import Assessor
 from fleet.audit.checkpoint import Checkpointer, plan_of
 from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig
@@ -69,6 +70,7 @@ _GAPS = {
     "refguard": 0.5,
     "lookout": 0.5,
     "keeper": 1.0,
+    "assessor": 0.2,
 }
 
 
@@ -215,6 +217,7 @@ def _services(
             effects,
             may_go_on=lambda: not switch.paused,
         ),
+        Assessor(db, context.doorway),
     )
 
 

@@ -21,12 +21,13 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from fleet.assess.doorway import quarantined
 from fleet.core.errors import Refused
 from fleet.core.principal import Principal, human
 from fleet.core.work import Run, RunState
 from fleet.daemon.kin import Kin
 from fleet.runtime.port import Observation, SessionRef
-from fleet.store import capabilities, runs
+from fleet.store import capabilities, risk, runs
 from fleet.store.db import Database, Tx
 
 _SO_PEERPIDFD = 77  # Linux 6.5; Python has no name for it yet
@@ -126,6 +127,8 @@ class Identity:
 
         def find(tx: Tx) -> tuple[Principal, Run] | None:
             found = capabilities.holder_of(tx, capabilities.digest(secret))
+            if found is None:
+                _refuse_quarantined(tx, secret)
             return (found, runs.get(tx, found.run_id)) if found else None
 
         known = self._db.read(find) if _SECRET.fullmatch(secret) else None
@@ -216,6 +219,14 @@ class Identity:
         with self._shims_lock:
             for session in [name for name in self._shims if name not in keep]:
                 del self._shims[session]
+
+
+def _refuse_quarantined(tx: Tx, secret: str) -> None:
+    """Tell the holder of a revoked capability that its agent is quarantined, where that is why."""
+    name = capabilities.revoked_holder(tx, capabilities.digest(secret))
+    held = risk.quarantine_of(tx, name) if name else None
+    if held is not None:
+        raise quarantined(name, held.reason)
 
 
 def login_of(uid: int) -> str:

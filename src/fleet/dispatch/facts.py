@@ -50,7 +50,7 @@ from fleet.policy.under import (
     pushes,
     ticket_under,
 )
-from fleet.store import agents, deliveries, journal, refheads, runs
+from fleet.store import agents, deliveries, journal, refheads, risk, runs
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
 
@@ -158,6 +158,7 @@ def agent_facts(tx: Tx, name: str, config: FleetConfig, roles: Mapping[str, Role
         merges=False,
         pushes=False,
         state_reason=reason,
+        probation=risk.on_probation(tx, name),
     )
     return agent_under(seen, config, roles)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fleet.core.clock import SECOND
+from fleet.core.risk import AGENT_QUARANTINED
 from fleet.core.service import earliest
 from fleet.core.work import Delivery, Run, RunState
 
@@ -37,6 +38,7 @@ _NO_VERDICT = {
     FLEET_DOWN: "the fleet went down",
     AGENT_PAUSED: "its agent was paused",
     FLEET_HALTED: "the fleet was halted",
+    AGENT_QUARANTINED: "its agent was quarantined",
 }
 
 

@@ -8,12 +8,13 @@ from fleet.core.clock import SECOND
 from fleet.core.errors import FleetError
 from fleet.daemon.startup import check_tail
 from fleet.health.words import Record
-from fleet.store import journal, runs
+from fleet.store import journal, risk, runs
 from fleet.store.db import Database, Tx
 from fleet.store.migrate import schema_of
 from fleet.store.open import open_read_only
 
 _MANY = 1000
+_RISK_SCHEMA = 14  # the migration that brought the table of frozen runs
 _JUST_ENDED = 120 * SECOND  # the runner still tidies up after such a run
 _AHEAD = 2 * SECOND
 
@@ -42,6 +43,7 @@ def _read(db: Database, now: int) -> tuple[Record, int]:
         starts = journal.select(tx, journal.Filter(type="daemon.started"), limit=1, newest=True)
         live = [run.session for run in runs.live(tx)]
         live += [run.session for run in runs.recent(tx) if (run.finished_at or 0) > now - _JUST_ENDED]
+        knows_risk = schema_of(tx) >= _RISK_SCHEMA
         record = Record(
             exists=True,
             entries=last,
@@ -50,6 +52,7 @@ def _read(db: Database, now: int) -> tuple[Record, int]:
             future=len(ahead),
             schema=schema_of(tx),
             live_sessions=tuple(sorted({name for name in live if name})),
+            frozen=tuple(f"{one.run_id}-e{one.epoch}: {one.error}" for one in risk.frozen(tx)) if knows_risk else (),
         )
         return record, starts[0].at if starts else 0
 

@@ -21,6 +21,10 @@ def record_checks(record: Record, now: int) -> Iterator[Check]:
         yield Check("journal", "fail", found, why, f"fleet audit verify; fleet explain {record.code}".rstrip())
     else:
         yield Check("journal", "ok", f"{record.entries} entries, the last {record.checked} fit together")
+    if record.frozen:
+        why = "Their work could not be saved, so nothing of it is killed; they hold memory until it can."
+        fix = "Mend what the error names; saving is tried again. Or: fleet agent stop NAME --even-unsaved"
+        yield Check("frozen", "fail", f"sessions stand frozen: {'; '.join(record.frozen)}", why, fix)
     yield clock_check(record, now)
 
 

@@ -153,6 +153,7 @@ class Record:
     future: int = 0  # entries that are stamped later than now, among those checked
     schema: int = 0
     live_sessions: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()  # sessions that stand still, each with why
 
 
 @dataclass(frozen=True, slots=True)

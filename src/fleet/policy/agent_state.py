@@ -9,7 +9,11 @@ from fleet.policy.facts import StartFacts
 _STATES: dict[AgentState, tuple[Verdict, str, str]] = {
     AgentState.ACTIVE: (Verdict.ALLOW, "FLT-POL-001", "{name} is active"),
     AgentState.PAUSED: (Verdict.HOLD, "FLT-POL-004", "{why}; a person has to resume it: fleet agent resume {name}"),
-    AgentState.QUARANTINED: (Verdict.HOLD, "FLT-POL-005", "{why}; a person has to release it"),
+    AgentState.QUARANTINED: (
+        Verdict.HOLD,
+        "FLT-POL-005",
+        "{why}; a person has to release it: fleet agent release {name}",
+    ),
     AgentState.RETIRED: (Verdict.DENY, "FLT-POL-006", "{name} is retired: it is no longer in the configuration"),
 }
 

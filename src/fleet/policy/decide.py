@@ -19,6 +19,7 @@ from fleet.policy import (
     gates,
     hold,
     loops,
+    probation,
     review,
     scope,
     separation,
@@ -27,6 +28,7 @@ from fleet.policy.facts import MergeFacts, ReviewFacts, StartFacts
 
 START_CHECKS: tuple[Callable[[StartFacts], Reason], ...] = (
     agent_state.check,
+    probation.check,
     freshness.check,
     separation.check_start,
     scope.own_pull,

@@ -36,6 +36,7 @@ class AgentFacts:
     merges: bool
     pushes: bool
     state_reason: str = ""  # who put it into this state, and why
+    probation: bool = False  # came out of quarantine and has not shown enough yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ as it is, and the answer says so.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
@@ -16,7 +17,7 @@ from fleet.core.work import Run, RunState, budget_title
 from fleet.runtime.handbook import Handbook
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import Observation
-from fleet.store import capabilities, inbox, journal, permissions, runs, sessions
+from fleet.store import capabilities, inbox, journal, permissions, risk, runs, sessions
 from fleet.store.db import Tx
 
 ACTOR = str(system("runner"))
@@ -89,6 +90,17 @@ def left_alone(tx: Tx, run: Run, seen: Observation) -> None:
     _note(tx, run, "run.left_alone", text, payload, f"run.left_alone:{run.session}")
 
 
+def frozen(tx: Tx, run: Run, error: str) -> bool:
+    """The session stands still, for its work could not be saved; False when that is on record, with this error."""
+    if not risk.put_frozen(tx, run.id, epoch=run.epoch, error=error):
+        return False
+    payload: dict[str, object] = {"session": run.session, "epoch": run.epoch, "error": error}
+    text = f"{run.agent} stands frozen in session {run.session}: its work could not be saved ({error})"
+    seal = hashlib.sha256(error.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    _note(tx, run, "run.frozen", text, payload, f"run.frozen:{run.session}:{seal}")
+    return True
+
+
 def shown(tx: Tx, run: Run, numbers: Sequence[int]) -> None:
     """The run's brief holds these messages of its agent's inbox; those that were queued are delivered."""
     fresh = inbox.deliver(tx, numbers, run.id)
@@ -123,6 +135,7 @@ def finish(tx: Tx, run: Run, outcome: Outcome) -> Run | None:
     capabilities.revoke_run(tx, run.id)
     sessions.close(tx, run.session)
     permissions.drop(tx, run.session)
+    risk.thawed(tx, run.id)
     ended = runs.get(tx, run.id)
     facts: dict[str, object] = {**asdict(outcome), "state": str(outcome.state), "session": run.session}
     if outcome.over_budget:

@@ -68,12 +68,14 @@ class Observation:
 
     ``absent``: nothing of it exists. ``starting``: launched, the shim has not answered. ``running``: the shim
     lives. ``exited``: its record is there. ``vanished``: the shim is gone without a record. ``foreign``: it lives, and
-    its shim is of a newer program: nothing is done to it.
+    its shim is of a newer program: nothing is done to it. ``frozen`` says why a running one stands still: its work
+    could not be saved.
     """
 
     state: Literal["absent", "starting", "running", "exited", "vanished", "foreign"]
     shim_pid: int = 0
     exit: ExitRecord | None = None
+    frozen: str = ""
 
 
 class Runtime(Protocol):
@@ -87,8 +89,11 @@ class Runtime(Protocol):
     def observe(self, ref: SessionRef) -> Observation:
         """Look at one session, from its records and its processes; never raises for a missing one."""
 
-    def stop(self, ref: SessionRef, reason: str) -> None:
-        """Ask the session to freeze, save its work and end. Returns at once; harmless when it is gone."""
+    def stop(self, ref: SessionRef, reason: str, *, hold: bool = False) -> None:
+        """Ask the session to freeze, save its work and end. Returns at once; harmless when it is gone.
+
+        With ``hold`` it does not end before its work is saved: it stays frozen, until it is asked without.
+        """
 
     def dismiss(self, ref: SessionRef) -> None:
         """Ask the agent itself to end, so that it can put its things in order; the session then ends by its exit."""

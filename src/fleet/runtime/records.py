@@ -16,6 +16,7 @@ LAUNCH = "launch.json"  # what to start; written by the daemon, once per epoch
 STARTED = "started.json"  # the shim answers: who it is
 STOP = "stop.json"  # the daemon asks for the end
 ESCROW = "escrow.json"  # where the work was saved
+FROZEN = "frozen.json"  # the work could not be saved, and the tree stays frozen until it can
 EXIT = "exit.json"  # how it ended; the last thing that a shim writes
 HALT = "halted.json"  # in the fleet's state folder: everything ends, and nothing starts until a person resumes
 SCREEN = "screen.txt"  # what the terminal showed

@@ -30,6 +30,7 @@ from fleet.runtime.port import ExitRecord, Observation, Runtime, SessionRef
 from fleet.runtime.providers import ProviderGate
 from fleet.runtime.setup import failure_of
 from fleet.runtime.starter import Buried, GatherFacts, Starter
+from fleet.runtime.stopping import Stopping
 from fleet.runtime.vendors import VENDORS
 from fleet.store import capabilities, runs, sessions
 from fleet.store.db import Database, Tx
@@ -113,6 +114,7 @@ class Runner:
         self._told: set[str] = set()  # sessions that were asked to stop
         self._dismissed: dict[str, float] = {}  # sessions whose agent was asked to end, and when (monotonic)
         self._gate = ProviderGate(db, clock, config_at)
+        self._stopping = Stopping(db, runtime)
         self._uncleared: dict[str, Run] | None = None  # by run; None until the first tick has looked
 
     def tick(self, now: int) -> Tick:
@@ -151,7 +153,7 @@ class Runner:
         if seen.state in ("absent", "vanished"):
             return self._begin("bury", run, partial(self._starter.bury, run)), None
         self._attend(run)
-        return 0, LOOK_SECONDS
+        return self._stopping.note(run, self._starter.ref(run), seen), LOOK_SECONDS
 
     def _step_queued(self, run: Run) -> tuple[int, float | None]:
         if run.cancel_reason:
@@ -174,8 +176,10 @@ class Runner:
             begun = self._begun.setdefault(run.session, _Begun(self._clock.monotonic()))
             begun.launched_at = begun.launched_at or self._clock.monotonic()
             self._attend(run)
-            late = self._clock.monotonic() - begun.launched_at > ANSWER_SECONDS
-            return (self._take(run), None) if late else (0, LOOK_SECONDS)
+            if self._clock.monotonic() - begun.launched_at <= ANSWER_SECONDS:
+                return 0, LOOK_SECONDS
+            # one that was asked to stop is not started anew; should its shim come after all, it finds the request
+            return (self._finish(run, outcome.not_started(run, "")) if run.cancel_reason else self._take(run)), None
         if run.cancel_reason:
             return self._finish(run, outcome.not_started(run, "")), None
         if begun is not None and begun.launched_at is None and self._starter.knows_secret(run.session):
@@ -206,7 +210,7 @@ class Runner:
             self._runtime.watch(ref)
         if run.cancel_reason and run.session not in self._told:
             self._told.add(run.session)
-            self._runtime.stop(ref, run.cancel_reason)
+            self._stopping.pass_on(run, ref)
         self._let_leave(run, ref)
 
     def _let_leave(self, run: Run, ref: SessionRef) -> None:
@@ -322,6 +326,7 @@ class Runner:
         self._watched.discard(session)
         self._told.discard(session)
         self._dismissed.pop(session, None)
+        self._stopping.forget(session)
         self._starter.forget_secret(session)
 
     # -- effects ---------------------------------------------------------------------------------
@@ -357,7 +362,7 @@ class Runner:
             begun.retry_at = clock + error.retry_after
             self._on_trouble(self.name, error)
             return 0
-        return self._finish(run, outcome.not_started(run, str(error)))
+        return self._end(run, lambda _tx, current: outcome.not_started(current, str(error)))
 
     def _after_burial(self, effect: _Effect, error: FleetError | None) -> int:
         run = effect.run

@@ -84,7 +84,9 @@ class TmuxRuntime:
             return Observation("foreign", pid)
         if shim and _lives(started, shim):
             _keep_going(shim)
-            return Observation("running", pid)
+            return Observation(
+                "running", pid, frozen=str((records.read(folder, records.FROZEN) or {}).get("error", ""))
+            )
         # only now: a shim writes its record and ends, in this order
         ended = _exit_record(records.read(folder, records.EXIT))
         if ended is not None:
@@ -93,12 +95,12 @@ class TmuxRuntime:
             return Observation("running", pid)  # one witness is not enough
         return Observation("vanished", pid)
 
-    def stop(self, ref: SessionRef, reason: str) -> None:
+    def stop(self, ref: SessionRef, reason: str, *, hold: bool = False) -> None:
         """Ask for the end: the request is written first, so that a shim that starts just now sees it."""
         folder = os.fspath(ref.folder)
         if records.read(folder, records.LAUNCH) is None or records.is_foreign(records.read(folder, records.STARTED)):
             return
-        records.write(folder, records.STOP, {"reason": reason})
+        records.write(folder, records.STOP, {"reason": reason, "hold": hold})
         shim = self._find_shim(ref.folder)
         if shim is not None:
             _signal(shim, signal.SIGTERM)

@@ -24,6 +24,7 @@ _REFUSED = 3  # exit status: this shim may not start, nothing happened
 _FREEZE_SECONDS = 1.0
 _KILL_SECONDS = 5.0
 _ESCROW_SECONDS = 65.0  # the saver has its own limit of 60
+_HOLD_SECONDS = 10.0  # between two attempts to save the work of a tree that stays frozen
 _LOCK_SECONDS = 1.0  # the lock may be held for a moment by a late shim that is about to refuse
 _LONGEST_WAIT = 3600.0
 _REAPED_AT_ONCE = 200
@@ -165,7 +166,7 @@ class Session:
         try:
             if not proctree.freeze(self._tree, seconds=_FREEZE_SECONDS):
                 proctree.kill(self._tree, seconds=_KILL_SECONDS, reap=self._reap_frozen)
-            saved = self._save()
+            saved = self._save_or_stay()
         finally:
             try:
                 survivors = proctree.kill(self._tree, seconds=_KILL_SECONDS, reap=self._reap_frozen)
@@ -176,6 +177,21 @@ class Session:
 
     def _tree(self) -> tuple[proctree.Process, ...]:
         return proctree.descendants(os.getpid())
+
+    def _save_or_stay(self) -> records.Record:
+        """Save the work. Where the request to stop says so, nothing is killed before that: everything stays frozen.
+
+        It is tried again now and then, and whenever somebody asks; a request that says so no longer ends it.
+        """
+        saved = self._save()
+        while not saved.get("ref") and (records.read(self.folder, records.STOP) or {}).get("hold"):
+            error = str(saved.get("error", "")) or "the saver left no record"
+            records.write(self.folder, records.FROZEN, {"error": error, "since": time.time_ns() // 1000})
+            self._reap_frozen()
+            signal.sigtimedwait({signal.SIGTERM}, _HOLD_SECONDS)
+            proctree.freeze(self._tree, seconds=_FREEZE_SECONDS)  # should anything have been woken
+            saved = self._save()
+        return saved
 
     def _save(self) -> records.Record:
         """Have the work saved by a program of its own: whatever the clone does to it, we go on."""

@@ -131,6 +131,7 @@ class Starter:
             secret=self._secrets[session],
             vendor=vendor,
         )
+        self._still_wanted(run)
         self._runtime.launch(self._launch(run, vendor, brief.agent_env(run, facts, places)))
         probe("start.launched")
         self._db.write(lambda tx: moves.shown(tx, run, brief.messages_in(facts)))
@@ -172,6 +173,11 @@ class Starter:
 
             self._db.write(known)
         return launch
+
+    def _still_wanted(self, run: Run) -> None:
+        """Nothing is launched for a run that was asked to end while its clone was made. Raises FLT-RUN-013."""
+        if self._db.read(lambda tx: runs.get(tx, run.id)).cancel_reason:
+            raise PermanentError("FLT-RUN-013", "the run was asked to end before its session began", where=run.id)
 
     def _other_folders(self, run: Run) -> list[Path]:
         """The run folders of all other live runs: where their ports are written down."""

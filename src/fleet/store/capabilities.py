@@ -52,6 +52,15 @@ def holder_of(tx: Tx, token_hash: str) -> Principal | None:
     return Principal(PrincipalKind.AGENT, row[0], row[1], row[2], row[3], verbs, emits, subjects)
 
 
+def revoked_holder(tx: Tx, token_hash: str) -> str:
+    """The agent that a secret belonged to before it was revoked; "" for an unknown one."""
+    row = tx.one(
+        "SELECT agent FROM capabilities WHERE token_hash = :token_hash AND revoked_at IS NOT NULL",
+        token_hash=token_hash,
+    )
+    return str(row[0]) if row else ""
+
+
 def extend_subjects(tx: Tx, run_id: str, subjects: frozenset[str]) -> None:
     """Let a run also touch objects it made itself, such as the pull request it opened."""
     for token_hash, known in tx.all(

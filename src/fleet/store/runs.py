@@ -136,10 +136,13 @@ def follow_up(tx: Tx, run_id: str) -> None:
 
 
 def take(tx: Tx, run_id: str, *, epoch: int, host: str) -> int | None:
-    """Take a queued (or abandoned starting) run at ``epoch``; the new epoch, or None when somebody was first."""
+    """Take a queued (or abandoned starting) run at ``epoch``; the new epoch, or None.
+
+    None: somebody was first, or asked it to end.
+    """
     changed = tx.run(
         "UPDATE runs SET state = 'starting', epoch = epoch + 1, host = :host"
-        " WHERE id = :id AND epoch = :epoch AND state IN ('queued', 'starting')",
+        " WHERE id = :id AND epoch = :epoch AND state IN ('queued', 'starting') AND cancel_reason = ''",
         id=run_id,
         epoch=epoch,
         host=host,

@@ -6,6 +6,7 @@ A test speaks as a person, or as a run that it starts by one call; the run's clo
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from fleet.keeping.gauge import DiskGauge
 from fleet.runtime.clone import make_clone
 from fleet.runtime.port import Launch
 from fleet.store import agents, capabilities, deliveries, journal, runs
-from fleet.store.db import Tx
+from fleet.store.db import Database, Tx
 from fleet.store.open import open_for_daemon
 from fleet.testing.clock import ManualClock
 from fleet.testing.fake_runtime import FakeRuntime, pretend_saved
@@ -40,13 +41,24 @@ _ALLOWANCE = 60.0  # seconds
 class Desk:
     """One fleet's control. ``loaded``, ``context`` and ``control`` are the real ones."""
 
-    def __init__(self, folder: Path, agents_: tuple[AgentConfig, ...] | None = None, **config: object) -> None:
-        """``folder`` takes repository and state; ``config`` are top-level keys of the configuration."""
+    def __init__(
+        self,
+        folder: Path,
+        agents_: tuple[AgentConfig, ...] | None = None,
+        *,
+        open_store: Callable[..., Database] = open_for_daemon,
+        **config: object,
+    ) -> None:
+        """``folder`` takes repository and state, or holds those of a desk before; ``config`` are top-level keys.
+
+        ``open_store`` opens the store's file with a clock.
+        """
         self.clock = ManualClock()
-        checkout = make_checkout(folder / "repo")
+        known = (folder / "repo").exists()
+        checkout = folder / "repo" if known else make_checkout(folder / "repo")
         env = {"XDG_STATE_HOME": str(folder / "state"), "XDG_RUNTIME_DIR": str(folder / "run")}
         self.paths: FleetPaths = fleet_paths(checkout, env, os.getuid())
-        self.db = open_for_daemon(self.paths.database, clock=self.clock)
+        self.db = open_store(self.paths.database, clock=self.clock)
         self.forge = LocalForge(self.db, self.paths.bare, checkout, "main")
         self.live = ForgeLive(self.forge)
         self.runtime = FakeRuntime(self.clock, save=pretend_saved)
@@ -64,7 +76,8 @@ class Desk:
             disk=DiskGauge(self.paths.state, lambda: self.loaded.config.keeping),
         )
         self.control = Control(self.context)
-        self.db.write(lambda tx: _enrol(tx, self.loaded.config))
+        if not known:
+            self.db.write(lambda tx: _enrol(tx, self.loaded.config))
 
     def close(self) -> None:
         """Close the store."""

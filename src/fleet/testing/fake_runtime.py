@@ -38,6 +38,8 @@ class FakeSession:
         self.began = 0.0
         self.stop_reason: str | None = None
         self.dismissed = False
+        self.hold = False
+        self.frozen = ""
         self.watched = False
         self.left_over: tuple[int, ...] = ()
 
@@ -122,14 +124,16 @@ class FakeRuntime:
             session = self.sessions.get(ref.session)
             if session is None:
                 return Observation("absent")
-            return Observation(session.state, 0 if session.state == "starting" else session.pid, session.exit)
+            pid = 0 if session.state == "starting" else session.pid
+            return Observation(session.state, pid, session.exit, session.frozen if session.live else "")
 
-    def stop(self, ref: SessionRef, reason: str) -> None:
-        """Ask for the end; it comes with the next step."""
+    def stop(self, ref: SessionRef, reason: str, *, hold: bool = False) -> None:
+        """Ask for the end; it comes with the next step, or with ``hold`` once the work can be saved."""
         with self._lock:
             session = self.sessions.get(ref.session)
             if session is not None and session.live:
                 session.stop_reason = reason
+                session.hold = hold
 
     def dismiss(self, ref: SessionRef) -> None:
         """The agent ends by itself with the next step."""
@@ -218,7 +222,9 @@ class FakeRuntime:
     def _move(self, session: FakeSession) -> bool:
         launch = session.launch
         if session.stop_reason is not None:
+            before = session.frozen
             self._finish(session, "stopped", _KILLED if session.acted else _STOPPED_BEFORE_START)
+            return not session.live or session.frozen != before
         elif session.dismissed:
             self._finish(session, "exited", _STOPPED_BEFORE_START)
         elif session.state == "starting":
@@ -238,6 +244,9 @@ class FakeRuntime:
     def _finish(self, session: FakeSession, reason: ExitReason, code: int) -> None:
         launch = session.launch
         saved = self._save(launch.clone, launch.bare, launch.session)
+        if not saved.ref and session.hold:
+            session.frozen = saved.error
+            return
         used = self._clock.monotonic() - session.began if session.state == "running" else 0.0
         with self._lock:
             session.exit = ExitRecord(code, reason, used, saved.ref, saved.sha, saved.error, (), self._clock.now())

@@ -27,6 +27,7 @@ from fleet.testing.fake_runtime import FakeRuntime, FakeSession
 from fleet.testing.waiting import wait_until
 
 IDENTITY = ("developer", "developer@agents.fleet.invalid")
+FROZEN = "frozen"  # beside the states of an observation: it runs, and stands still
 _SLOW = 30.0  # seconds; a deadline for tests, far above what anything here takes
 
 # What an agent can be asked to do. ``count`` leaves a line per start, so that a second start shows.
@@ -133,7 +134,7 @@ class FakeRig:
         """Step until the state is reached."""
         for _ in range(10):
             seen = self.runtime.observe(ref)
-            if seen.state == state:
+            if state in (seen.state, FROZEN if seen.frozen else ""):
                 return seen
             self.runtime.step()
         raise AssertionError(f"{ref.session} is {self.runtime.observe(ref)}, not {state}")
@@ -200,7 +201,7 @@ class TmuxRig:
 
         def reached() -> Observation | None:
             seen = self.runtime.observe(ref)
-            return seen if seen.state == state else None
+            return seen if state in (seen.state, FROZEN if seen.frozen else "") else None
 
         seen = wait_until(reached, timeout=_SLOW, what=f"{ref.session} to be {state}")
         assert seen is not None

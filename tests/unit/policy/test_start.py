@@ -61,6 +61,7 @@ HOLDS = [
     (replace(GOOD, load=LoadFacts(0, 1, 8, 8)), "FLT-POL-033"),
     (replace(GOOD, load=LoadFacts(1, 2, 1, 8, busy_run="r1")), "FLT-POL-035"),
     (replace(GOOD, load=LoadFacts(0, 1, 1, 8, other_author="dev2")), "FLT-POL-041"),
+    (replace(GOOD, agent=replace(AGENT, probation=True), load=LoadFacts(1, 3, 1, 8)), "FLT-POL-009"),
     (replace(GOOD, disk=DiskFacts("/state", 10, 1000, 500, low=True)), "FLT-KEP-002"),
 ]
 DENIALS = [
@@ -101,6 +102,7 @@ USUAL = {
     "FLT-POL-144",
     "FLT-POL-146",
     "FLT-POL-001",
+    "FLT-POL-007",
     "FLT-POL-010",
     "FLT-POL-020",
     "FLT-POL-030",
@@ -120,6 +122,7 @@ GRANTED = [
         replace(CHANGES, pull=replace(PULL, author="agent:gone", author_is_member=False)),
         USUAL - {"FLT-POL-042"} | {"FLT-POL-044"},
     ),
+    (replace(GOOD, agent=replace(AGENT, probation=True)), USUAL - {"FLT-POL-007"} | {"FLT-POL-008"}),
 ]
 
 
@@ -148,7 +151,9 @@ def test_yes(facts: StartFacts) -> None:
     assert decide_start(facts).verdict is Verdict.ALLOW, decide_start(facts).text
 
 
-@pytest.mark.parametrize(("facts", "said"), GRANTED, ids=["ticket", "review", "own pull", "pull of one who left"])
+@pytest.mark.parametrize(
+    ("facts", "said"), GRANTED, ids=["ticket", "review", "own pull", "pull of one who left", "probation"]
+)
 def test_a_yes_says_why_with_one_code_for_each_check(facts: StartFacts, said: set[str]) -> None:
     """What a person reads in the log about a start that nothing stood against."""
     found = {reason.code for reason in decide_start(facts).reasons}

@@ -20,7 +20,7 @@ OBSERVED = {
     "WorkFacts": {
         "event_type", "event_seq", "subject", "generation", "attempt", "returned", "cancelled_seq", "cancelled",
     },
-    "AgentFacts": {"name", "state", "state_reason"},
+    "AgentFacts": {"name", "state", "state_reason", "probation"},
     "LoadFacts": {"agent_live", "fleet_live", "busy_run", "other_author"},
     "BudgetFacts": {"limits"},
     "Limit": {"scope", "name", "granted", "spent", "reserved", "window", "until", "since"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fleet.cli.commands import agentcrew, agentlogs, mail
+from fleet.cli.commands import agentcrew, agentguard, agentlogs, mail
 from fleet.cli.door import Door
 from fleet.cli.members import agent_text, budgets_text, ceiling
 from fleet.cli.output import Style, duration, result_line, table, visible
@@ -122,9 +122,14 @@ def _stopped(result: Result, style: Style) -> str:
 )
 @who_options
 @click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
-def stop(name: str, team: str, everybody: bool, reason: str) -> Call:
-    """Stop the runs of an agent. Their work is saved and not offered again."""
-    return Call("agent.stop", {**who(name, team, everybody), **given(reason=reason)})
+@click.option("--even-unsaved", is_flag=True, help="End also what stands frozen because its work cannot be saved.")
+def stop(name: str, team: str, everybody: bool, reason: str, even_unsaved: bool) -> Call:
+    """Stop the runs of an agent. Their work is saved and not offered again.
+
+    With --even-unsaved runs that stand frozen end too; their clones stay where they are.
+    """
+    more: dict[str, object] = {"even_unsaved": True} if even_unsaved else {}
+    return Call("agent.stop", {**who(name, team, everybody), **given(reason=reason), **more})
 
 
 def _state_changed(result: Result, style: Style) -> str:
@@ -240,5 +245,12 @@ def attach(door: Door, ctx: click.Context, name: str) -> None:
     os.execvpe(argv[0], argv, {key: value for key, value in door.env.items() if key not in ("TMUX", "TMUX_PANE")})
 
 
-for _command in (agentlogs.logs, agentcrew.create, agentcrew.revisions, agentcrew.rollback):
+for _command in (
+    agentlogs.logs,
+    agentcrew.create,
+    agentcrew.revisions,
+    agentcrew.rollback,
+    agentguard.quarantine,
+    agentguard.release,
+):
     agent.add_command(_command)

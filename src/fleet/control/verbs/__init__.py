@@ -18,6 +18,7 @@ from fleet.control.verbs import (
     messages,
     policies,
     pulls,
+    risk,
     roles,
     schedules,
     sessions,
@@ -46,6 +47,7 @@ _TABLES = (
     evaluations.VERBS,
     policies.VERBS,
     roles.VERBS,
+    risk.VERBS,
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for table in _TABLES for verb in table}
@@ -67,5 +69,10 @@ OFFLINE = frozenset(
         "insights",
         "gc.plan",
         "policy.replay",
+        "risk.show",
+        "risk.explain",
+        "risk.history",
+        "risk.labels",
+        "risk.fit",
     }
 )

@@ -13,7 +13,24 @@ VERBS = (
     Verb("agents", Access.READ, (), "agents[]"),
     Verb("agent.show", Access.READ, (need("name", "name"),), "agent, budget, runs[], waiting[], idle[]"),
     Verb("agent.budget", Access.READ, (Arg("name", "name", ""),), "agents[]"),
-    Verb("agent.stop", Access.HUMAN, (*WHO, Arg("reason", "line", "")), "agent, agents[], stopping[]"),
+    Verb(
+        "agent.stop",
+        Access.HUMAN,
+        (*WHO, Arg("reason", "line", ""), Arg("even_unsaved", "flag", False)),
+        "agent, agents[], stopping[]",
+    ),
+    Verb(
+        "agent.quarantine",
+        Access.HUMAN,
+        (need("name", "name"), need("reason", "line")),
+        "agent, state, stopping[], still_inside[], entry",
+    ),
+    Verb(
+        "agent.release",
+        Access.HUMAN,
+        (need("name", "name"), need("reason", "line"), Arg("verdict", "hindsight", "")),
+        "agent, state, probation{}, labelled",
+    ),
     Verb("agent.start", Access.START, (*WHO, need("subject", "subject")), "agent, subject, id, seq, asked[]"),
     Verb(
         "agent.pause",

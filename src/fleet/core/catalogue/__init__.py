@@ -23,6 +23,7 @@ from fleet.core.catalogue import (
     living,
     machine,
     orgs,
+    risks,
     sessions,
     work,
 )
@@ -47,6 +48,7 @@ _TABLES = (
     assessing.ROWS,
     budgets.ROWS,
     gates.ROWS,
+    risks.ROWS,
 )
 
 CATALOGUE: dict[str, Explanation] = {code: Explanation(*row) for table in _TABLES for code, row in table.items()}

@@ -31,6 +31,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-RUN-010": ("The files of a session cannot be written.", "Check rights and free space in the state folder."),
     "FLT-RUN-011": ("The playbook of an agent cannot be used.", "Write it, or name another one with playbook."),
     "FLT-RUN-012": ("The agent is no longer in the configuration.", "Put it back, or close the work."),
+    "FLT-RUN-013": ("The run was asked to end while its clone was made.", "Nothing: it never began."),
     "FLT-STO-001": ("The SQLite in use can corrupt the store.", "pip install --force-reinstall 'apsw>=3.51.3'."),
     "FLT-STO-002": ("A setting of the database did not take.", "Use a local disk."),
     "FLT-STO-003": ("The store refuses a change that would contradict it.", "Look again, and decide anew."),

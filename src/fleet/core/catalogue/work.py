@@ -20,8 +20,17 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-POL-002": ("The agent is not in the configuration.", "Add it, or ignore the delivery."),
     "FLT-POL-003": ("The agent is disabled.", "Set enabled: true to let it start."),
     "FLT-POL-004": ("The agent is paused.", "A person resumes it."),
-    "FLT-POL-005": ("The agent is quarantined.", "A person releases it."),
+    "FLT-POL-005": (
+        "The agent is quarantined.",
+        "fleet risk explain NAME, then a person releases it: fleet agent release NAME --reason TEXT.",
+    ),
     "FLT-POL-006": ("The agent is retired: no longer in the configuration.", "Put it back to let it start."),
+    "FLT-POL-007": ("The agent is not on probation.", NOTHING),
+    "FLT-POL-008": ("The agent is on probation and may start: it has no other live run.", NOTHING),
+    "FLT-POL-009": (
+        "The agent is on probation and has a live run; it does one thing at a time.",
+        "Wait for that run. fleet risk show NAME says how many runs it still has to show.",
+    ),
     "FLT-POL-010": ("The work is as the event says.", NOTHING),
     "FLT-POL-011": ("There is no such pull request.", "Nothing: the event is void."),
     "FLT-POL-012": ("The pull request is merged or closed.", "Nothing: the event is void."),
