@@ -92,8 +92,7 @@ LEVELS = {
         "answer", "agent.send", "artifact.remove",
         "audit.verify_git", "audit.accept_base", "audit.export", "audit.verify_files", "audit.archive",
         "agent.quarantine", "agent.release", "risk.show", "risk.explain", "risk.history", "risk.label", "risk.labels",
-        "risk.fit", "risk.apply", "policy.replay", "permission.allow", "permission.deny", "provider.release",
-        "insights", "eval.show", "eval.compare", "eval.run", "eval.list",
+        "risk.fit", "risk.apply", "insights", "eval.show", "eval.compare", "eval.run", "eval.list",
         "approval.grant", "approval.deny", "deadletter.replay", "deadletter.discard",
     },
 }  # fmt: skip
