@@ -312,6 +312,9 @@ def _base(document: Document) -> Iterator[Problem]:
 
 
 def _forge(document: Document) -> Iterator[Problem]:
+    if document.data.get("required_checks") and document.data.get("forge", "local") == "local":
+        spot = document.key_spot(("required_checks",))
+        yield Problem(spot, "required_checks can never be green with forge: local", "forge: github, or no such checks")
     repo = document.data.get("repo", "")
     if document.data.get("forge") != "github" or not isinstance(repo, str) or _GITHUB_REPO.fullmatch(repo):
         return
@@ -339,7 +342,9 @@ def _silent_events(document: Document, agents: Agents, roles: Mapping[str, Role]
             if event in declared:
                 continue
             if builtin is None:
-                hint = nearest(event, known) or "Declare it under `publishes:` of the agent that sends it."
+                hint = (
+                    nearest(event, known, likeness=0.65) or "Declare it under `publishes:` of the agent that sends it."
+                )
                 yield Problem(
                     spot, f"nobody publishes {shown(event)}", "a built-in event or one an agent publishes", hint
                 )

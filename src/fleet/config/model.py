@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from fleet.config.checks import RequiredCheck
 from fleet.config.claude import AuthConfig, BackendConfig, ClaudeConfig, PermissionMode, ToolRule
 from fleet.config.gate import GateConfig
 from fleet.config.kinds import Command, EventName, Label, Name, Pattern, StrictModel, Word
@@ -235,6 +236,12 @@ class FleetConfig(StrictModel):
     protected_paths: tuple[str, ...] = Field(
         default=(".fleet/", ".github/", ".claude/", ".mcp.json", "CLAUDE.md", "AGENTS.md", "CODEOWNERS"),
         description="Changes below these paths need a person's approval at that head.",
+    )
+    required_checks: tuple[RequiredCheck, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Checks that have to be green at the approved commit, beside those of the base branch's own rules"
+        " (forge: github).",
     )
     setup: SetupConfig = Field(
         default_factory=SetupConfig, description="What happens in a run's clone before its agent starts."

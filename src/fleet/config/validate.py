@@ -62,9 +62,12 @@ def check(document: Document, model: type[M]) -> M | None:
     return None
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """``Did you mean `x`?`` for the known word that is closest to ``word``, or an empty string."""
-    close = difflib.get_close_matches(word[:80], known, n=1, cutoff=0.55)
+def nearest(word: str, known: list[str], *, likeness: float = 0.55) -> str:
+    """``Did you mean `x`?`` for the known word that is closest to ``word``, or an empty string.
+
+    ``likeness`` is how alike they have to be, from 0 to 1.
+    """
+    close = difflib.get_close_matches(word[:80], known, n=1, cutoff=likeness)
     return f"Did you mean `{close[0]}`?" if close else ""
 
 

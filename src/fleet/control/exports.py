@@ -11,6 +11,7 @@ from fleet.audit.checkpoint import catch_up, make_checkpoint, plan_of
 from fleet.audit.export import Range, Written, export, write_whole
 from fleet.audit.exported import verify_files
 from fleet.audit.keys import Signer, read_key
+from fleet.control.checkout import refresh_base
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import log_filter
 from fleet.core.errors import FleetError, IntegrityError
@@ -96,6 +97,8 @@ def verify_git(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict
     """Compare the journal with the fleet's repository and the runs. With a daemon, what is new goes on record first."""
     repo, base = Repo(ctx.paths.bare, bare=True), ctx.loaded.config.base
     if ctx.host is not None:
+        if ctx.forge.name != "local":
+            refresh_base(ctx.db, ctx.forge, base)
         look(ctx.db, repo, base)
     found = check(ctx.db, repo, base)
     return {

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.control.approving import answer_open
-from fleet.control.checkout import update_checkout
+from fleet.control.checkout import refresh_base, update_checkout
 from fleet.control.context import Context, Handlers, live_pull, still_alive
 from fleet.core.approval import ApprovalState
 from fleet.core.decision import Decision, Verdict
 from fleet.core.errors import Conflict, FleetError, Refused, TemporaryError
 from fleet.core.journal import Draft, Entry, Stream
-from fleet.core.live import LivePull
+from fleet.core.live import LivePull, WantedCheck
 from fleet.core.principal import Principal, PrincipalKind, system
 from fleet.core.probe import probe
 from fleet.dispatch.approvals import Waiting, ask, bound_content, not_asked_yet
 from fleet.dispatch.facts import merge_facts
+from fleet.dispatch.glance import reported
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.forge.gitrepo import Repo
+from fleet.forge.port import Judged
 from fleet.forge.refguard import look
 from fleet.policy.approval import MERGE, bound_policy, question
 from fleet.policy.decide import decide_merge
@@ -48,8 +50,9 @@ def gate(ctx: Context, principal: Principal, pull: LivePull) -> Gate:
     commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
     loaded = ctx.loaded
     content = bound_content(ctx.live, pull, bound_policy(MERGE, "", loaded.config, loaded.roles))
+    said = reported(ctx.live, pull, fresh=True)
     facts = ctx.db.read(
-        lambda tx: merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content)
+        lambda tx: merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content, said)
     )
     return Gate(decide_merge(facts), facts)
 
@@ -84,16 +87,17 @@ def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
     FLT-FRG-005 when the head moved meanwhile, FLT-FRG-006 when it does not merge (its author hears of it).
     """
     with ctx.locks.held("merge"):  # the base moves by one merge at a time
+        if ctx.forge.name != "local":  # the base branch is elsewhere, and may have moved
+            refresh_base(ctx.db, ctx.forge, ctx.loaded.config.base)
         pull = live_pull(ctx, args["number"])
         if pull.state == "merged":
             return _found_merged(ctx, pull)
         if args.get("head", pull.head_sha) != pull.head_sha:
             raise Conflict("FLT-FRG-005", f"the head is {pull.head_sha} by now", where=pull.subject)
-        if ctx.forge.name == "local":
-            look(ctx.db, Repo(ctx.paths.bare, bare=True), pull.base_ref)
-        _allow(ctx, principal, pull)
+        look(ctx.db, Repo(ctx.paths.bare, bare=True), ctx.loaded.config.base)
+        judged = _allow(ctx, principal, pull)
         probe("merge.intended")
-        merge_commit = _act(ctx, principal, pull)
+        merge_commit = _act(ctx, principal, pull, judged)
         probe("merge.acted")
         ctx.db.write(lambda tx: _record(tx, principal, pull, pull.head_sha, merge_commit))
         probe("merge.recorded")
@@ -101,16 +105,20 @@ def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
     return {"pr": pull.number, "merge_commit": merge_commit, "head": pull.head_sha, "notes": notes}
 
 
-def _allow(ctx: Context, principal: Principal, pull: LivePull) -> None:
-    """One transaction judges and records; anything but ALLOW ends here."""
+def _allow(ctx: Context, principal: Principal, pull: LivePull) -> Judged:
+    """One transaction judges and records; anything but ALLOW ends here. Returns what it was allowed on."""
     commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
     loaded = ctx.loaded
     content = bound_content(ctx.live, pull, bound_policy(MERGE, "", loaded.config, loaded.roles))
+    said = reported(ctx.live, pull, fresh=True)
+
+    wanted: tuple[WantedCheck, ...] = ()
 
     def decide(tx: Tx) -> Decision:
+        nonlocal wanted
         still_alive(tx, principal)
-        facts = merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content)
-        decision = decide_merge(facts)
+        facts = merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content, said)
+        decision, wanted = decide_merge(facts), facts.wanted_checks
         allowed = decision.verdict is Verdict.ALLOW
         summary = f"{pull.subject} may be merged at {pull.head_sha[:12]}" if allowed else decision.text
         payload: dict[str, object] = {
@@ -139,12 +147,14 @@ def _allow(ctx: Context, principal: Principal, pull: LivePull) -> None:
             if asked
             else f"fleet why pr/{pull.number} tells what it waits for.",
         )
+    return Judged(content.diff, wanted)
 
 
-def _act(ctx: Context, principal: Principal, pull: LivePull) -> str:
+def _act(ctx: Context, principal: Principal, pull: LivePull, judged: Judged) -> str:
     """The merge itself. What ends it for good is put on record, so that the intent does not stay open."""
     try:
-        return ctx.forge.merge(pull.number, head_sha=pull.head_sha, actor=str(principal)).merge_commit
+        made = ctx.forge.merge(pull.number, head_sha=pull.head_sha, actor=str(principal), judged=judged)
+        return made.merge_commit
     except TemporaryError:
         raise  # nobody knows yet what became of it; the reconciler looks
     except FleetError as failure:
@@ -229,6 +239,8 @@ def _finish(ctx: Context, principal: Principal, pull: LivePull) -> list[str]:
     notes: list[str] = []
     try:
         finish_merge(ctx.db, ctx.live, ctx.effects, pull, actor=str(principal))
+        if ctx.forge.name != "local":
+            refresh_base(ctx.db, ctx.forge, ctx.loaded.config.base)
     except TemporaryError as error:
         notes.append(f"labels follow later: {error.message}")
     return [*notes, *update_checkout(ctx.db, ctx.forge, pull, run_id=principal.run_id)]

@@ -34,11 +34,11 @@ def review(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
     """
     pull = live_pull(ctx, args["number"])
     policy = bound_policy(MERGE, "", ctx.loaded.config, ctx.loaded.roles)
-    content = bound_content(ctx.live, pull, policy) if principal.is_human else None
+    content = bound_content(ctx.live, pull, policy)
 
     def say_it(tx: Tx) -> None:
         say(tx, principal, pull, args, content)
-        if content is not None:
+        if principal.is_human:
             state = ApprovalState.GRANTED if args["verdict"] == "approve" else ApprovalState.REFUSED
             answer_open(tx, principal, pull, content, state, "by a review", ctx.loaded)
 
@@ -80,9 +80,11 @@ def _who(principal: Principal) -> str:
 def say(tx: Tx, principal: Principal, pull: LivePull, args: Mapping[str, Any], content: Content | None = None) -> None:
     """The event, unless this principal's latest word on this content is the same already.
 
-    ``args`` are verdict and body; ``content`` is what a person saw.
+    ``args`` are verdict and body; ``content`` is what was there to see. A person's word is bound to all of it, an
+    agent's to head and diff.
     """
-    seal = content.seal if content is not None else ""
+    seal = content.seal if content is not None and principal.is_human else ""
+    diff = content.diff if content is not None else ""
     kind = _EVENTS[args["verdict"]]
     said = [
         entry
@@ -91,7 +93,8 @@ def say(tx: Tx, principal: Principal, pull: LivePull, args: Mapping[str, Any], c
         if entry.generation == pull.head_sha and (entry.actor, entry.run_id) == (str(principal), principal.run_id)
     ]
     latest = max(said, key=lambda entry: entry.seq, default=None)
-    if latest is not None and latest.type == kind and (latest.payload or {}).get("content", "") == seal:
+    bound = latest.payload or {} if latest is not None else {}
+    if latest is not None and latest.type == kind and (bound.get("content", ""), bound.get("diff", "")) == (seal, diff):
         return
     again = f":{len(said) + 1}" if said else ""
     word = "approves" if kind == "pr_approved" else "wants changes to"
@@ -114,6 +117,7 @@ def say(tx: Tx, principal: Principal, pull: LivePull, args: Mapping[str, Any], c
                 "body": args["body"],
                 "run": principal.run_id,
                 **({"content": seal} if seal else {}),
+                **({"diff": diff} if diff else {}),
             },
             kind="decision",
             generation=pull.head_sha,

@@ -6,6 +6,7 @@ runtime) ask through ``LiveState``; the daemon's wiring adapts a forge to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,6 +59,44 @@ class LivePull:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveCheck:
+    """What a program said about one head, such as a test run.
+
+    ``app_id`` is the number of the GitHub App that said it, 0 for whoever may write a commit status. ``name`` and
+    ``summary`` are untrusted text.
+    """
+
+    name: str
+    app_id: int
+    state: Literal["pending", "passed", "failed"]
+    summary: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCheck:
+    """A check that has to be green before a merge; ``app_id`` 0 = whoever says it."""
+
+    name: str
+    app_id: int = 0
+
+
+def not_green(wanted: Iterable[WantedCheck], seen: Iterable[LiveCheck]) -> tuple[tuple[WantedCheck, str], ...]:
+    """The wanted checks that did not pass, each with how it stands: ``pending``, ``failed`` or ``missing``.
+
+    Where several answer to one name, all of them have to have passed.
+    """
+    found: list[tuple[WantedCheck, str]] = []
+    known = tuple(seen)
+    for one in dict.fromkeys(wanted):
+        states = {check.state for check in known if check.name == one.name and one.app_id in (0, check.app_id)}
+        word = next((state for state in ("failed", "pending") if state in states), "" if states else "missing")
+        if word:
+            found.append((one, word))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
 class LiveCommit:
     """Who is behind one commit, as e-mail addresses in lower case."""
 
@@ -95,6 +134,18 @@ class LiveState(Protocol):
 
     def diff_size(self, number: int) -> tuple[int, int]:
         """Changed files, and lines added and removed together (binary files have none), from merge base to head."""
+
+    def conflicts(self, number: int) -> str:
+        """Why the live head does not merge into the base, in words that name the paths; "" when it does."""
+
+    def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
+        """What programs said about the live head; () on a forge without checks.
+
+        ``fresh``: as it is now; else what was seen a little while ago will do.
+        """
+
+    def ruled_checks(self) -> tuple[WantedCheck, ...]:
+        """The checks that the rules of the base branch ask for, as far as our login may read those rules."""
 
     def tickets(self) -> tuple[LiveTicket, ...]:
         """All open tickets, and those closed lately."""

@@ -17,7 +17,7 @@ from fleet.config.inforce import InForce
 from fleet.config.loader import LoadedConfig
 from fleet.config.paths import FleetPaths
 from fleet.control import configs
-from fleet.control.checkout import update_checkout
+from fleet.control.checkout import follow_base, update_checkout
 from fleet.control.commands import Control
 from fleet.control.context import Context, Host, Switch
 from fleet.control.halting import take_up
@@ -202,7 +202,14 @@ def _services(
         ),
         Router(db, config),
         WhenOpen(Dispatcher(db, live, config, disk=context.disk.look), switch),
-        Reconciler(db, live, context.effects, config, after_merge=lambda pull: update_checkout(db, forge, pull)),
+        Reconciler(
+            db,
+            live,
+            context.effects,
+            config,
+            before_look=follow_base(db, forge, config),
+            after_merge=lambda pull: update_checkout(db, forge, pull),
+        ),
         WhenOpen(Scheduler(db, config), switch),
         runner,
         BudgetWatch(db, config),

@@ -6,27 +6,26 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
+from fleet.control.checkout import refresh_base
 from fleet.control.queries import reviews_of
 from fleet.control.shapes import label_names, review_dict
 from fleet.control.telling import pull_for_agent, remarks, ticket_for_agent
 from fleet.core.board import Mail
 from fleet.core.errors import NotFound, TemporaryError
 from fleet.core.event import subject_kind, subject_number
-from fleet.core.journal import Draft, Stream
-from fleet.core.live import LiveCommit, LivePull, LiveTicket
+from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveTicket, WantedCheck
 from fleet.core.pin import text_digest
-from fleet.core.principal import system
 from fleet.core.work import Run
 from fleet.dispatch.holds import accepted_text
 from fleet.fabric.mail import as_dict
-from fleet.forge.port import BaseReport, CommitFact, Forge, Pull, Ticket
+from fleet.forge.port import CommitFact, Forge, Pull, Ticket
+from fleet.forge.pullgit import DIFF_LIMIT
 from fleet.runtime.brief import WorkFacts
-from fleet.store import inbox, journal
-from fleet.store.db import Database, Tx
+from fleet.store import inbox
+from fleet.store.db import Database
 
 _BRANCHES = "fleet/"
 _MAIL = 50  # messages in one brief; the agent reads on with: fleet inbox
-_DIFF_LIMIT = 20_000_000  # characters that are compared; the head's commit vouches for the rest
 
 
 class ForgeLive:
@@ -69,12 +68,24 @@ class ForgeLive:
 
     def diff_digest(self, number: int) -> str:
         """A digest of the diff from merge base to head."""
-        text = self._forge.diff(number, limit=_DIFF_LIMIT)
+        text = self._forge.diff(number, limit=DIFF_LIMIT)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if text else ""
 
     def diff_size(self, number: int) -> tuple[int, int]:
         """Changed files, and lines added and removed together."""
         return self._forge.diff_size(number)
+
+    def conflicts(self, number: int) -> str:
+        """Why the live head does not merge into the base; "" when it does."""
+        return self._forge.conflicts(number)
+
+    def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
+        """What programs said about the live head."""
+        return self._forge.checks(number, fresh=fresh)
+
+    def ruled_checks(self) -> tuple[WantedCheck, ...]:
+        """The checks that the base branch's rules ask for."""
+        return self._forge.rules().checks
 
     def tickets(self) -> tuple[LiveTicket, ...]:
         """Open tickets and those closed lately."""
@@ -126,7 +137,7 @@ class WorkGatherer:
 
         Raises TemporaryError when the forge cannot be asked now, FLT-FRG-040 while a changed text is not accepted.
         """
-        self._record(self._forge.refresh(self._announce))
+        refresh_base(self._db, self._forge, self._base)
         ticket = self._ticket_of(run)
         pull = self._pull_of(run)
         branch = pull.head_ref if pull is not None else f"{_BRANCHES}{ticket.number if ticket is not None else run.id}"
@@ -185,41 +196,6 @@ class WorkGatherer:
     def _reviews(self, pull: Pull) -> list[dict[str, object]]:
         entries = self._db.read(lambda tx: reviews_of(tx, f"pr/{pull.number}"))
         return [review_dict(entry, pull.head_sha) for entry in entries]
-
-    def _announce(self, old: str, new: str) -> None:
-        """The base is about to move: on record before it does, so that no movement is without its entry."""
-        draft = Draft(
-            Stream.ACTIVITY,
-            "base.fetch_intended",
-            str(system("forge")),
-            summary=f"{self._base} is about to move from {old[:12]} to {new[:12]}, as the checkout has it",
-            payload={"old": old, "new": new, "base": self._base},
-            generation=new,
-        )
-
-        def append(tx: Tx) -> None:
-            journal.append(tx, draft)
-
-        self._db.write(append)
-
-    def _record(self, report: BaseReport) -> None:
-        """What came of looking at the person's checkout, once for each pair of commits."""
-        if report.kind not in ("fetched", "diverged"):
-            return
-        draft = Draft(
-            Stream.ACTIVITY,
-            "base.fetched" if report.kind == "fetched" else "base.diverged",
-            str(system("forge")),
-            summary=report.detail,
-            payload={"old": report.old, "new": report.new, "base": self._base},
-            generation=report.new,
-            dedup_key=f"base.{report.kind}:{report.old}:{report.new}",
-        )
-
-        def append(tx: Tx) -> None:
-            journal.append(tx, draft)
-
-        self._db.write(append)
 
 
 def _ticket(ticket: Ticket) -> LiveTicket:

@@ -20,7 +20,7 @@ from fleet.core.work import Delivery, DeliveryState, Run
 from fleet.dispatch.approvals import grants
 from fleet.dispatch.budgets import budget_facts
 from fleet.dispatch.cancelled import cancelled
-from fleet.dispatch.glance import Look
+from fleet.dispatch.glance import NOTHING_REPORTED, Look, Reported
 from fleet.dispatch.holds import hold_facts
 from fleet.dispatch.lineage import author_atoms, entry_atoms, principal_atoms, starting_atoms
 from fleet.dispatch.loops import loop_facts
@@ -83,8 +83,10 @@ def start_facts(
         authors = author_atoms(tx, pull, seen.commits)
     if pull is not None and agent.merges and delivery.event_type not in NO_MERGE:
         principal = Principal(PrincipalKind.AGENT, agent.name, role=agent.role)
-        facts = merge_facts(tx, pull, config, roles, principal, seen.commits, seen.changed_paths, seen.content)
-        merge = replace(facts, lineage=lineage)
+        facts = merge_facts(
+            tx, pull, config, roles, principal, seen.commits, seen.changed_paths, seen.content, seen.reported
+        )
+        merge = replace(facts, lineage=lineage, conflict=seen.conflict if _conflict_told(tx, pull) else "")
     return StartFacts(
         work=work_facts(tx, delivery, root),
         agent=agent,
@@ -196,6 +198,7 @@ def merge_facts(
     commits: tuple[LiveCommit, ...],
     changed_paths: tuple[str, ...],
     content: Content | None = None,
+    reported: Reported = NOTHING_REPORTED,
 ) -> MergeFacts:
     """Everything the merge gate reads about ``pull`` for ``principal``; without ``content`` no grant counts."""
     seen = MergeFacts(
@@ -218,8 +221,18 @@ def merge_facts(
         waivers=tuple(sorted(_waivers(tx, pull).items())),
         paths=changed_paths,
         hold=hold_facts(tx, None, pull),
+        diff=content.diff if content is not None else "",
+        base_ref=pull.base_ref,
+        ruled_checks=reported.ruled,
+        checks=reported.seen,
     )
     return merge_under(seen, config, roles)
+
+
+def _conflict_told(tx: Tx, pull: LivePull) -> bool:
+    """Whether the author was told that this head conflicts."""
+    told = journal.select(tx, Filter(type="pr_conflict", subject=pull.subject), limit=_EVERYTHING)
+    return any(entry.generation == pull.head_sha for entry in told)
 
 
 def review_facts(
@@ -268,6 +281,7 @@ def _verdicts(tx: Tx, pull: LivePull) -> tuple[VerdictFact, ...]:
             entry.generation,
             entry_atoms(tx, entry),
             str((entry.payload or {}).get("content", "")),
+            str((entry.payload or {}).get("diff", "")),
         )
         for entry in sorted(found, key=lambda one: one.seq)
     )

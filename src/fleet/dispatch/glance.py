@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from fleet.config.gate import names_in
 from fleet.config.loader import LoadedConfig
 from fleet.core.event import subject_kind, subject_number
-from fleet.core.live import LiveCommit, LivePull, LiveState, LiveTicket
+from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveState, LiveTicket, WantedCheck
 from fleet.dispatch.approvals import bound_content
 from fleet.policy.approval import MERGE, START, Content, bound_policy
 from fleet.policy.conditions import APPROVALS
@@ -35,6 +35,8 @@ class Glance:
         self.pull_for_ticket = cache(live.pull_for_ticket)
         self.tickets = cache(live.tickets)
         self.pulls = cache(live.pulls)
+        self.checks = cache(live.checks)
+        self.ruled_checks = cache(live.ruled_checks)
         self._live = live
         self._before: Known = known or {}
         self.known: Known = {}
@@ -55,12 +57,32 @@ class Glance:
         """As LiveState."""
         return self._fixed("size", number, self._live.diff_size)
 
+    def conflicts(self, number: int) -> str:
+        """As LiveState."""
+        return self._fixed("conflicts", number, lambda one: (self._live.conflicts(one),))[0]
+
     def _fixed(self, what: str, number: int, ask: Callable[[int], T]) -> T:
         pull = self.pull(number)
         key = (what, number, pull.head_sha if pull else "", pull.base_sha if pull else "")
         if key not in self.known:
             self.known[key] = self._before[key] if key in self._before else ask(number)
         return cast(T, self.known[key])
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What programs said at a head, and what the rules of the base branch at the forge want to hear."""
+
+    ruled: tuple[WantedCheck, ...] = ()
+    seen: tuple[LiveCheck, ...] = ()
+
+
+NOTHING_REPORTED = Reported()
+
+
+def reported(live: LiveState, pull: LivePull, *, fresh: bool = False) -> Reported:
+    """Ask the forge about checks. Raises TemporaryError when it cannot be asked now."""
+    return Reported(live.ruled_checks(), live.checks(pull.number, fresh=fresh) if pull.head_sha else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +96,8 @@ class Look:
     changed_paths: tuple[str, ...] = ()
     content: Content | None = None  # what a person's word would be bound to, where one may be asked
     diff: DiffFact | None = None
+    reported: Reported = NOTHING_REPORTED
+    conflict: str = ""  # why it does not merge
 
 
 def look(live: LiveState, subject: str, loaded: LoadedConfig | None = None, agent: str = "") -> Look:
@@ -100,4 +124,6 @@ def look(live: LiveState, subject: str, loaded: LoadedConfig | None = None, agen
         changed_paths=live.changed_paths(number) if merges else (),
         content=bound_content(live, pull, policy) if merges or approvals else None,
         diff=DiffFact(*live.diff_size(number)) if merges or "max_diff" in gate else None,
+        reported=reported(live, pull) if merges else NOTHING_REPORTED,
+        conflict=live.conflicts(number) if merges and pull.head_sha else "",
     )

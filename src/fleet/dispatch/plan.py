@@ -23,6 +23,7 @@ COALESCING = frozenset(
         "pr_approved",
         "pr_changes_requested",
         "pr_conflict",
+        "ci_fail",
         "pr_merged",
         "pr_closed",
         "agent_start_requested",

@@ -7,7 +7,7 @@ somebody may just be in the middle of recording it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from fleet.config.loader import LoadedConfig
@@ -20,12 +20,14 @@ from fleet.core.principal import system
 from fleet.core.service import Tick
 from fleet.core.work import Run
 from fleet.dispatch import unserved
+from fleet.dispatch.calledoff import call_off, called_off
 from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.facts import agent_facts, pull_facts, ticket_facts
 from fleet.dispatch.glance import Glance, look
 from fleet.dispatch.loops import cause_of, same_failures
 from fleet.dispatch.operations import Places, carry_on
 from fleet.dispatch.plan import Outcome, backoff, what_becomes_of
+from fleet.dispatch.pullnews import Asker, Seen, head_before, head_moved, news
 from fleet.dispatch.results import result_of
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.policy.facts import WorkFacts
@@ -53,11 +55,13 @@ class Reconciler:
         effects: LiveEffects,
         config: Callable[[], LoadedConfig],
         *,
+        before_look: Callable[[], object] | None = None,
         after_merge: Callable[[LivePull], object] | None = None,
         look_every: float = LOOK_EVERY,
     ) -> None:
         """Take the store, the forge in two halves, and who knows the configuration in force.
 
+        ``before_look`` brings up to date what a look compares with, such as a base branch that is elsewhere.
         ``after_merge`` is what else has to follow a merge that an interrupted caller left behind; it is
         repeatable. ``look_every`` is the seconds between two looks at the whole forge.
         """
@@ -66,7 +70,9 @@ class Reconciler:
         self._effects = effects
         self._config = config
         self._loaded = config()  # of this tick
+        self._before_look = before_look
         self._after_merge = after_merge
+        self._ask = Asker(live)
         self._actor = str(system(self.name))
         self._period = round(look_every * SECOND)
         self._next_look = 0
@@ -160,11 +166,16 @@ class Reconciler:
 
     def _look_around(self, glance: LiveState) -> int:
         """Act on what is the same as at the look before; remember the rest for the next one."""
+        if self._before_look is not None:
+            self._before_look()
         tickets, pulls = glance.tickets(), glance.pulls()
+        seen = self._ask(pulls, self._loaded.config.base)
         findings = self._db.read(
             lambda tx: [
                 *_unfinished(tx, self._go_on),
                 *self._pull_findings(tx, pulls),
+                *self._news(tx, pulls, seen),
+                *self._called_off(tx, tickets, pulls),
                 *self._offers(tx, tickets, pulls),
             ]
         )
@@ -178,8 +189,8 @@ class Reconciler:
         for pull in pulls:
             if pull.state == "merged" and not is_settled(tx, pull.number):
                 found.append((f"merged:{pull.number}", partial(self._finish, pull)))
-            elif pull.state == "open" and _moved_silently(tx, pull):
-                found.append((f"moved:{pull.number}:{pull.head_sha}", partial(self._ask_for_review, pull)))
+            elif pull.state == "open" and ((before := head_before(tx, pull)) or _moved_silently(tx, pull)):
+                found.append((f"moved:{pull.number}:{pull.head_sha}", partial(self._head_moved, pull, before)))
         return found
 
     def _go_on(self, operation: Operation) -> int:
@@ -226,11 +237,21 @@ class Reconciler:
         )
         return journal.append(tx, draft).fresh
 
-    def _ask_for_review(self, pull: LivePull) -> int:
+    def _head_moved(self, pull: LivePull, before: str) -> int:
+        """Say that a head came past the fleet, and ask for a review of one that nobody announced."""
+        events = []
+        if before:
+            rewritten = all(commit.sha != before for commit in self._live.commits(pull.number))
+            events.append(head_moved(pull, before, rewritten=rewritten, actor=self._actor))
+        if self._db.read(lambda tx: _moved_silently(tx, pull)):
+            events.append(self._asked_for_review(pull))
+        return self._db.write(lambda tx: sum(journal.append(tx, draft).fresh for draft in events))
+
+    def _asked_for_review(self, pull: LivePull) -> Draft:
         """A head that nobody announced has to be reviewed: the label makes the watcher say so."""
         add, remove = ("needs-review",), ("approved", "changes-requested")
         self._effects.set_labels(pull.number, add=add, remove=remove, actor=self._actor)
-        draft = Draft(
+        return Draft(
             Stream.ACTIVITY,
             "label.changed",
             self._actor,
@@ -241,7 +262,22 @@ class Reconciler:
             summary=f"{pull.subject} has a new head that nobody announced; it needs review",
             payload={"add": list(add), "remove": list(remove), "head": pull.head_sha},
         )
+
+    def _news(self, tx: Tx, pulls: tuple[LivePull, ...], seen: Mapping[int, Seen]) -> Iterator[Finding]:
+        """What happened to pull requests past the fleet."""
+        for draft in news(tx, pulls, seen, self._loaded.config, self._actor):
+            yield draft.dedup_key or draft.summary, partial(self._say, draft)
+
+    def _say(self, draft: Draft) -> int:
         return int(self._db.write(lambda tx: journal.append(tx, draft)).fresh)
+
+    def _called_off(self, tx: Tx, tickets: tuple[LiveTicket, ...], pulls: tuple[LivePull, ...]) -> Iterator[Finding]:
+        """Runs whose ticket was closed, or is not ready any more."""
+        for run, word in called_off(tx, tickets, pulls, self._loaded):
+            yield f"off:{run.id}", partial(self._call_off, run, word)
+
+    def _call_off(self, run: Run, word: Entry) -> int:
+        return int(self._db.write(lambda tx: call_off(tx, run, word, actor=self._actor)))
 
     def _offers(self, tx: Tx, tickets: tuple[LiveTicket, ...], pulls: tuple[LivePull, ...]) -> list[Finding]:
         """Work that nobody heard of when it came, and that somebody would hear of now."""
@@ -251,8 +287,7 @@ class Reconciler:
         ]
 
     def _offer(self, event: Entry, agent: str) -> int:
-        draft = unserved.offer(event, agent, actor=self._actor)
-        return int(self._db.write(lambda tx: journal.append(tx, draft)).fresh)
+        return self._say(unserved.offer(event, agent, actor=self._actor))
 
 
 def _unfinished(tx: Tx, go_on: Callable[[Operation], int]) -> list[Finding]:

@@ -56,9 +56,14 @@ def changes(
     newest = max((subject_number(subject) for subject in old), default=0)
     events: list[ForgeFact] = []
     tickets, pulls = _by_number(snapshot.tickets), _by_number(snapshot.pulls)
+    merged: dict[int, int] = {}  # ticket -> when a merge for it was seen last
+    for pull in pulls.values():
+        if pull.state == "merged":
+            merged[pull.ticket] = max(pull.updated_at, merged.get(pull.ticket, 0))
     for number in sorted({*tickets, *pulls}):
         if number in tickets:
-            events += _ticket(tickets[number], new, required_label, is_new=number > newest)
+            one = tickets[number]
+            events += _ticket(one, new, required_label, is_new=number > newest, merged_at=merged.get(number, -1))
         if number in pulls:
             events += _pull(pulls[number], new, is_new=number > newest, settled_before=settled_before)
     if snapshot.complete:
@@ -72,7 +77,8 @@ def changes(
 # -- tickets -------------------------------------------------------------------------------------------
 
 
-def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool) -> list[ForgeFact]:
+def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool, merged_at: int) -> list[ForgeFact]:
+    """``merged_at``: when a pull request of it was merged, -1 = never; what that takes off or closes is no news."""
     subject = f"ticket/{ticket.number}"
     events: list[ForgeFact] = []
     facts = new.get(subject)
@@ -81,8 +87,12 @@ def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool) ->
         if ticket.state == "open" or is_new:
             events.append(_of_ticket(ticket, "ticket_created", f"ticket_created:{subject}", "opened"))
         facts = new[subject] = {"state": ticket.state, "ready": "", "shipped": ""}
-    facts["state"] = ticket.state
     marks = _marks(ticket.labels)
+    before, facts["state"] = facts["state"], ticket.state
+    is_done = SHIPPED in marks or merged_at >= _count(facts.get("ready_at"))
+    if before == "open" and ticket.state == "closed" and not is_done:
+        facts["closings"] = closings = _count(facts.get("closings")) + 1
+        events.append(_of_ticket(ticket, "ticket_closed", f"ticket_closed:{subject}:{closings}", "was closed"))
     is_ready = ticket.state == "open" and READY in marks and (not required_label or required_label in marks)
     ready = marks[READY].mark_id if is_ready else ""
     text = text_digest(ticket.title, ticket.body)
@@ -90,9 +100,13 @@ def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool) ->
         key = f"ticket_ready:{subject}:{ready}"
         pinned = text if _is_of(marks[READY], ticket) else UNKNOWN
         events.append(_of_ticket(ticket, "ticket_ready", key, "ready", text=pinned))
+        facts["ready_at"] = marks[READY].at
     elif ready and text != facts.get("text", text):
         key = f"ticket_edited:{subject}:{ready}:{text}"
         events.append(_of_ticket(ticket, "ticket_edited", key, "was changed after it was marked ready"))
+    if facts["ready"] and not ready and ticket.state == "open" and not is_done:
+        key = f"ticket_unready:{subject}:{facts['ready']}"
+        events.append(_of_ticket(ticket, "ticket_unready", key, "not ready any more"))
     facts["ready"], facts["text"] = ready, text
     shipped = marks[SHIPPED].mark_id if SHIPPED in marks else ""
     if shipped and shipped != facts["shipped"]:

@@ -15,9 +15,13 @@ from pathlib import Path
 
 from fleet.core.clock import SECOND
 from fleet.core.errors import Conflict, NotFound, PermanentError, UsageError
+from fleet.core.live import LiveCheck
 from fleet.forge import localbase, pullgit
+from fleet.forge.content import GitContent
 from fleet.forge.gitrepo import RefMove, Repo, check_ref, check_sha, is_ancestor, move_refs, refs, refs_merged
 from fleet.forge.intake import take_from_checkout, take_in
+from fleet.forge.judging import require_as_judged
+from fleet.forge.localneeds import require_number, ticket_row
 from fleet.forge.localrows import (
     as_pull,
     as_ticket,
@@ -28,7 +32,17 @@ from fleet.forge.localrows import (
     check_title,
     require_mergeable,
 )
-from fleet.forge.port import BaseReport, Comment, CommitFact, Condition, Merged, Pull, Snapshot, Ticket
+from fleet.forge.port import (
+    BaseReport,
+    BaseRules,
+    Comment,
+    Condition,
+    Judged,
+    Merged,
+    Pull,
+    Snapshot,
+    Ticket,
+)
 from fleet.forge.pullgit import Found
 from fleet.store import forge_local as rows
 from fleet.store.db import Database, Tx
@@ -39,7 +53,7 @@ _LOOK_EVERY = 2 * SECOND
 _READ_ONLY = "FLT-STO-005"  # what a store says that must not be written to
 
 
-class LocalForge:
+class LocalForge(GitContent):
     """The port ``Forge`` over the fleet's own bare repository."""
 
     name = "local"
@@ -51,7 +65,7 @@ class LocalForge:
         no such branch, PermanentError FLT-FRG-016 when the checkout cannot be used.
         """
         self._db = db
-        self._repo = Repo(bare, bare=True)
+        self._repo = self.repo = Repo(bare, bare=True)
         self._base = localbase.Base(self._repo, localbase.open_checkout(checkout), base)
         self._own = {checkout.resolve(), self._base.checkout.path.resolve()}
         self._searched: tuple[str, frozenset[str]] = ("", frozenset())
@@ -88,7 +102,7 @@ class LocalForge:
 
     def ticket(self, number: int) -> Ticket:
         """One ticket. Raises NotFound FLT-FRG-001."""
-        return self._db.read(lambda tx: as_ticket(_ticket(tx, number), rows.labels_of(tx, number)))
+        return self._db.read(lambda tx: as_ticket(ticket_row(tx, number), rows.labels_of(tx, number)))
 
     def pull(self, number: int) -> Pull:
         """One pull request, as git has it. Raises NotFound FLT-FRG-002."""
@@ -100,7 +114,7 @@ class LocalForge:
         """Remarks, oldest first. Raises NotFound FLT-FRG-007."""
 
         def look(tx: Tx) -> tuple[Comment, ...]:
-            _require(tx, number)
+            require_number(tx, number)
             return tuple(Comment(row.number, row.author, row.body, row.at) for row in rows.comments(tx, number))
 
         return self._db.read(look)
@@ -110,21 +124,13 @@ class LocalForge:
         ref = f"refs/heads/{check_ref(branch)}"
         return refs(self._repo, ref).get(ref, "")
 
-    def commits(self, number: int) -> tuple[CommitFact, ...]:
-        """Commits of a pull request that its base does not have (had not, once merged), newest first."""
-        return pullgit.commits_between(self._repo, *self._ends(number))
+    def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
+        """Nothing: no program reports to this forge."""
+        return ()
 
-    def changed_paths(self, number: int) -> tuple[str, ...]:
-        """Paths that differ between merge base and head, both names of a rename."""
-        return pullgit.paths_between(self._repo, *self._ends(number))
-
-    def diff(self, number: int, *, limit: int = 200_000) -> str:
-        """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""
-        return pullgit.diff_text(self._repo, *self._ends(number), limit)
-
-    def diff_size(self, number: int) -> tuple[int, int]:
-        """Changed files, and lines added and removed together."""
-        return pullgit.diff_size(self._repo, *self._ends(number))
+    def rules(self) -> BaseRules:
+        """None beside the fleet's own."""
+        return BaseRules()
 
     # -- tickets, labels, comments ---------------------------------------------------------------------
 
@@ -138,11 +144,11 @@ class LocalForge:
         def change(tx: Tx) -> Ticket:
             known = rows.ticket_marked(tx, marker) if marker is not None else 0
             if known:
-                return as_ticket(_ticket(tx, known), rows.labels_of(tx, known))
+                return as_ticket(ticket_row(tx, known), rows.labels_of(tx, known))
             number = rows.insert_ticket(tx, title=title, body=body, author=author, marker=marker)
             for label in labels:
                 rows.put_label(tx, number, label, author)
-            return as_ticket(_ticket(tx, number), rows.labels_of(tx, number))
+            return as_ticket(ticket_row(tx, number), rows.labels_of(tx, number))
 
         return self._db.write(change)
 
@@ -156,7 +162,7 @@ class LocalForge:
         check_labels(add, remove)
 
         def change(tx: Tx) -> tuple[str, ...]:
-            _require(tx, number)
+            require_number(tx, number)
             taken = [rows.take_label(tx, number, label) for label in remove]
             put = [rows.put_label(tx, number, label, actor) for label in add]
             if any(taken) or any(put):
@@ -171,7 +177,7 @@ class LocalForge:
         key = None if marker is None else f"{number}:{marker}"
 
         def change(tx: Tx) -> None:
-            _require(tx, number)
+            require_number(tx, number)
             if rows.add_comment(tx, number, author=author, body=body, marker=key):
                 rows.touch(tx, number)
 
@@ -181,7 +187,7 @@ class LocalForge:
         """Close a ticket; harmless when closed. Raises NotFound FLT-FRG-001."""
 
         def change(tx: Tx) -> None:
-            _ticket(tx, number)
+            ticket_row(tx, number)
             rows.close_ticket(tx, number)
 
         self._db.write(change)
@@ -190,7 +196,7 @@ class LocalForge:
         """Open a closed ticket again; harmless when open. Raises NotFound FLT-FRG-001."""
 
         def change(tx: Tx) -> None:
-            _ticket(tx, number)
+            ticket_row(tx, number)
             rows.reopen_ticket(tx, number)
 
         self._db.write(change)
@@ -244,7 +250,7 @@ class LocalForge:
 
         def change(tx: Tx) -> int:
             if ticket:
-                _ticket(tx, ticket)
+                ticket_row(tx, ticket)
             first = rows.open_pull_of(tx, branch)
             if first is not None:
                 return first.number
@@ -266,7 +272,7 @@ class LocalForge:
         if row.state == "merged":
             raise Conflict("FLT-FRG-005", "the pull request is merged", where=f"pr/{number}")
 
-    def merge(self, number: int, *, head_sha: str, actor: str) -> Merged:
+    def merge(self, number: int, *, head_sha: str, actor: str, judged: Judged | None = None) -> Merged:
         """Merge exactly ``head_sha`` into the base; a repetition finds the first one.
 
         Head and base are compared in the ref transaction that moves the base, so no push slips in between.
@@ -280,6 +286,7 @@ class LocalForge:
             head = heads.get(f"refs/heads/{row.head_ref}", "")
             require_mergeable(row, head, head_sha)
             base = self._base_in(heads)
+            require_as_judged(judged, self._repo, (base, head), tuple, f"pr/{number}")
             commit = pullgit.make_merge(
                 self._repo,
                 pullgit.Proposal(number, row.title, row.head_ref, base, head),
@@ -377,21 +384,9 @@ class LocalForge:
         pullgit.forget_mark(self._repo, row.number, found.commit)
         return self._row(row.number)
 
-    def _ends(self, number: int) -> tuple[str, str]:
+    def ends(self, number: int) -> tuple[str, str]:
         """Base and head of a pull request, as they were if it is merged; head "" when the branch is gone."""
         row, heads = self._live(number)
         if row.state == "merged":
             return pullgit.first_parent(self._repo, row.merge_commit), row.merged_head
         return self._base_in(heads), heads.get(f"refs/heads/{row.head_ref}", "")
-
-
-def _ticket(tx: Tx, number: int) -> rows.TicketRow:
-    row = rows.ticket(tx, number)
-    if row is None:
-        raise NotFound("FLT-FRG-001", "no such ticket", where=f"ticket/{number}")
-    return row
-
-
-def _require(tx: Tx, number: int) -> None:
-    if rows.ticket(tx, number) is None and rows.pull(tx, number) is None:
-        raise NotFound("FLT-FRG-007", "neither a ticket nor a pull request has this number", where=f"#{number}")

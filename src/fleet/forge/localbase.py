@@ -217,6 +217,23 @@ def refresh(base: Base, announce: Callable[[str, str], None] | None = None) -> B
     return BaseReport("diverged", detail, ours, theirs)
 
 
+def follow(base: Base, ours: str, theirs: str, announce: Callable[[str, str], None] | None) -> BaseReport:
+    """Move the bare repository's base from ``ours`` to ``theirs``, whose objects are there, also where that is not
+    forward. Only a movement forward is announced, before it happens.
+    """
+    if theirs == ours:
+        return BaseReport("unchanged", "", ours, ours)
+    forward = is_ancestor(base.bare, ours, theirs)
+    if forward and announce is not None:
+        announce(ours, theirs)
+    if not move_refs(base.bare, [RefMove(base.ref, theirs, ours)], reason="fetched from where people push"):
+        return BaseReport("unchanged", f"{base.name} moved meanwhile", ours, ours)
+    detail = f"{base.name}: {ours[:12]} -> {theirs[:12]}"
+    if forward:
+        return BaseReport("fetched", detail, ours, theirs)
+    return BaseReport("rewritten", f"{detail}; it was rewritten there, and the fleet follows", ours, theirs)
+
+
 # -- fleet -> checkout ---------------------------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from fleet.core.live import LiveCheck, WantedCheck
+
 
 @dataclass(frozen=True, slots=True)
 class LabelMark:
@@ -95,7 +97,7 @@ class Merged:
 class BaseReport:
     """What came of bringing base branch and checkout together: a fact for the journal, or nothing to say."""
 
-    kind: Literal["unchanged", "fetched", "diverged", "updated", "left_alone"]
+    kind: Literal["unchanged", "fetched", "rewritten", "diverged", "updated", "left_alone"]
     detail: str
     old: str = ""
     new: str = ""
@@ -117,6 +119,27 @@ class Condition:
     reset_at: int = 0  # microseconds
     requests: int = 0
     counted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRules:
+    """Rules of the base branch at the forge: checks and reviews that it asks for before a merge.
+
+    ``hidden`` says, in words, what could not be read; "" when all of it could.
+    """
+
+    checks: tuple[WantedCheck, ...] = ()
+    reviews: int = 0
+    code_owners: bool = False
+    hidden: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a merge was allowed on, beside its head: the digest of the diff ("" = not compared), and green checks."""
+
+    diff: str = ""
+    checks: tuple[WantedCheck, ...] = ()
 
 
 class Forge(Protocol):
@@ -178,11 +201,12 @@ class Forge(Protocol):
     def open_pull(self, *, branch: str, title: str, body: str, author: str, ticket: int) -> Pull:
         """Open a pull request for a pushed branch; an open one for that branch is returned as it is."""
 
-    def merge(self, number: int, *, head_sha: str, actor: str) -> Merged:
+    def merge(self, number: int, *, head_sha: str, actor: str, judged: Judged | None = None) -> Merged:
         """Merge exactly ``head_sha`` into the base.
 
         Raises Conflict FLT-FRG-005 when the head moved or the pull request is not open, Conflict FLT-FRG-006
-        when it does not merge cleanly (``message`` lists the paths). Repeating a merge finds the first one.
+        when it does not merge cleanly (``message`` lists the paths), Conflict FLT-FRG-031 when the diff is not
+        the ``judged`` one, Conflict FLT-FRG-032 when a check of it is not green. Repeating a merge finds the first one.
         """
 
     def branch_head(self, branch: str) -> str:
@@ -200,10 +224,23 @@ class Forge(Protocol):
     def diff_size(self, number: int) -> tuple[int, int]:
         """Changed files, and lines added and removed together; binary files have no lines."""
 
+    def conflicts(self, number: int) -> str:
+        """Why the live head of an open pull request does not merge into the base; "" when it does."""
+
+    def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
+        """What programs said about the live head; () on a forge without checks.
+
+        ``fresh``: as it is now; else what was seen a little while ago will do.
+        """
+
+    def rules(self) -> BaseRules:
+        """What the forge itself asks of a merge into the base branch."""
+
     def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
-        """Fetch the person's new base commits, fast-forward only.
+        """Fetch the person's new base commits, forward only.
 
         ``announce`` is told the old and the new commit before the branch moves, so that the intent is on record.
+        A forge whose base branch is elsewhere follows it also where it was rewritten, without announcing that.
         """
 
     def publish_base(self) -> BaseReport:

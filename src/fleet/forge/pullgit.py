@@ -8,6 +8,7 @@ in between is found by it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import selectors
@@ -35,6 +36,7 @@ from fleet.forge.port import CommitFact
 from fleet.process import end_group, spawn
 
 MARKS = "refs/fleet/merging"
+DIFF_LIMIT = 20_000_000  # characters that are compared; the head's commit vouches for the rest
 _MAIL = re.compile(r"<([^<>]*)>")
 _SEPARATOR = "\x1f"
 _FIELDS = 5
@@ -102,6 +104,12 @@ def diff_text(repo: Repo, base: str, head: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}\n… cut here: the diff is longer than {limit} characters\n"
+
+
+def diff_digest(repo: Repo, base: str, head: str) -> str:
+    """A digest of the diff from merge base to head; "" when there is none. Of a huge one its beginning counts."""
+    text = diff_text(repo, base, head, DIFF_LIMIT)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if text else ""
 
 
 def diff_stat(repo: Repo, base: str, head: str) -> tuple[tuple[str, int, int], ...]:
@@ -235,6 +243,15 @@ def make_merge(repo: Repo, proposal: Proposal, *, actor: str, now: int) -> str:
     )
     words = ("commit-tree", "-p", base, "-p", head, "-F", "-", tree)
     return git(repo, *words, stdin=message.encode(), env=who).text.strip()
+
+
+def conflicts_between(repo: Repo, base: str, head: str) -> str:
+    """Why two commits do not merge, in words that name the paths; "" when they do."""
+    try:
+        _merged_tree(repo, base, head, head[:12])
+    except (Conflict, UsageError) as error:
+        return error.message
+    return ""
 
 
 def _merged_tree(repo: Repo, base: str, head: str, where: str) -> str:

@@ -12,6 +12,7 @@ from fleet.core.decision import Decision, Reason, strictest
 from fleet.policy import (
     agent_state,
     budget,
+    checks,
     concurrency,
     conditions,
     disk,
@@ -56,6 +57,9 @@ MERGE_CHECKS: tuple[Callable[[MergeFacts], Reason], ...] = (
     gates.shared_uid,
     gates.base_explained,
     hold.merge,
+    checks.required_checks,
+    checks.into_the_base,
+    checks.merges_cleanly,
 )
 
 REVIEW_CHECKS: tuple[Callable[[ReviewFacts], Reason], ...] = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fleet.config.gate import GateConfig
 from fleet.core.agent import AgentState
+from fleet.core.live import LiveCheck, WantedCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class VerdictFact:
     head: str
     lineage: frozenset[str]
     content: str = ""  # a person's: the seal of what was seen; "" where nothing was sealed
+    diff: str = ""  # digest of the diff that was reviewed; "" in records from before it was kept
 
     @property
     def by_person(self) -> bool:
@@ -180,8 +182,9 @@ class HoldFacts:
 class MergeFacts:
     """Everything the merge gate reads. ``verdicts`` are all of this pull request, in journal order.
 
-    ``asked``, ``waivers`` (agent and person) and ``paths`` are what was seen; ``reviewers`` and ``protected`` are what
-    the configuration makes of them (``policy/under.py``).
+    ``asked``, ``waivers`` (agent and person), ``paths``, ``checks`` and what the base branch's own rules want of them
+    are what was seen; ``reviewers``, ``protected``, ``wanted_checks`` and ``base`` are what the configuration makes of
+    them (``policy/under.py``).
     """
 
     number: int
@@ -203,6 +206,13 @@ class MergeFacts:
     waivers: tuple[tuple[str, str], ...] = ()
     paths: tuple[str, ...] = ()  # everything that differs between merge base and head
     hold: HoldFacts | None = None  # None: as recorded by a program that knew no holds
+    diff: str = ""  # digest of that difference; "" = nobody looked
+    base_ref: str = ""  # where it would go
+    base: str = ""  # where this fleet merges
+    ruled_checks: tuple[WantedCheck, ...] = ()
+    checks: tuple[LiveCheck, ...] = ()
+    wanted_checks: tuple[WantedCheck, ...] = ()
+    conflict: str = ""  # why it does not merge, where its author has been told
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fleet.policy.facts import AgentFacts, PullFacts, StartFacts, TicketFacts, W
 
 READY = "ready"
 # Events that speak of one exact head: void as soon as it moves.
-HEAD_BOUND = frozenset({"pr_needs_review", "pr_approved", "pr_changes_requested", "pr_conflict"})
+HEAD_BOUND = frozenset({"pr_needs_review", "pr_approved", "pr_changes_requested", "pr_conflict", "ci_fail", "ci_pass"})
 # Events that mean nothing once the pull request is merged or closed.
 NEEDS_OPEN_PULL = HEAD_BOUND | {"pr_created", "pr_updated"}
 NEEDS_OPEN_TICKET = frozenset({"ticket_ready", "ticket_created"})

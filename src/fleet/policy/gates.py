@@ -28,8 +28,13 @@ def approvers(facts: MergeFacts) -> tuple[str, ...]:
     return tuple(
         verdict.principal
         for verdict in standing(facts)
-        if verdict.approves and not shared_atoms(verdict.lineage, facts.authors)
+        if verdict.approves and same_diff(facts, verdict) and not shared_atoms(verdict.lineage, facts.authors)
     )
+
+
+def same_diff(facts: MergeFacts, verdict: VerdictFact) -> bool:
+    """Whether what was reviewed is what would be merged: the base can move so that one head is another change."""
+    return not verdict.diff or not facts.diff or verdict.diff == facts.diff
 
 
 def pull_open(facts: MergeFacts) -> Reason:
@@ -45,17 +50,24 @@ def pull_open(facts: MergeFacts) -> Reason:
 def approved(facts: MergeFacts) -> Reason:
     """HOLD until somebody who had no part in the change has approved this head."""
     names = approvers(facts)
-    related = [one.principal for one in standing(facts) if one.approves and one.principal not in names]
+    others = [one for one in standing(facts) if one.approves and one.principal not in names]
+    outdated = [one.principal for one in others if not same_diff(facts, one)]
+    related = [one.principal for one in others if one.principal not in outdated]
     elsewhere = sorted({one.head for one in facts.verdicts if one.approves and one.head != facts.head})
     seen: dict[str, object] = {
         "head": facts.head,
         "approved_by": list(names)[:_SHOWN],
         "approvals_by_authors": related[:_SHOWN],
+        "approvals_of_another_diff": outdated[:_SHOWN],
         "approved_other_heads": elsewhere[:_SHOWN],
     }
     if names:
         return Reason("approved", Verdict.ALLOW, "FLT-POL-063", f"approved by {_list(names)} at this head", seen)
     text = "nobody without a part in the change has approved this head; it needs a review"
+    if outdated:
+        text = (
+            f"the base moved, and this head is another change than {_list(tuple(outdated))} approved; review it again"
+        )
     return Reason("approved", Verdict.HOLD, "FLT-POL-064", text, seen)
 
 

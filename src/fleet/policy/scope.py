@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fleet.core.decision import Reason, Verdict
 from fleet.policy.facts import StartFacts
 
-BACK_TO_AUTHOR = frozenset({"pr_changes_requested", "pr_conflict"})
+BACK_TO_AUTHOR = frozenset({"pr_changes_requested", "pr_conflict", "ci_fail"})
 
 
 def one_author(facts: StartFacts) -> Reason:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from fleet.config.model import FleetConfig
 from fleet.config.roles import Role
+from fleet.core.live import WantedCheck
 from fleet.policy.disk import floor_bytes, is_low
 from fleet.policy.facts import (
     AgentFacts,
@@ -42,7 +43,7 @@ POLICY: Mapping[type, frozenset[str]] = {
     Limit: frozenset({"ceiling", "slots"}),
     PullFacts: frozenset({"author_is_member"}),
     TicketFacts: frozenset({"required_label"}),
-    MergeFacts: frozenset({"reviewers", "protected", "shared_uid_merge_allowed"}),
+    MergeFacts: frozenset({"reviewers", "protected", "shared_uid_merge_allowed", "base", "wanted_checks"}),
     ReviewFacts: frozenset({"role", "reviews"}),
     DiskFacts: frozenset({"floor", "low"}),
     GateFacts: frozenset({"gate"}),
@@ -159,6 +160,10 @@ def merge_under(facts: MergeFacts, config: FleetConfig, roles: Roles) -> MergeFa
         reviewers=_reviewers(facts, config, roles),
         protected=protected_among(facts.paths, config.protected_paths),
         shared_uid_merge_allowed=config.allow_shared_uid_merge,
+        base=config.base,
+        wanted_checks=tuple(
+            dict.fromkeys([*(WantedCheck(one.name, one.app_id) for one in config.required_checks), *facts.ruled_checks])
+        ),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from hashlib import sha256
 
 from fleet.core.errors import Conflict
-from fleet.forge.port import Pull
-from fleet.testing.forge_contract import CASES, ForgeWorld, case, refusal
+from fleet.core.live import WantedCheck
+from fleet.forge.port import Judged, Pull
+from fleet.testing.forge_contract import CASES, DEVELOPER, ForgeWorld, case, refusal
 from fleet.testing.repos import commit, git
 
 __all__ = ["CASES"]
@@ -194,3 +196,40 @@ def of_a_merge_and_a_closing_at_the_same_time_one_wins(world: ForgeWorld) -> Non
     merged = world.base_file("work.txt") != ""
     assert world.forge.pull(pull.number).state == ("merged" if merged else "closed")
     assert set(codes) <= {"", "FLT-FRG-005", "FLT-FRG-020"}
+
+
+@case
+def what_was_judged_is_what_is_merged_or_nothing_is(world: ForgeWorld) -> None:
+    clone, sha = world.pushed(files={"one.txt": "1\n"})
+    head = commit(clone, {"two.txt": "2\n"}, "more", who=DEVELOPER)
+    world.forge.push(clone, head, "fleet/1", expected_old=sha)
+    pull = world.open("fleet/1")
+    judged = Judged(sha256(world.forge.diff(pull.number).encode()).hexdigest())
+    git(world.checkout, "pull", "--quiet", "--ff-only", str(clone), sha)  # a person takes half of it by hand
+    world.arrive()
+    refused = refusal(world.forge.merge, pull.number, head_sha=head, actor="agent:r", judged=judged)
+    assert refused == "FLT-FRG-031"
+    assert world.forge.pull(pull.number).state == "open"
+    assert world.base_file("two.txt") == ""
+    unseen = Judged(checks=(WantedCheck("build", 1),))
+    assert refusal(world.forge.merge, pull.number, head_sha=head, actor="agent:r", judged=unseen) == "FLT-FRG-032"
+    again = Judged(sha256(world.forge.diff(pull.number).encode()).hexdigest())
+    world.forge.merge(pull.number, head_sha=head, actor="agent:r", judged=again)
+    assert world.base_file("two.txt") == "2\n"
+
+
+@case
+def whether_it_would_merge_is_known_before(world: ForgeWorld) -> None:
+    _, pull = world.opened(files={"app.py": "print('theirs')\n"})
+    assert world.forge.conflicts(pull.number) == ""
+    commit(world.checkout, {"app.py": "print('mine')\n"}, "meanwhile")
+    world.arrive()
+    assert "app.py" in world.forge.conflicts(pull.number)
+    assert world.forge.pull(pull.number).state == "open"
+
+
+@case
+def nothing_is_known_of_checks_where_none_reported(world: ForgeWorld) -> None:
+    _, pull = world.opened()
+    assert world.forge.checks(pull.number) == world.forge.checks(pull.number, fresh=True) == ()
+    assert (world.forge.rules().checks, world.forge.rules().reviews) == ((), 0)

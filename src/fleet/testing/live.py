@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 
 from fleet.core.errors import Conflict, NotFound, TemporaryError
-from fleet.core.live import LiveCommit, LivePull, LiveTicket
+from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveTicket, WantedCheck
 
 
 class MemoryForge:
@@ -26,6 +26,9 @@ class MemoryForge:
         self._commits: dict[int, tuple[LiveCommit, ...]] = {}
         self._paths: dict[int, tuple[str, ...]] = {}
         self._sizes: dict[int, tuple[int, int]] = {}
+        self._conflicts: dict[int, str] = {}
+        self._checks: dict[str, tuple[LiveCheck, ...]] = {}
+        self.ruled: tuple[WantedCheck, ...] = ()
         self._marked: dict[str, int] = {}
         self._remarks: set[str] = set()
         self.asked: Counter[str] = Counter()
@@ -78,6 +81,24 @@ class MemoryForge:
         self._pulls[number] = replace(self._pulls[number], head_sha=head)
         self._commits[number] += _commits(head, mails)
         return self._pulls[number]
+
+    def replace_head(self, number: int, head: str, mails: tuple[str, ...] = ()) -> LivePull:
+        """Force-push: the branch holds other commits now."""
+        self._commits[number] = ()
+        return self.move_head(number, head, mails)
+
+    def change_pull(self, number: int, **fields: str) -> LivePull:
+        """Set fields, such as ``base_ref``, ``base_sha`` or ``head_sha`` ("" = its branch is gone)."""
+        self._pulls[number] = replace(self._pulls[number], **fields)  # type: ignore[arg-type]
+        return self._pulls[number]
+
+    def set_conflict(self, number: int, text: str) -> None:
+        """Say that it does not merge, or with "" that it does."""
+        self._conflicts[number] = text
+
+    def report(self, head: str, *checks: LiveCheck) -> None:
+        """What programs say about a head from now on."""
+        self._checks[head] = checks
 
     def label_pull(self, number: int, *labels: str) -> None:
         """Replace the labels of a pull request."""
@@ -136,6 +157,22 @@ class MemoryForge:
         self._ask("diff_digest")
         pull = self._pulls.get(number)
         return f"{pull.head_sha}:{self._paths[number]}" if pull is not None else ""
+
+    def conflicts(self, number: int) -> str:
+        """Why a pull request does not merge."""
+        self._ask("conflicts")
+        return self._conflicts.get(number, "")
+
+    def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
+        """What programs said about its head."""
+        self._ask("checks")
+        pull = self._pulls.get(number)
+        return self._checks.get(pull.head_sha, ()) if pull is not None else ()
+
+    def ruled_checks(self) -> tuple[WantedCheck, ...]:
+        """What the rules of the base branch ask for."""
+        self._ask("ruled_checks")
+        return self.ruled
 
     def tickets(self) -> tuple[LiveTicket, ...]:
         """All tickets."""
@@ -214,4 +251,6 @@ class MemoryForge:
 
 
 def _commits(head: str, mails: tuple[str, ...]) -> tuple[LiveCommit, ...]:
-    return tuple(LiveCommit(f"{head}-{index}", mail, mail) for index, mail in enumerate(mails))
+    """One commit for each address, the last of them the head."""
+    names = [*(f"{head}-{index}" for index in range(len(mails) - 1)), head]
+    return tuple(LiveCommit(name, mail, mail) for name, mail in zip(names, mails, strict=False))

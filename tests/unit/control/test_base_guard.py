@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fleet.control.checkout import announcing, refresh_base
 from fleet.control.context import live_pull
 from fleet.control.merges import _allow
 from fleet.core.errors import NotFound, Refused
-from fleet.daemon.live import WorkGatherer
 from fleet.forge.gitrepo import Repo
 from fleet.forge.refguard import RefGuard, look
 from fleet.testing.desk import ANN, Desk
@@ -64,8 +64,7 @@ def test_pushes_fetches_and_merges_of_the_fleet_are_explained(watched: Desk) -> 
     watched.ask("pr.merge", number=pull)
     assert guard(watched) == 0
     commit(watched.paths.checkout, {"mine.txt": "by hand\n"})
-    gather = WorkGatherer(watched.db, watched.forge, "main")
-    gather._record(watched.forge.refresh(gather._announce))
+    refresh_base(watched.db, watched.forge, "main")
     assert guard(watched) == 0
     assert kinds(watched) == ["base.first_seen"]
     found = watched.ask("audit.verify_git")
@@ -75,7 +74,7 @@ def test_pushes_fetches_and_merges_of_the_fleet_are_explained(watched: Desk) -> 
 
 def test_a_fetch_whose_record_a_kill_swallowed_is_explained_by_its_announcement(watched: Desk) -> None:
     commit(watched.paths.checkout, {"mine.txt": "by hand\n"}, who=("dev", "dev@agents.fleet.invalid"))
-    watched.forge.refresh(WorkGatherer(watched.db, watched.forge, "main")._announce)
+    watched.forge.refresh(announcing(watched.db, "main"))
     assert guard(watched) == 0
     assert findings(watched) == []
 

@@ -79,9 +79,45 @@ def test_a_ticket_is_announced_once_as_created_and_once_as_ready() -> None:
 
 def test_a_label_put_on_again_is_news() -> None:
     looks = (shot(ticket(7, mark("ready"))), shot(ticket()), shot(ticket(7, mark("ready", "m2"))))
-    assert after(*looks)[0][1:] == ["ticket_ready:ticket/7:m1", "ticket_ready:ticket/7:m2"]
+    assert after(*looks)[0][1:] == [
+        "ticket_ready:ticket/7:m1",
+        "ticket_unready:ticket/7:m1",
+        "ticket_ready:ticket/7:m2",
+    ]
     quick = (shot(ticket(7, mark("ready"))), shot(ticket(7, mark("ready", "m2"))))  # between two looks
     assert after(*quick)[0][1:] == ["ticket_ready:ticket/7:m1", "ticket_ready:ticket/7:m2"]
+
+
+def test_what_makes_a_ticket_ready_taken_off_is_news_once() -> None:
+    ready, both = shot(ticket(7, mark("ready"))), shot(ticket(7, mark("ready"), mark("fleet", "m2")))
+    assert after(ready, shot(ticket()), shot(ticket()))[0][2:] == ["ticket_unready:ticket/7:m1"]
+    assert after(both, ready, ready, required_label="fleet")[0][2:] == ["ticket_unready:ticket/7:m1"]
+
+
+def test_a_ticket_that_is_closed_is_news_each_time() -> None:
+    closed = shot(ticket(state="closed"))
+    assert after(shot(ticket()), closed, closed)[0][1:] == ["ticket_closed:ticket/7:1"]
+    again = after(shot(ticket()), closed, shot(ticket()), closed)[0]
+    assert again[1:] == ["ticket_closed:ticket/7:1", "ticket_closed:ticket/7:2"]
+    at_once = after(shot(ticket(7, mark("ready"))), closed)[0]
+    assert at_once[2:] == ["ticket_closed:ticket/7:1"], "closed is said, and not that it is unready as well"
+
+
+def test_what_a_merge_closes_and_takes_off_is_no_news_of_its_own() -> None:
+    ready, open_pull = ticket(7, mark("ready", at=50)), pull(8, mark("needs-review", "m3"))
+    merged = pull(8, state="merged")
+    by_github = (shot(ready, open_pull), shot(ticket(7, mark("ready", at=50), state="closed"), merged))
+    by_fleet = (shot(ready, open_pull), shot(ticket(7, mark("shipped", "m4"), state="closed"), merged))
+    labels_first = (shot(ready, open_pull), shot(ticket(7, mark("shipped", "m4")), merged))
+    for looks in (by_github, by_fleet, labels_first):
+        assert not [key for key in after(*looks)[0] if key.startswith(("ticket_closed", "ticket_unready"))]
+
+
+def test_a_ticket_that_is_ready_again_after_a_merge_can_be_closed_like_any_other() -> None:
+    merged = pull(8, state="merged")  # at 100
+    again = ticket(7, mark("ready", "m5", at=200))
+    looks = (shot(ticket()), shot(ticket(), merged), shot(again, merged), shot(ticket(state="closed"), merged))
+    assert after(*looks)[0][-1] == "ticket_closed:ticket/7:1"
 
 
 def test_a_required_label_must_be_there_as_well() -> None:

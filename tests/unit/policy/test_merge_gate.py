@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from fleet.core.decision import Verdict
+from fleet.core.live import LiveCheck, WantedCheck
 from fleet.policy.decide import MERGE_CHECKS, decide_merge
 from fleet.policy.facts import GrantFact, MergeFacts, ReviewerFact, VerdictFact
 from fleet.policy.gates import approvers, standing
@@ -106,6 +108,9 @@ USUAL = {
     "FLT-POL-073",
     "FLT-POL-095",
     "FLT-POL-120",
+    "FLT-POL-130",
+    "FLT-POL-132",
+    "FLT-POL-134",
 }  # what each check says to an ordinary merge
 GRANTED = [
     (facts(), USUAL),
@@ -166,3 +171,61 @@ def test_an_unexplained_movement_of_the_base_holds_every_merge_whoever_asks() ->
         assert decision.verdict is Verdict.HOLD
         assert [reason.code for reason in decision.binding] == ["FLT-POL-096"]
     assert decide_merge(facts()).verdict is Verdict.ALLOW
+
+
+def green(name: str = "build", app: int = 15368, state: str = "passed") -> LiveCheck:
+    """A check of a head."""
+    return LiveCheck(name, app, state)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("checks", "word"),
+    [
+        ((green(),), ""),
+        ((), "missing"),
+        ((green(state="pending"),), "pending"),
+        ((green(state="failed"),), "failed"),
+        ((green(app=0),), "missing"),
+        ((green(app=99),), "missing"),
+        ((green(name="Build"),), "missing"),
+        ((green(), green(state="failed")), "failed"),
+    ],
+)
+def test_a_required_check_is_green_only_when_the_named_app_says_so(checks: tuple[LiveCheck, ...], word: str) -> None:
+    """By the number of the app: anybody who may write can post a status of that name."""
+    decision = decide_merge(facts(wanted_checks=(WantedCheck("build", 15368),), checks=checks))
+    assert decision.verdict is (Verdict.HOLD if word else Verdict.ALLOW)
+    if word:
+        assert decision.binding[0].code == "FLT-POL-131"
+        assert f"build (app 15368): {word}" in decision.text
+
+
+def test_a_check_without_an_app_may_be_said_by_anybody() -> None:
+    """The configuration says so by leaving the number out."""
+    wanted = (WantedCheck("build"),)
+    assert decide_merge(facts(wanted_checks=wanted, checks=(green(app=0),))).verdict is Verdict.ALLOW
+    both = (green(app=0), green(app=7, state="pending"))
+    assert decide_merge(facts(wanted_checks=wanted, checks=both)).verdict is Verdict.HOLD
+
+
+def test_a_pull_request_into_another_branch_is_not_merged_whoever_approved_it() -> None:
+    """The fleet watches over one base branch."""
+    decision = decide_merge(facts(base_ref="release", base="main"))
+    assert (decision.verdict, decision.binding[0].code) == (Verdict.DENY, "FLT-POL-133")
+
+
+def test_a_head_that_is_known_to_conflict_is_not_tried_again() -> None:
+    """Its author has been told, and goes on with it."""
+    decision = decide_merge(facts(conflict="conflicts in a.py"))
+    assert (decision.verdict, decision.binding[0].code) == (Verdict.HOLD, "FLT-POL-135")
+
+
+def test_an_approval_of_another_diff_does_not_count_although_the_head_is_the_same() -> None:
+    """The base moved, so that the same commits change something else."""
+    approval = replace(said("agent:qa", QA), diff="d1")
+    assert decide_merge(facts(verdicts=(approval,), diff="d1")).verdict is Verdict.ALLOW
+    decision = decide_merge(facts(verdicts=(approval,), diff="d2"))
+    assert (decision.verdict, decision.binding[0].code) == (Verdict.HOLD, "FLT-POL-064")
+    assert "another change than agent:qa approved" in decision.text
+    again = (approval, replace(said("human:ann", ANN, seq=2), diff="d2"))
+    assert decide_merge(facts(verdicts=again, diff="d2")).verdict is Verdict.ALLOW

@@ -8,6 +8,7 @@ from tests.unit.policy.test_merge_gate import facts as merge_facts
 
 from fleet.config.catalogue import load_roles
 from fleet.core.agent import AgentState
+from fleet.core.live import WantedCheck
 from fleet.policy import facts as words
 from fleet.policy.under import POLICY, merge_under, review_under, start_under
 from fleet.testing.scene import load, member
@@ -26,13 +27,14 @@ OBSERVED = {
     "Limit": {"scope", "name", "granted", "spent", "reserved", "window", "until", "since"},
     "PullFacts": {"number", "state", "head", "author"},
     "TicketFacts": {"number", "state", "labels", "in_hand", "in_hand_author", "merged_seq"},
-    "VerdictFact": {"seq", "principal", "approves", "head", "lineage", "content"},
+    "VerdictFact": {"seq", "principal", "approves", "head", "lineage", "content", "diff"},
     "ReviewerFact": {"agent", "asked", "waived_by"},
     "AskedFact": {"agent", "state", "role"},
     "GrantFact": {"principal", "lineage"},
     "MergeFacts": {
         "number", "state", "head", "authors", "verdicts", "principal", "principal_is_agent", "lineage", "shared_uid",
-        "content", "grants", "base_alarm", "asked", "waivers", "paths", "hold",
+        "content", "grants", "base_alarm", "asked", "waivers", "paths", "diff", "base_ref", "ruled_checks", "checks",
+        "conflict", "hold",
     },
     "HoldFacts": {"labelled", "changed"},
     "ReviewFacts": {
@@ -73,7 +75,7 @@ def start(**changes: object) -> words.StartFacts:
 def test_every_field_of_every_fact_is_either_observed_or_policy() -> None:
     named = {cls.__name__: set(names) for cls, names in POLICY.items()}
     for cls in vars(words).values():
-        if is_dataclass(cls) and isinstance(cls, type):
+        if is_dataclass(cls) and isinstance(cls, type) and cls.__module__ == words.__name__:
             held = {one.name for one in fields(cls)}
             policy, seen = named.pop(cls.__name__, set()), OBSERVED[cls.__name__]
             assert not policy & seen
@@ -141,3 +143,13 @@ def test_a_review_under_another_role() -> None:
     assert (found.role, found.reviews) == ("developer", False)
     person = replace(seen, principal="human:ann", principal_is_agent=False, role="", reviews=False)
     assert review_under(person, load(CREW, ROLES).config, ROLES) == person
+
+
+def test_checks_are_wanted_by_the_configuration_and_by_the_branchs_own_rules() -> None:
+    seen = merge_facts(ruled_checks=(WantedCheck("build", 15368),))
+    config = load(
+        CREW, ROLES, required_checks=({"name": "lint"}, {"name": "build", "app_id": 15368}), base="main"
+    ).config
+    found = merge_under(seen, config, ROLES)
+    assert found.wanted_checks == (WantedCheck("lint", 0), WantedCheck("build", 15368))
+    assert found.base == "main"

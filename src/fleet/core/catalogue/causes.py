@@ -121,6 +121,9 @@ CAUSES: dict[str, tuple[str, ...]] = {
         "the clone borrows objects from elsewhere",
         "the commit was made by hand",
     ),
+    "FLT-FRG-031": ("a part of it was merged by other means", "the base branch was rewritten"),
+    "FLT-FRG-032": ("somebody started the check again",),
+    "FLT-FRG-033": ("somebody changed the base of the pull request at GitHub",),
     "FLT-FRG-110": ("somebody typed fleet ticket cancel",),
     "FLT-JRN-001": ("the id is cut or misspelt",),
     "FLT-KEP-002": ("run folders, clones or other programs filled the disk",),
@@ -151,6 +154,8 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "FLT-POL-096": ("somebody pushed to the fleet's repository by hand, or rewrote the base branch",),
     "FLT-POL-141": ("two agents subscribe to each other's events",),
     "FLT-POL-147": ("a login ran out", "the agent's program is missing or broken", "a setup command fails"),
+    "FLT-POL-131": ("it is still at work", "it failed", "another program than the named one said it"),
+    "FLT-POL-133": ("somebody changed the base of the pull request at GitHub",),
     "FLT-RTM-005": ("the machine is overloaded, so the old processes take long to end",),
     "FLT-RTM-009": ("the disk was full, or the shim was killed, when the run ended",),
     "FLT-RUN-010": (

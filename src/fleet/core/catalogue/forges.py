@@ -43,4 +43,13 @@ ROWS: dict[str, tuple[str, str]] = {
         "An object of the commit is missing or malformed; git does not take it.",
         "Make the commit again with plain git commands.",
     ),
+    "FLT-FRG-031": (
+        "Against the base branch as it is now, the head is another change than the one that was approved.",
+        "Review it again.",
+    ),
+    "FLT-FRG-032": ("A required check is not green any more.", "Wait for it, or mend what it says."),
+    "FLT-FRG-033": (
+        "The pull request would go into another branch than the fleet's base.",
+        "Point it at the base branch again, or merge it by hand.",
+    ),
 }

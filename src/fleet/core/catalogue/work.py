@@ -86,6 +86,21 @@ ROWS: dict[str, tuple[str, str]] = {
         "The base branch moved past the fleet, and nobody has said what that was.",
         "Look at the commits; then fleet audit accept-base SHA --reason …, or put the branch back and accept that.",
     ),
+    "FLT-POL-130": ("No check is required, or every required one is green.", NOTHING),
+    "FLT-POL-131": (
+        "A required check is not green at this head.",
+        "Wait for it, or mend what it says; fleet release check N shows which.",
+    ),
+    "FLT-POL-132": ("The pull request goes into the fleet's base branch.", NOTHING),
+    "FLT-POL-133": (
+        "The pull request would go into another branch than the fleet's base.",
+        "Point it at the base branch again, or merge it by hand.",
+    ),
+    "FLT-POL-134": ("Nothing says that the head conflicts with the base branch.", NOTHING),
+    "FLT-POL-135": (
+        "The head does not merge, and its author has been told.",
+        "Nothing: it goes on with the author's next push.",
+    ),
     "FLT-POL-080": ("A person reviews.", NOTHING),
     "FLT-POL-081": ("The role reviews.", NOTHING),
     "FLT-POL-082": ("The role does not review.", "Let a reviewer or a person do it."),

@@ -105,20 +105,31 @@ class Client:
         return self.look(path).items
 
     def pages(
-        self, path: str, *, enough: Callable[[list[Any]], bool] = lambda _: False, first: Page | None = None
+        self,
+        path: str,
+        *,
+        enough: Callable[[list[Any]], bool] = lambda _: False,
+        first: Page | None = None,
+        key: str = "",
     ) -> list[Any]:
         """Every item of a listing, page by page, until ``enough`` says so of what was read so far.
 
-        ``first`` is the first page where the caller has it already.
+        ``first`` is the first page where the caller has it already; ``key`` names the list where a page is an object
+        that holds one.
         """
         items: list[Any] = []
         page = first if first is not None else self.look(path)
         for _ in range(PAGE_LIMIT):
-            items += page.items
+            items += page.items[key] if key else page.items
             if not page.following or enough(items):
                 return items
             page = self.look(page.following)
         raise TemporaryError("FLT-GHB-012", f"a listing has more than {PAGE_LIMIT} pages", where=path, retry_after=60.0)
+
+    def forget(self, prefix: str) -> None:
+        """Drop what was read of paths that begin so and will not be asked for again."""
+        for path in [path for path in self._known if path.startswith(prefix)]:
+            del self._known[path]
 
     def write(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Change something; the answer's body, None where it has none."""

@@ -14,21 +14,37 @@ from pathlib import Path
 from typing import Any
 
 from fleet.core.clock import SECOND, Clock
-from fleet.core.errors import Conflict, NotFound, PermanentError, Refused, TemporaryError, UsageError
+from fleet.core.errors import Conflict, NotFound, PermanentError, UsageError
+from fleet.core.live import LiveCheck
 from fleet.forge import localbase, pullgit
+from fleet.forge.content import GitContent
+from fleet.forge.github.checks import Checks
 from fleet.forge.github.client import Client, asked_again
 from fleet.forge.github.gate import post_gate
+from fleet.forge.github.merging import another_base, merge_request, not_that_head, refused_by_rule
 from fleet.forge.github.people import People
 from fleet.forge.github.remote import Remote
 from fleet.forge.github.shapes import as_comment, as_pull, as_ticket, marked, unmarked
 from fleet.forge.github.view import WAKING, View
 from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, is_commit, move_refs, refs
 from fleet.forge.intake import take_from_checkout, take_in
+from fleet.forge.judging import require_as_judged
 from fleet.forge.localrows import branch_elsewhere, check_body, check_fleet_branch, check_labels, check_title
-from fleet.forge.port import BaseReport, Comment, CommitFact, Condition, LabelMark, Merged, Pull, Snapshot, Ticket
+from fleet.forge.port import (
+    BaseReport,
+    BaseRules,
+    Comment,
+    Condition,
+    Judged,
+    LabelMark,
+    Merged,
+    Pull,
+    Snapshot,
+    Ticket,
+)
 
 
-class GitHubForge:
+class GitHubForge(GitContent):
     """One repository, named ``owner/name``."""
 
     name = "github"
@@ -45,11 +61,12 @@ class GitHubForge:
         self._remote = remote
         self._repo = repo
         self._root = f"repos/{repo}"
-        self._bare = base.bare
+        self._bare = self.repo = base.bare
         self._base = base
         self._clock = clock
         self._lock = threading.Lock()  # between reading an issue's labels and replacing them
         self._people = people
+        self._checks = Checks(client, repo, base.name, clock)
         localbase.prepare(base)
 
     def next_look(self, now: int) -> int:
@@ -106,25 +123,14 @@ class GitHubForge:
             return ""
         return str(found["object"]["sha"])
 
-    def commits(self, number: int) -> tuple[CommitFact, ...]:
-        """Commits of a pull request that its base does not have (had not, once merged), newest first."""
-        base, head = self._ends(number)
-        return pullgit.commits_between(self._bare, base, head)
+    def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
+        """Check runs and commit statuses of the live head; the fleet's own status is none of them."""
+        head = self.pull(number).head_sha
+        return self._checks.of(head, fresh=fresh) if head else ()
 
-    def changed_paths(self, number: int) -> tuple[str, ...]:
-        """Paths that differ between merge base and head, both names of a rename."""
-        base, head = self._ends(number)
-        return pullgit.paths_between(self._bare, base, head)
-
-    def diff(self, number: int, *, limit: int = 200_000) -> str:
-        """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""
-        base, head = self._ends(number)
-        return pullgit.diff_text(self._bare, base, head, limit)
-
-    def diff_size(self, number: int) -> tuple[int, int]:
-        """Changed files, and lines added and removed together."""
-        base, head = self._ends(number)
-        return pullgit.diff_size(self._bare, base, head)
+    def rules(self) -> BaseRules:
+        """What rulesets and branch protection ask of a merge into the base branch."""
+        return self._checks.rules()
 
     # -- tickets, labels, comments ---------------------------------------------------------------------
 
@@ -249,23 +255,23 @@ class GitHubForge:
         self._view.forget()
         return self.pull(int(made["number"]))
 
-    def merge(self, number: int, *, head_sha: str, actor: str) -> Merged:
+    def merge(self, number: int, *, head_sha: str, actor: str, judged: Judged | None = None) -> Merged:
         """Merge exactly ``head_sha``: GitHub itself compares it. A repetition finds the first one."""
         check_sha(head_sha)
         pull = self._fresh_pull(number)
         if pull.state == "merged" and pull.merged_head == head_sha:
             return Merged(pull.merge_commit, already=True)
         if pull.state != "open" or pull.head_sha != head_sha:
-            raise self._not_that_head(pull, head_sha)
+            raise not_that_head(pull, head_sha)
+        if pull.base_ref != self._base.name:
+            raise another_base(pull, self._base.name)
+        if judged is not None:
+            self._have(head_sha)
+            ends = (self._base_now(), head_sha)
+            require_as_judged(judged, self._bare, ends, lambda: self.checks(number, fresh=True), f"pr/{number}")
         post_gate(self._client, self._root, head_sha, actor)
-        text = {
-            "sha": head_sha,
-            "merge_method": "merge",
-            "commit_title": f"Merge pr/{number} from {pull.head_ref} ({actor.partition(':')[2] or actor})",
-            "commit_message": f"{pull.title}\n\nFleet-Pull: {number}\nFleet-Head: {head_sha}",
-        }
         try:
-            made = self._client.write("PUT", f"{self._root}/pulls/{number}/merge", text)
+            made = self._client.write("PUT", f"{self._root}/pulls/{number}/merge", merge_request(pull, head_sha, actor))
         except (Conflict, PermanentError) as error:
             return self._after_refusal(number, head_sha, error)
         self._view.forget()
@@ -276,23 +282,15 @@ class GitHubForge:
     def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
         """Bring the fleet's base branch to where GitHub's is, also where that was rewritten.
 
-        ``announce`` is told old and new commit before the branch moves.
+        ``announce`` is told old and new commit before the branch moves forward; a rewrite is announced to nobody.
         """
-        theirs = self._remote.head(self._base.name)
+        theirs = self.branch_head(self._base.name)
         ours = refs(self._bare, self._base.ref).get(self._base.ref, "")
         if not theirs:
             raise localbase.no_base(self._base, Path(self._repo))
-        if theirs == ours:
-            return BaseReport("unchanged", "", ours, ours)
-        self._remote.fetch(theirs)
-        detail = f"{self._base.name}: {ours[:12]} -> {theirs[:12]}"
-        if not is_ancestor(self._bare, ours, theirs):
-            detail += "; GitHub's branch was rewritten, the fleet follows it"
-        if announce is not None:
-            announce(ours, theirs)
-        if move_refs(self._bare, [RefMove(self._base.ref, theirs, ours)], reason="fetched from GitHub"):
-            return BaseReport("fetched", detail, ours, theirs)
-        return BaseReport("unchanged", f"{self._base.name} moved meanwhile", ours, ours)
+        if theirs != ours:
+            self._have(theirs)
+        return localbase.follow(self._base, ours, theirs, announce)
 
     def publish_base(self) -> BaseReport:
         """Nothing: a person's checkout follows GitHub by the person's own ``git pull``."""
@@ -350,18 +348,26 @@ class GitHubForge:
         if not is_commit(self._bare, sha):
             self._remote.fetch(sha)
 
-    def _ends(self, number: int) -> tuple[str, str]:
-        """Base and head of a pull request, as they were if it is merged; both are in the bare repository."""
+    def ends(self, number: int) -> tuple[str, str]:
+        """Base and head of a pull request, as they were if it is merged; head "" when its branch is gone."""
         pull = self.pull(number)
         if pull.state == "merged":
             self._have(pull.merge_commit)
             return pullgit.first_parent(self._bare, pull.merge_commit), pull.merged_head
-        self._have(pull.head_sha)
+        if pull.head_sha:
+            self._have(pull.head_sha)
         return self._base_head(), pull.head_sha
 
     def _fresh_pull(self, number: int) -> Pull:
+        """A pull request as it is at this moment, whatever was shown before. Raises NotFound FLT-FRG-002."""
+        path = f"{self._root}/pulls/{number}"
         self._view.forget()
-        return self.pull(number)
+        try:
+            return self._pull(self._client.read(path))
+        except NotFound as error:
+            raise NotFound("FLT-FRG-002", "no such pull request", where=f"pr/{number}") from error
+        finally:
+            self._client.forget(path)
 
     def _open_pull_of(self, branch: str) -> Pull | None:
         self._view.forget()
@@ -374,26 +380,8 @@ class GitHubForge:
         if pull.state == "merged" and pull.merged_head == head_sha:
             return Merged(pull.merge_commit, already=True)
         if pull.state != "open" or pull.head_sha != head_sha:
-            raise self._not_that_head(pull, head_sha) from error
+            raise not_that_head(pull, head_sha) from error
         self._have(head_sha)
         proposal = pullgit.Proposal(number, pull.title, pull.head_ref, self._base_now(), head_sha)
         pullgit.make_merge(self._bare, proposal, actor="agent:check", now=self._clock.now() // SECOND)  # FLT-FRG-006
-        if isinstance(error, Conflict):
-            raise TemporaryError("FLT-GHB-007", error.message, where=f"pr/{number}", retry_after=2.0) from error
-        raise Refused(
-            "FLT-GHB-009",
-            f"GitHub refuses the merge: {error.message}",
-            where=f"pr/{number}",
-            hint="A rule of the repository asks for more; fleet doctor says which, or look at the pull request.",
-        ) from error
-
-    def _not_that_head(self, pull: Pull, wanted: str) -> Conflict:
-        state = (
-            f"its head is {pull.head_sha[:12]}, not {wanted[:12]}" if pull.state == "open" else f"it is {pull.state}"
-        )
-        return Conflict(
-            "FLT-FRG-005",
-            f"{state}",
-            where=f"pr/{pull.number}",
-            hint="What was approved is not what is there now; review the new head.",
-        )
+        raise refused_by_rule(number, error) from error

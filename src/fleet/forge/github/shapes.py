@@ -18,6 +18,7 @@ Json = Mapping[str, Any]
 Principal = Callable[[Json | None], str]  # an account -> human:<login>, bot:<login> or outsider:<login>
 
 _MARK = re.compile(r"\n*<!-- fleet:([a-z]+) ([A-Za-z0-9:._/-]{1,200}) -->\s*\Z")
+GONE = "fleet_branch_gone"  # a key that the view adds where the events say so
 _BRANCH = re.compile(r"fleet/([1-9][0-9]{0,14})")
 
 
@@ -71,6 +72,17 @@ def label_events(items: Iterable[Json]) -> list[LabelEvent]:
     return sorted(found, key=lambda event: event.id)
 
 
+def branch_events(items: Iterable[Json], after: int) -> list[tuple[int, bool]]:
+    """Pull requests whose branch was deleted (True) or restored among issue events past ``after``, oldest first."""
+    words = {"head_ref_deleted": True, "head_ref_restored": False}
+    found = sorted((item for item in items if item.get("event") in words), key=lambda item: int(item["id"]))
+    return [
+        (int((item.get("issue") or {}).get("number", 0)), words[item["event"]])
+        for item in found
+        if int(item["id"]) > after
+    ]
+
+
 def label_names(item: Json) -> list[str]:
     """The names of an issue's or pull request's labels."""
     return [str(label["name"]) for label in item.get("labels") or ()]
@@ -98,6 +110,7 @@ def as_pull(item: Json, marks: tuple[LabelMark, ...], who: Principal, own_login:
     ours = str((head.get("repo") or {}).get("full_name", "")).lower() == repo.lower()
     ref = str(head["ref"]) if ours else f"{(head.get('user') or {}).get('login', 'unknown')}:{head['ref']}"
     branch = _BRANCH.fullmatch(ref)
+    sha = "" if item.get(GONE) and not merged else str(head["sha"])
     return Pull(
         number=int(item["number"]),
         title=str(item.get("title") or ""),
@@ -107,7 +120,7 @@ def as_pull(item: Json, marks: tuple[LabelMark, ...], who: Principal, own_login:
         ticket=int(branch[1]) if branch else 0,
         head_ref=ref,
         base_ref=str(item["base"]["ref"]),
-        head_sha=str(head["sha"]),
+        head_sha=sha,
         base_sha=base_sha,
         labels=marks,
         merged_head=str(head["sha"]) if merged else "",

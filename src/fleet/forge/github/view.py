@@ -14,7 +14,7 @@ from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import NotFound
 from fleet.forge.github.client import Client, Quota, asked_again
 from fleet.forge.github.pace import next_poll
-from fleet.forge.github.shapes import LabelEvent, label_events, label_names
+from fleet.forge.github.shapes import GONE, LabelEvent, branch_events, label_events, label_names
 from fleet.forge.port import Condition, LabelMark
 
 _NEWEST = "state=all&sort=updated&direction=desc&per_page=100"
@@ -43,6 +43,7 @@ class View:
         self.accounts: dict[str, int] = {}  # of whoever put labels on
         self._last_event = 0
         self._events_taken: str | None = None
+        self._gone: set[int] = set()  # pull requests whose branch was deleted
 
     def forget(self) -> None:
         """We changed something ourselves: the next question looks again."""
@@ -59,7 +60,7 @@ class View:
         """Open pull requests and those closed lately, by number, with their labels as the issues list has them."""
         with self._lock:
             self._refresh()
-            return dict(self._pulls.items)
+            return {n: {**item, GONE: True} if n in self._gone else item for n, item in self._pulls.items.items()}
 
     def one_issue(self, number: int) -> Any:
         """An issue that need not be among the recent ones. Raises NotFound."""
@@ -146,6 +147,8 @@ class View:
         for event in label_events(items):
             if event.id > last:
                 self._take(event)
+        for number, gone in branch_events(items, last):
+            (self._gone.add if gone else self._gone.discard)(number)
         self._last_event = max((int(item["id"]) for item in items), default=last)
         self._events_taken = first.mark
         return True

@@ -11,6 +11,7 @@ from typing import Any
 
 from fleet.core.clock import SECOND, Clock, SystemClock
 from fleet.process import run
+from fleet.testing.github.watching import ACTIONS, CheckRun, Rules
 from fleet.testing.repos import git
 
 OWNER, NAME = "acme", "shop"
@@ -68,6 +69,8 @@ class Hub:
         self.events: list[Json] = []
         self.comments: list[Json] = []
         self.statuses: dict[str, list[Json]] = {}
+        self.check_runs: list[CheckRun] = []
+        self.rules: dict[str, Rules] = {}  # branch -> what it asks for
         self._clock = clock or SystemClock()
         self._ids = 1000
         self._heads_seen = ""
@@ -141,6 +144,12 @@ class Hub:
             }
         )
 
+    def check(
+        self, sha: str, name: str, conclusion: str = "", *, app_id: int = ACTIONS, title: str = "", summary: str = ""
+    ) -> None:
+        """An app says something about a commit; without a conclusion it is still at work."""
+        self.check_runs.append(CheckRun(self.next_id(), sha, name, app_id, conclusion, title, summary, self.now()))
+
     def comment(self, login: str, item: Item, body: str) -> Json:
         """A remark."""
         made = {"id": self.next_id(), "number": item.number, "user": login, "body": body, "at": self.now()}
@@ -160,21 +169,39 @@ class Hub:
         if listing == self._heads_seen:
             return
         self._heads_seen = listing
-        heads = dict(line.split() for line in listing.splitlines())
-        self.heads = {ref.removeprefix("refs/heads/"): sha for ref, sha in heads.items()}
-        for item in self.items.values():
-            if item.head and item.state == "open":
-                head = heads.get(f"refs/heads/{item.head}", "")
-                if head and head != item.head_sha:
-                    item.head_sha = head
-                    item.updated = self.now()
+        self.heads = {ref.removeprefix("refs/heads/"): sha for ref, sha in map(str.split, listing.splitlines())}
+        open_ones = [item for item in self.items.values() if item.head and item.state == "open"]
+        contained = {base: self._contained(base) for base in {item.base for item in open_ones}}
+        for item in open_ones:
+            head = self.heads.get(item.head, "")
+            if not head:
+                self._branch_deleted(item)
+                continue
+            if head != item.head_sha:
+                self._head_moved(item, head)
+            if item.head in contained[item.base]:
                 self._merged_by_hand(item)
+
+    def _contained(self, base: str) -> frozenset[str]:
+        """The branches whose commits are all in a base."""
+        words = ("for-each-ref", "--format=%(refname:lstrip=2)", f"--merged=refs/heads/{base}", "refs/heads")
+        return frozenset(git(self.bare, *words, must=False).splitlines())
+
+    def _head_moved(self, item: Item, head: str) -> None:
+        if git(self.bare, "rev-list", "--max-count=1", item.head_sha, f"^{head}"):
+            self._event(item.user, item, "head_ref_force_pushed", "")
+        item.head_sha = head
+        item.updated = self.now()
+
+    def _branch_deleted(self, item: Item) -> None:
+        """GitHub closes a pull request whose branch is deleted."""
+        item.state, item.updated = "closed", self.now()
+        self._event(item.user, item, "closed", "")
+        self._event(item.user, item, "head_ref_deleted", "")
 
     def _merged_by_hand(self, item: Item) -> None:
         """GitHub calls a pull request merged once its head is in the base, however it came there."""
         span = f"{item.head_sha}..refs/heads/{item.base}"
-        if git(self.bare, "rev-list", "--max-count=1", f"refs/heads/{item.base}..{item.head_sha}"):
-            return
         since = git(self.bare, "rev-list", "--first-parent", "--ancestry-path", "--reverse", span).split()
         item.state, item.merged_at, item.updated = "closed", self.now(), self.now()
         item.merge_commit = since[0] if since else item.head_sha
@@ -185,13 +212,15 @@ class Hub:
         if not head_sha or not base_sha:
             raise Wrong(422, "Validation Failed", [{"resource": "PullRequest", "field": "head", "code": "invalid"}])
         if any(item.head == head and item.state == "open" for item in self.items.values()):
-            raise Wrong(
-                422, "Validation Failed", [{"message": f"A pull request already exists for {self.owner}:{head}."}]
-            )
+            raise Wrong(422, "Validation Failed", [_custom(f"A pull request already exists for {self.owner}:{head}.")])
         if not git(self.bare, "rev-list", "--max-count=1", f"{base_sha}..{head_sha}"):
-            raise Wrong(422, "Validation Failed", [{"message": f"No commits between {base} and {head}"}])
+            raise Wrong(422, "Validation Failed", [_custom(f"No commits between {base} and {head}")])
+        return self.plant_pull(login, title, head, base, head_sha, body=body)
+
+    def plant_pull(self, login: str, title: str, head: str, base: str, sha: str, *, body: str = "") -> Item:
+        """A new pull request; nothing is looked at."""
         item = self._add(login, title, body)
-        item.head, item.base, item.head_sha = head, base, head_sha
+        item.head, item.base, item.head_sha = head, base, sha
         return item
 
     def merge(self, login: str, item: Item, sha: str, title: str, message: str) -> str:
@@ -201,6 +230,12 @@ class Hub:
             raise Wrong(405, "Pull Request is not mergeable")
         if sha and sha != item.head_sha:
             raise Wrong(409, "Head branch was modified. Review and try the merge again.")
+        rules = self.rules.get(item.base, Rules())
+        missing = rules.missing(
+            [one for one in self.check_runs if one.sha == item.head_sha], self.statuses.get(item.head_sha, [])
+        )
+        if missing:
+            raise Wrong(405, missing)
         base = self.branch(item.base)
         done = run(
             ("git", "-C", str(self.bare), "merge-tree", "--write-tree", base, item.head_sha),
@@ -212,9 +247,26 @@ class Hub:
         who = (login, f"{login}@users.noreply.github.test")
         words = ("commit-tree", "-p", base, "-p", item.head_sha, "-F", "-", done.text.split()[0])
         commit = git(self.bare, *words, who=who, stdin=text.encode())
-        git(self.bare, "update-ref", f"refs/heads/{item.base}", commit, base)
+        self._land(item, commit, base)
         item.state, item.merged_at, item.updated, item.merge_commit = "closed", self.now(), self.now(), commit
         return commit
+
+    def _land(self, item: Item, commit: str, base: str) -> None:
+        """Move the base in one compare-and-set of head and base. Raises Wrong 409 when either is elsewhere by now."""
+        moves = (
+            f"start\nverify refs/heads/{item.head} {item.head_sha}\n"
+            f"update refs/heads/{item.base} {commit} {base}\nprepare\ncommit\n"
+        )
+        done = run(
+            ("git", "-C", str(self.bare), "update-ref", "--stdin"),
+            timeout=30, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}, stdin=moves.encode(),
+        )  # fmt: skip
+        if not done.ok:
+            raise Wrong(409, "Head branch was modified. Review and try the merge again.")
+
+
+def _custom(text: str) -> Json:
+    return {"resource": "PullRequest", "code": "custom", "message": text}
 
 
 def stamp(seconds: int) -> str | None:

@@ -4,36 +4,56 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from fleet.testing.github.hub import REPO, Hub, Item, Json, Wrong, stamp
+from fleet.testing.github.hub import NAME, OWNER, REPO, Hub, Item, Json, Wrong
+from fleet.testing.github.shapes import Shapes
 
 Answer = tuple[int, Any]
 Handler = Callable[["Rest", str, re.Match[str], Json], Answer]
 
-_ROOT = rf"/repos/{REPO}"
-_ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a path as GitHub's own description of its API writes it, and who answers."""
+
+    method: str
+    template: str
+    pattern: re.Pattern[str]
+    handler: Handler
+
+
+ROUTES: list[Route] = []
 _WRITERS = ("write", "maintain", "admin")
+_PARTS = {"owner": OWNER, "repo": NAME, "ref": "(.+)"}  # other parameters are one part of the path
 
 
-def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """Enter a handler for a method and a path."""
+def route(method: str, template: str) -> Callable[[Handler], Handler]:
+    """Enter a handler for a method and a path; its parameters are the groups of the match, without the repository."""
+    pattern = re.sub(r"\{(\w+)\}", lambda found: _PARTS.get(found[1], "([^/]+)"), template)
 
     def enter(handler: Handler) -> Handler:
-        _ROUTES.append((method, re.compile(pattern), handler))
+        ROUTES.append(Route(method, template, re.compile(pattern), handler))
         return handler
 
     return enter
 
 
-class Rest:
+def of_repo(method: str, template: str) -> Callable[[Handler], Handler]:
+    """The same for a path below the repository."""
+    return route(method, "/repos/{owner}/{repo}" + template)
+
+
+class Rest(Shapes):
     """Answers requests of known logins."""
 
     def __init__(self, hub: Hub) -> None:
-        """Take the state."""
-        self.hub = hub
+        """Take the state. ``heard`` is told of every answer: route, status and body."""
+        super().__init__(hub)
         self.query: dict[str, str] = {}
+        self.heard: Callable[[Route, int, Any], None] = lambda route, status, body: None
 
     def answer(self, login: str, method: str, target: str, body: Json) -> Answer:
         """One request; refusals are answers."""
@@ -41,70 +61,21 @@ class Rest:
         with self.hub.lock:
             self.query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             self.hub.look_at_heads()
-            for verb, pattern, handler in _ROUTES:
-                found = pattern.fullmatch(parts.path)
-                if verb == method and found is not None:
+            for one in ROUTES:
+                found = one.pattern.fullmatch(unquote(parts.path))
+                if one.method == method and found is not None:
                     try:
-                        return handler(self, login, found, body)
+                        status, made = one.handler(self, login, found, body)
                     except Wrong as error:
-                        return error.status, error.body
+                        status, made = error.status, error.body
+                    self.heard(one, status, made)
+                    return status, made
         return 404, {"message": "Not Found", "status": "404"}
 
     def may_write(self, login: str) -> None:
         """Raises Wrong 403 for a reader."""
         if self.hub.permissions.get(login) not in _WRITERS:
             raise Wrong(403, "Resource not accessible by integration")
-
-    # -- shapes --------------------------------------------------------------------------------
-
-    def user(self, login: str) -> Json:
-        """An account."""
-        return {"login": login, "id": sum(map(ord, login)), "type": "User"}
-
-    def issue(self, item: Item) -> Json:
-        """An issue; a pull request carries its key."""
-        shape: Json = {
-            "number": item.number,
-            "title": item.title,
-            "body": item.body,
-            "state": item.state,
-            "user": self.user(item.user),
-            "labels": [{"name": name} for name in item.labels],
-            "created_at": stamp(item.created),
-            "updated_at": stamp(item.updated),
-        }
-        return shape | ({"pull_request": {"merged_at": stamp(item.merged_at)}} if item.head else {})
-
-    def pull(self, item: Item) -> Json:
-        """A pull request."""
-        repo = {"full_name": self.hub.repo}
-        return {
-            **{key: value for key, value in self.issue(item).items() if key != "pull_request"},
-            "head": {"ref": item.head, "sha": item.head_sha, "repo": repo, "user": self.user(self.hub.owner)},
-            "base": {"ref": item.base, "sha": self.hub.heads.get(item.base, ""), "repo": repo},
-            "merged_at": stamp(item.merged_at),
-            "merge_commit_sha": item.merge_commit or None,
-        }
-
-    def event(self, event: Json, *, with_issue: bool) -> Json:
-        """A change of labels."""
-        shape: Json = {
-            "id": event["id"],
-            "event": event["event"],
-            "actor": self.user(event["actor"]),
-            "label": {"name": event["label"]},
-            "created_at": stamp(event["at"]),
-        }
-        return shape | ({"issue": self.issue(self.hub.items[event["number"]])} if with_issue else {})
-
-    def comment(self, comment: Json) -> Json:
-        """A remark."""
-        return {
-            "id": comment["id"],
-            "user": self.user(comment["user"]),
-            "body": comment["body"],
-            "created_at": stamp(comment["at"]),
-        }
 
     def listed(self, items: list[Item]) -> list[Item]:
         """State and order of a listing."""
@@ -118,39 +89,35 @@ def _by_creation(item: Item) -> tuple[int, int]:
     return (item.created, item.number)
 
 
-@route("GET", r"/")
+@route("GET", "/")
 def _root(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
-    return 200, {"current_user_url": "https://api.github.com/user"}
+    return 200, rest.root()
 
 
-@route("GET", r"/user")
+@route("GET", "/user")
 def _user(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
-    return 200, rest.user(login)
+    return 200, rest.account(login)
 
 
-@route("GET", _ROOT)
+@of_repo("GET", "")
 def _repo(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
-    permission = rest.hub.permissions.get(login, "read")
-    return 200, {
-        "full_name": rest.hub.repo,
-        "permissions": {"push": permission in _WRITERS, "admin": permission == "admin"},
-    }
+    return 200, rest.repository(rest.hub.permissions.get(login, "read"))
 
 
-@route("GET", rf"{_ROOT}/collaborators/([^/]+)/permission")
+@of_repo("GET", "/collaborators/{username}/permission")
 def _permission(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     rest.may_write(login)
     role = rest.hub.permissions.get(found[1], "none")
     coarse = {"maintain": "write", "triage": "read"}.get(role, role)
-    return 200, {"permission": coarse, "role_name": role, "user": rest.user(found[1])}
+    return 200, {"permission": coarse, "role_name": role, "user": rest.collaborator(found[1], role)}
 
 
-@route("GET", rf"{_ROOT}/issues")
+@of_repo("GET", "/issues")
 def _issues(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     return 200, [rest.issue(item) for item in rest.listed(list(rest.hub.items.values()))]
 
 
-@route("POST", rf"{_ROOT}/issues")
+@of_repo("POST", "/issues")
 def _open_issue(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     labels = body.get("labels") or ()
     allowed = labels if rest.hub.permissions.get(login) in (*_WRITERS, "triage") else ()  # GitHub drops them silently
@@ -158,17 +125,17 @@ def _open_issue(rest: Rest, login: str, found: re.Match[str], body: Json) -> Ans
     return 201, rest.issue(item)
 
 
-@route("GET", rf"{_ROOT}/issues/events")
+@of_repo("GET", "/issues/events")
 def _events(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     return 200, [rest.event(event, with_issue=True) for event in reversed(rest.hub.events)]
 
 
-@route("GET", rf"{_ROOT}/issues/(\d+)")
+@of_repo("GET", "/issues/{issue_number}")
 def _issue(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     return 200, rest.issue(rest.hub.issue(int(found[1])))
 
 
-@route("PATCH", rf"{_ROOT}/issues/(\d+)")
+@of_repo("PATCH", "/issues/{issue_number}")
 def _edit_issue(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     item = rest.hub.issue(int(found[1]))
     if login != item.user:
@@ -180,41 +147,41 @@ def _edit_issue(rest: Rest, login: str, found: re.Match[str], body: Json) -> Ans
     return 200, rest.issue(item)
 
 
-@route("GET", rf"{_ROOT}/issues/(\d+)/events")
+@of_repo("GET", "/issues/{issue_number}/events")
 def _issue_events(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     number = rest.hub.issue(int(found[1])).number
     return 200, [rest.event(event, with_issue=False) for event in rest.hub.events if event["number"] == number]
 
 
-@route("GET", rf"{_ROOT}/issues/(\d+)/labels")
+@of_repo("GET", "/issues/{issue_number}/labels")
 def _labels(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
-    return 200, [{"name": name} for name in rest.hub.issue(int(found[1])).labels]
+    return 200, rest.labels(rest.hub.issue(int(found[1])).labels)
 
 
-@route("PUT", rf"{_ROOT}/issues/(\d+)/labels")
+@of_repo("PUT", "/issues/{issue_number}/labels")
 def _replace_labels(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     _may_label(rest, login)
     item = rest.hub.issue(int(found[1]))
     rest.hub.replace_labels(login, item, [str(name) for name in body.get("labels") or ()])
-    return 200, [{"name": name} for name in item.labels]
+    return 200, rest.labels(item.labels)
 
 
-@route("POST", rf"{_ROOT}/issues/(\d+)/labels")
+@of_repo("POST", "/issues/{issue_number}/labels")
 def _add_labels(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     _may_label(rest, login)
     item = rest.hub.issue(int(found[1]))
     rest.hub.replace_labels(login, item, [*item.labels, *(str(name) for name in body.get("labels") or ())])
-    return 200, [{"name": name} for name in item.labels]
+    return 200, rest.labels(item.labels)
 
 
-@route("DELETE", rf"{_ROOT}/issues/(\d+)/labels/([^/]+)")
+@of_repo("DELETE", "/issues/{issue_number}/labels/{name}")
 def _take_label(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     _may_label(rest, login)
     item = rest.hub.issue(int(found[1]))
     if found[2] not in item.labels:
         raise Wrong(404, "Label does not exist")
     rest.hub.replace_labels(login, item, [name for name in item.labels if name != found[2]])
-    return 200, [{"name": name} for name in item.labels]
+    return 200, rest.labels(item.labels)
 
 
 def _may_label(rest: Rest, login: str) -> None:
@@ -222,36 +189,38 @@ def _may_label(rest: Rest, login: str) -> None:
         raise Wrong(403, "Must have triage rights to Repository.")
 
 
-@route("GET", rf"{_ROOT}/issues/(\d+)/comments")
+@of_repo("GET", "/issues/{issue_number}/comments")
 def _comments(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     number = rest.hub.issue(int(found[1])).number
     return 200, [rest.comment(comment) for comment in rest.hub.comments if comment["number"] == number]
 
 
-@route("POST", rf"{_ROOT}/issues/(\d+)/comments")
+@of_repo("POST", "/issues/{issue_number}/comments")
 def _add_comment(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     made = rest.hub.comment(login, rest.hub.issue(int(found[1])), str(body.get("body") or ""))
     return 201, rest.comment(made)
 
 
-@route("GET", rf"{_ROOT}/pulls")
+@of_repo("GET", "/pulls")
 def _pulls(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
-    return 200, [rest.pull(item) for item in rest.listed([item for item in rest.hub.items.values() if item.head])]
+    return 200, [
+        rest.pull(item, whole=False) for item in rest.listed([item for item in rest.hub.items.values() if item.head])
+    ]
 
 
-@route("POST", rf"{_ROOT}/pulls")
+@of_repo("POST", "/pulls")
 def _open_pull(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     rest.may_write(login)
     words = [str(body.get(name) or "") for name in ("title", "body", "head", "base")]
     return 201, rest.pull(rest.hub.open_pull(login, *words))
 
 
-@route("GET", rf"{_ROOT}/pulls/(\d+)")
+@of_repo("GET", "/pulls/{pull_number}")
 def _pull(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     return 200, rest.pull(_pull_item(rest, found[1]))
 
 
-@route("PATCH", rf"{_ROOT}/pulls/(\d+)")
+@of_repo("PATCH", "/pulls/{pull_number}")
 def _edit_pull(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     rest.may_write(login)
     item = _pull_item(rest, found[1])
@@ -259,10 +228,12 @@ def _edit_pull(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answ
         return 200, rest.pull(item)
     if body.get("state") in ("open", "closed"):
         item.state, item.updated = str(body["state"]), rest.hub.now()
+    if body.get("base"):
+        item.base, item.updated = str(body["base"]), rest.hub.now()
     return 200, rest.pull(item)
 
 
-@route("PUT", rf"{_ROOT}/pulls/(\d+)/merge")
+@of_repo("PUT", "/pulls/{pull_number}/merge")
 def _merge(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     rest.may_write(login)
     item = _pull_item(rest, found[1])
@@ -281,23 +252,23 @@ def _pull_item(rest: Rest, number: str) -> Item:
     return item
 
 
-@route("GET", rf"{_ROOT}/git/ref/heads/(.+)")
+@of_repo("GET", "/git/ref/{ref}")
 def _ref(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
-    sha = rest.hub.branch(found[1])
+    sha = rest.hub.branch(found[1].removeprefix("heads/"))
     if not sha:
         raise Wrong(404, "Not Found")
-    return 200, {"ref": f"refs/heads/{found[1]}", "object": {"type": "commit", "sha": sha}}
+    return 200, rest.git_ref(found[1], sha)
 
 
-@route("POST", rf"{_ROOT}/statuses/([0-9a-f]{{40}})")
+@of_repo("POST", "/statuses/{sha}")
 def _status(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     rest.may_write(login)
     hub = rest.hub
-    made = {"id": hub.next_id(), "created_at": stamp(hub.now()), "creator": rest.user(login), **body}
+    made = {"id": hub.next_id(), "sha": found[1], "by": login, "at": hub.now(), **body}
     hub.statuses.setdefault(found[1], []).append(made)
-    return 201, made
+    return 201, rest.status(made)
 
 
-@route("GET", rf"{_ROOT}/commits/([0-9a-f]{{40}})/statuses")
+@of_repo("GET", "/commits/{ref}/statuses")
 def _statuses(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
-    return 200, rest.hub.statuses.get(found[1], [])[::-1]
+    return 200, [rest.status(made) for made in rest.hub.statuses.get(found[1], [])[::-1]]

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from fleet.testing.github import rest_checks
 from fleet.testing.github.hub import Hub
-from fleet.testing.github.rest import Rest
+from fleet.testing.github.rest import ROUTES, Rest
 
 LIMIT = 5000
+assert {one.template for one in ROUTES} >= rest_checks.HERE  # importing it enters its routes
 
 
 @dataclass(frozen=True)
