@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,9 +18,10 @@ from fleet.config.gate import GateConfig
 from fleet.config.model import AgentConfig
 from fleet.core.approval import ApprovalState
 from fleet.core.clock import SECOND
+from fleet.core.risk import RiskLevel
 from fleet.core.work import Delivery, DeliveryState
 from fleet.dispatch.dispatcher import RECHECK, RECHECK_CLOCK
-from fleet.store import approvals, deliveries
+from fleet.store import approvals, deliveries, risk
 from fleet.testing.scene import Scene, member, usual_members
 
 REVIEWERS = ("qa-engineer", "tech-lead")
@@ -283,4 +286,23 @@ def test_a_gate_that_is_taken_out_of_the_configuration_lets_go(make: Make) -> No
     held_for(scene, "label go")
     scene.configure(usual_members())
     scene.later(RECHECK / SECOND)
+    goes_on(scene)
+
+
+def assess(scene: Scene, level: RiskLevel, *names: str) -> None:
+    """The assessor's newest word on these agents."""
+    for name in names:
+        kept: dict[str, Any] = {"model": "m", "probability": 0.1, "level": level, "since": 0, "readings": {}}
+        scene.db.write(partial(risk.put_score, agent=name, **kept))
+
+
+def test_a_risky_author_holds_the_release_and_so_does_one_that_nobody_assessed(make: Make) -> None:
+    scene = make({"max_risk": "elevated"})
+    held_for(scene, "risk at most elevated: developer, release-manager was not assessed yet")
+    assess(scene, RiskLevel.LOW, "release-manager")
+    assess(scene, RiskLevel.HIGH, "developer")
+    scene.rest()
+    held_for(scene, "risk at most elevated: developer is at high")
+    assess(scene, RiskLevel.ELEVATED, "developer")
+    scene.rest()
     goes_on(scene)

@@ -83,6 +83,9 @@ class GateConfig(StrictModel):
     ] = Field(default=None, description="This event is on record about it, at this head unless `head: any` is said.")
     time_window: WindowConfig | None = Field(default=None, description="It is within these hours.")
     max_diff: DiffConfig | None = Field(default=None, description="The change is not larger than this.")
+    max_risk: Literal["low", "elevated", "high"] | None = Field(
+        default=None, description="No agent that starts or stands behind the change is at a higher level of risk."
+    )
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from fleet.config.gate import names_in
 from fleet.config.loader import LoadedConfig
 from fleet.config.model import FleetConfig
 from fleet.config.roles import Role
@@ -124,8 +125,21 @@ def gate_facts(
         events=tuple(EventFact(*row) for row in journal.newest_events(tx, subject)) if subject else (),
         diff=seen.diff,
         approval=approval,
+        risks=_risks(tx, agent.name, seen) if judged_merge or _asks_for_risk(loaded.config, agent.name) else (),
     )
     return gate_under(facts, agent.name, loaded.config, loaded.roles)
+
+
+def _asks_for_risk(config: FleetConfig, agent: str) -> bool:
+    member = config.agent(agent)
+    return member is not None and "max_risk" in names_in(member.subscription_gate)
+
+
+def _risks(tx: Tx, agent: str, seen: Look) -> tuple[tuple[str, str], ...]:
+    """The level of the agent that would start, and of every agent behind the pull request; "" before the first."""
+    behind = author_atoms(tx, seen.pull, seen.commits) if seen.pull is not None else frozenset()
+    names = sorted({agent, *(atom.removeprefix("agent:") for atom in behind if atom.startswith("agent:"))})
+    return tuple((name, str(risk.level_of_agent(tx, name) or "")) for name in names)
 
 
 def work_facts(tx: Tx, delivery: Delivery, root: Entry) -> WorkFacts:

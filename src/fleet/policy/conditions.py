@@ -14,6 +14,7 @@ from typing import Any
 
 from fleet.config.gate import GateConfig
 from fleet.core.decision import Reason, Verdict
+from fleet.core.risk import RiskLevel
 from fleet.policy.facts import GateFacts, MergeFacts, StartFacts
 from fleet.policy.gates import approvals, people, reviewers_answered
 from fleet.policy.window import in_words, opens_at
@@ -247,6 +248,27 @@ def _diff(gate: GateConfig, seen: Seen) -> Answer:
     return Answer(gate.name, asks, Word.MET if fits else Word.NEVER, text, "" if fits else "split the change up")
 
 
+def _risk(gate: GateConfig, seen: Seen) -> Answer:
+    """The highest level decides; an agent that was never assessed is waited for: what is not known is not low."""
+    limit = RiskLevel(gate.max_risk or RiskLevel.LOW)
+    asks = f"risk at most {limit}"
+    unknown = [name for name, level in seen.facts.risks if not level]
+    high = [(name, level) for name, level in seen.facts.risks if level and RiskLevel(level).rank > limit.rank]
+    if high:
+        text = ", ".join(f"{name} is at {level}" for name, level in high)
+        return Answer(gate.name, asks, Word.NOT_YET, text, f"fleet risk explain {high[0][0]}")
+    if unknown or not seen.facts.risks:
+        who = ", ".join(unknown) or "its agent"
+        return Answer(
+            gate.name,
+            asks,
+            Word.NOT_YET,
+            f"{who} was not assessed yet",
+            f"fleet risk show {unknown[0]}" if unknown else "",
+        )
+    return Answer(gate.name, asks, Word.MET, ", ".join(f"{name} is at {level}" for name, level in seen.facts.risks))
+
+
 def _so_many(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
@@ -260,4 +282,5 @@ _CONDITIONS: dict[str, Callable[[GateConfig, Seen], Answer]] = {
     "event": _event,
     "time_window": _window,
     "max_diff": _diff,
+    "max_risk": _risk,
 }

@@ -78,6 +78,8 @@ def _require_gate(was: StartFacts, gate: GateConfig | None, *, is_open: bool) ->
     wanted = names_in(gate)
     if wanted and was.gate is None:
         raise NotReplayable("a gate: what its conditions read")
+    if "max_risk" in wanted and was.gate is not None and not was.gate.risks:
+        raise NotReplayable("a gate that asks for the level of risk")
     if was.gate is None or not is_open:
         return
     if wanted & APPROVALS and was.merge is None and was.gate.approval is None:

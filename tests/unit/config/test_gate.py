@@ -36,11 +36,12 @@ def test_a_gate_of_every_condition_is_read() -> None:
         - any_of:
           - time_window: {opens: "22:00", closes: 06:00, days: [fri, sat], timezone: Europe/Berlin}
           - max_diff: {lines: 10, files: 2}
+          - max_risk: elevated
 """
     found = read(gate).config.agents[0].subscription_gate
     assert names_in(found) == {
         "all_of", "any_of", "approved", "approvals", "approved_by_person", "reviewers_answered", "label", "event",
-        "time_window", "max_diff",
+        "time_window", "max_diff", "max_risk",
     }  # fmt: skip
 
 

@@ -85,6 +85,11 @@ TABLE = [
     (GateConfig(max_diff=DiffConfig(lines=9)), pull(), {}, "never"),
     (GateConfig(max_diff=DiffConfig(files=1)), pull(), {}, "never"),
     (GateConfig(max_diff=DiffConfig(lines=9)), None, {}, "never"),
+    (GateConfig(max_risk="elevated"), pull(), {"risks": (("rel", "low"), ("dev", "elevated"))}, "met"),
+    (GateConfig(max_risk="low"), pull(), {"risks": (("rel", "low"), ("dev", "elevated"))}, "not yet"),
+    (GateConfig(max_risk="high"), pull(), {"risks": (("rel", "low"), ("dev", "critical"))}, "not yet"),
+    (GateConfig(max_risk="high"), pull(), {"risks": (("rel", "low"), ("dev", ""))}, "not yet"),  # unknown is not low
+    (GateConfig(max_risk="high"), None, {"risks": (("dev", "high"),)}, "met"),
 ]
 
 

@@ -49,7 +49,7 @@ OBSERVED = {
     },
     "EventFact": {"type", "generation", "seq", "actor"},
     "DiffFact": {"files", "lines"},
-    "GateFacts": {"now", "subject", "head", "labels", "events", "diff", "approval"},
+    "GateFacts": {"now", "subject", "head", "labels", "events", "diff", "approval", "risks"},
 }  # fmt: skip
 
 
