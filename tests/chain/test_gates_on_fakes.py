@@ -18,6 +18,7 @@ from fleet.config.gate import GateConfig
 from fleet.config.model import AgentConfig
 from fleet.core.approval import ApprovalState
 from fleet.core.clock import SECOND
+from fleet.core.live import LiveCheck
 from fleet.core.risk import RiskLevel
 from fleet.core.work import Delivery, DeliveryState
 from fleet.dispatch.dispatcher import RECHECK, RECHECK_CLOCK
@@ -95,6 +96,18 @@ def test_a_label_that_is_missing_holds_and_lets_go(make: Make) -> None:
     scene = make({"label": "go"})
     held_for(scene, "label go: pr/2 does not carry it")
     scene.forge.label_pull(2, "go")
+    scene.later(RECHECK / SECOND)
+    goes_on(scene)
+
+
+def test_a_check_that_is_not_green_at_this_head_holds(make: Make) -> None:
+    scene = make({"check": "ci"})
+    scene.forge.report("h0", LiveCheck("ci", 1, "passed"))
+    held_for(scene, "check ci: nobody reported it at h1")
+    scene.forge.report("h1", LiveCheck("ci", 1, "failed"))
+    scene.later(RECHECK / SECOND)
+    assert "check ci: it failed at h1" in release(scene).reason
+    scene.forge.report("h1", LiveCheck("ci", 1, "passed"))
     scene.later(RECHECK / SECOND)
     goes_on(scene)
 

@@ -77,6 +77,9 @@ class GateConfig(StrictModel):
     reviewers_answered: Literal[True] | None = Field(
         default=None, description="`true`: every reviewer asked at this head has answered or was waived."
     )
+    check: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="A check of this name at the forge is green at this head (`forge: github`)."
+    )
     label: Label | None = Field(default=None, description="The ticket or pull request carries this label.")
     event: Annotated[
         EventConfig | None, BeforeValidator(_type_alone, json_schema_input_type=str | EventConfig | None)

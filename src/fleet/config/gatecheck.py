@@ -11,7 +11,7 @@ from fleet.config.yamlfile import Document, Path, Problem, shown
 
 GROUPS = ("all_of", "any_of")
 # Conditions that can only be met where there is a pull request, and the subjects of events that never have one.
-_ABOUT_A_PULL = frozenset({"approved", "approvals", "approved_by_person", "reviewers_answered", "max_diff"})
+_ABOUT_A_PULL = frozenset({"approved", "approvals", "approved_by_person", "reviewers_answered", "max_diff", "check"})
 _NEVER_A_PULL = frozenset({"ticket_created", "ticket_ready", "ticket_shipped", "schedule_due"})
 
 Row = Mapping[str, Any]
@@ -37,6 +37,10 @@ def _faults(document: Document, path: Path, gate: object, depth: int) -> Iterato
         yield Problem(document.value_spot(path), what, f"at most {DEEPEST} groups within one another")
         return
     yield from _window(document, (*path, "time_window"), gate.get("time_window"))
+    if isinstance(gate.get("check"), str) and document.data.get("forge", "local") != "github":
+        what = f"check is {shown(gate['check'])}"
+        hint = "With the local forge, let an agent or a person publish an event and ask for that."
+        yield Problem(document.key_spot((*path, "check")), what, "forge: github, where there are checks", hint)
     diff = gate.get("max_diff")
     if isinstance(diff, dict) and not {"lines", "files"} & diff.keys():
         yield Problem(document.value_spot((*path, "max_diff")), "max_diff limits nothing", "lines, files or both")

@@ -125,6 +125,7 @@ def gate_facts(
         events=tuple(EventFact(*row) for row in journal.newest_events(tx, subject)) if subject else (),
         diff=seen.diff,
         approval=approval,
+        checks=seen.reported.seen,
         risks=_risks(tx, agent.name, seen) if judged_merge or _asks_for_risk(loaded.config, agent.name) else (),
     )
     return gate_under(facts, agent.name, loaded.config, loaded.roles)

@@ -124,6 +124,6 @@ def look(live: LiveState, subject: str, loaded: LoadedConfig | None = None, agen
         changed_paths=live.changed_paths(number) if merges else (),
         content=bound_content(live, pull, policy) if merges or approvals else None,
         diff=DiffFact(*live.diff_size(number)) if merges or "max_diff" in gate else None,
-        reported=reported(live, pull) if merges else NOTHING_REPORTED,
+        reported=reported(live, pull) if merges or "check" in gate else NOTHING_REPORTED,
         conflict=live.conflicts(number) if merges and pull.head_sha else "",
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from fleet.config.gate import GateConfig
 from fleet.core.decision import Reason, Verdict
+from fleet.core.live import WantedCheck, not_green
 from fleet.core.risk import RiskLevel
 from fleet.policy.facts import GateFacts, MergeFacts, StartFacts
 from fleet.policy.gates import approvals, people, reviewers_answered
@@ -200,6 +201,17 @@ def _reviewers(gate: GateConfig, seen: Seen) -> Answer:
     return Answer(gate.name, asks, Word.NOT_YET, found.text, f"fleet pr waive {seen.pull.number} NAME --reason TEXT")
 
 
+def _check(gate: GateConfig, seen: Seen) -> Answer:
+    asks = f"check {gate.check}"
+    if not seen.facts.head:
+        return _no_pull(gate.name, asks, seen)
+    wrong = not_green((WantedCheck(gate.check or ""),), seen.facts.checks)
+    if not wrong:
+        return Answer(gate.name, asks, Word.MET, f"it is green at {seen.facts.head[:12]}")
+    words = {"missing": "nobody reported it", "pending": "it is not done", "failed": "it failed"}
+    return Answer(gate.name, asks, Word.NOT_YET, f"{words[wrong[0][1]]} at {seen.facts.head[:12]}")
+
+
 def _label(gate: GateConfig, seen: Seen) -> Answer:
     label, subject = gate.label or "", seen.facts.subject
     asks = f"label {label}"
@@ -278,6 +290,7 @@ _CONDITIONS: dict[str, Callable[[GateConfig, Seen], Answer]] = {
     "approvals": _approvals,
     "approved_by_person": _by_person,
     "reviewers_answered": _reviewers,
+    "check": _check,
     "label": _label,
     "event": _event,
     "time_window": _window,

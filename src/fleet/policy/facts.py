@@ -274,6 +274,7 @@ class GateFacts:
     diff: DiffFact | None = None  # None: not looked at, or there is no pull request
     approval: MergeFacts | None = None  # where the agent would not start in order to merge
     gate: GateConfig | None = None
+    checks: tuple[LiveCheck, ...] = ()  # where the gate asks for one, or the agent would merge
     risks: tuple[tuple[str, str], ...] = ()  # of the agent that starts and of those behind the change: name and level
 
 

@@ -84,6 +84,9 @@ def _require_gate(was: StartFacts, gate: GateConfig | None, *, is_open: bool) ->
         return
     if wanted & APPROVALS and was.merge is None and was.gate.approval is None:
         raise NotReplayable("a gate that asks who approved")
+    asked = was.agent.merges or "check" in names_in(was.gate.gate)
+    if "check" in wanted and not asked:
+        raise NotReplayable("a gate that asks for a check of the forge")
     if "max_diff" in wanted and was.gate.diff is None:
         raise NotReplayable("a gate that asks how large the diff is")
 

@@ -60,6 +60,7 @@ FAULTS = [
     ("      time_window: {opens: '24:00'}\n", "c:7:28: it opens at the end of a day"),
     ("      time_window: {timezone: UTC}\n", "c:7:20: time_window is always open"),
     ("      time_window: {days: [monday]}\n", "c:7:28: agents[0].subscription_gate.time_window.days[0] is 'monday'"),
+    ("      check: ci\n", "c:7:7: check is 'ci', expected forge: github, where there are checks"),
     ("      max_diff: {}\n", "c:7:17: max_diff limits nothing, expected lines, files or both"),
     ("      max_diff: {lines: 0}\n", "c:7:25: agents[0].subscription_gate.max_diff.lines is 0"),
     (f"      {'{all_of: [' * 5}{{label: a}}{']}' * 5}\n", "groups stand 5 deep, expected at most 4"),

@@ -17,6 +17,7 @@ from tests.unit.policy.test_under import start
 from fleet.config.gate import DAYS, DEEPEST, DiffConfig, EventConfig, GateConfig, WindowConfig
 from fleet.core.clock import SECOND
 from fleet.core.decision import Verdict
+from fleet.core.live import LiveCheck
 from fleet.policy.conditions import Word, a_person_would_do, answer, check, leaves, next_opening, waits_for_time
 from fleet.policy.facts import DiffFact, EventFact, GateFacts, GrantFact, MergeFacts, ReviewerFact, StartFacts
 from fleet.policy.window import opens_at
@@ -27,6 +28,7 @@ NIGHT = GateConfig(time_window=WindowConfig(opens="22:00", closes="06:00"))
 DAY = GateConfig(time_window=WindowConfig(opens="08:00", closes="18:00"))
 PERSON = GateConfig(approved_by_person=True)
 LABEL = GateConfig(label="go")
+CHECK = GateConfig(check="ci")
 TOO_LARGE = GateConfig(max_diff=DiffConfig(lines=1))
 
 
@@ -70,6 +72,11 @@ TABLE = [
     (GateConfig(reviewers_answered=True), pull(reviewers=(ReviewerFact("lead", "held"),)), {}, "not yet"),
     (GateConfig(reviewers_answered=True), pull(reviewers=(ReviewerFact("rel", "held"),)), {}, "met"),  # itself
     (GateConfig(reviewers_answered=True), None, {}, "never"),
+    (CHECK, pull(), {"checks": (LiveCheck("ci", 1, "passed"),)}, "met"),
+    (CHECK, pull(), {"checks": (LiveCheck("ci", 1, "pending"),)}, "not yet"),
+    (CHECK, pull(), {"checks": (LiveCheck("ci", 1, "passed"), LiveCheck("ci", 2, "failed"))}, "not yet"),
+    (CHECK, pull(), {"checks": (LiveCheck("other", 1, "passed"),)}, "not yet"),
+    (CHECK, None, {}, "never"),
     (LABEL, None, {"labels": frozenset({"go"})}, "met"),
     (LABEL, None, {}, "not yet"),
     (LABEL, None, {"subject": "agent/dev"}, "never"),

@@ -49,7 +49,7 @@ OBSERVED = {
     },
     "EventFact": {"type", "generation", "seq", "actor"},
     "DiffFact": {"files", "lines"},
-    "GateFacts": {"now", "subject", "head", "labels", "events", "diff", "approval", "risks"},
+    "GateFacts": {"now", "subject", "head", "labels", "events", "diff", "approval", "risks", "checks"},
 }  # fmt: skip
 
 
