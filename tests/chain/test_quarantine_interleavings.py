@@ -162,7 +162,7 @@ class Cast:
 
 def prepare(folder: Path) -> Cast:
     """A world in which the agent is about to do everything, and about to be found at critical risk."""
-    desk = Desk(folder, MEMBERS, open_store=open_stepped)
+    desk = Desk(folder, MEMBERS, open_store=open_stepped, max_concurrent=50)
     tickets = [desk.ticket(f"Work {number}", "ready") for number in range(5)]
     pulls: dict[str, int] = {}
     for name, ticket in (("merge", tickets[0]), ("review", tickets[1])):
@@ -210,7 +210,7 @@ class World:
     def __init__(self, folder: Path, cast: Cast, seed: int) -> None:
         """``folder`` holds a copy of the prepared world."""
         self.chance = random.Random(seed)
-        self.desk = Desk(folder, MEMBERS, open_store=open_stepped)
+        self.desk = Desk(folder, MEMBERS, open_store=open_stepped, max_concurrent=50)
         self.desk.clock.advance((cast.clock - self.desk.clock.now()) / 1e6 + 1)
         self.stage = Stage()
         db = self.desk.db
@@ -282,7 +282,7 @@ class World:
 
     def play(self) -> None:
         """One history, to its end. The assessor's first turn comes somewhere in it."""
-        late = self.chance.randint(0, 25)
+        late = self.chance.randint(0, 90)
         probe.install(lambda _name: self.stage.pause())
         try:
             for count in range(MOST_STEPS):
