@@ -119,7 +119,7 @@ def test_a_text_that_is_edited_after_ready_is_announced_once_and_needs_a_person(
     assert post.look() == []
     assert post.accepted(number) == text_digest("A wish", "text"), "the new text is nobody's wish yet"
     post.label("ann", number)
-    assert post.look() == []
+    assert post.look() == ["ticket_unready"]
     post.label("ann", number, "ready")
     assert post.look() == ["ticket_ready"]
     assert post.accepted(number) == text_digest("A wish", "text, and your keys")
