@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.claude.rig import rig
 
-from fleet.testing.model.scenario import Turn, bash, read_brief, write
+from fleet.testing.model.scenario import Call, Turn, bash, read_brief, write
 from fleet.testing.repos import git
 from fleet.testing.waiting import wait_until
 
@@ -17,7 +17,7 @@ DEVELOPER = (
     read_brief(),
     write("hello.txt", "hello\n"),
     bash("git add -A && git commit --quiet -m 'Say hello'"),
-    bash("fleet pr create --title 'Say hello'"),
+    Turn("", (Call("mcp__fleet__fleet_pr_create", {"title": "Say hello"}),)),
     Turn("The pull request is open."),
 )
 REVIEWER = (
@@ -43,3 +43,4 @@ def test_a_ticket_becomes_a_merged_branch(client: Path) -> None:
         assert git(fleet.paths.bare, "show", "main:hello.txt") == "hello"
         asked = fleet.model.of("developer")
         assert "ticket_ready" in asked[1].conversation.results[0], "the brief was read"
+        assert '"created":true' in asked[-1].conversation.results[-1], "handed in by a tool of the fleet's own server"

@@ -69,8 +69,8 @@ def test_an_api_that_refuses_ends_the_run_and_parks_its_provider(client: Path, f
 
 
 def test_a_tool_that_nobody_allowed_waits_for_a_person(client: Path) -> None:
-    steps = (bash("touch asked.txt && python3 -c 'print(1)'"), bash("python3 -c 'print(2)'"), *OPEN)
-    with rig(client, {"developer": steps}, fleet_keys=ONCE) as fleet:
+    steps = (bash("touch asked.txt && seq 1"), bash("seq 2"), *OPEN)
+    with rig(client, {"developer": steps}, fleet_keys=ONCE, claude_keys=", unlisted: ask") as fleet:
         fleet.ticket()
 
         def asked() -> list[dict[str, object]]:

@@ -122,6 +122,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "doctor": ("Check", "doctor", "doctor", "Check this machine, this fleet, and what does not protect you."),
     "support-bundle": ("Check", "bundle", "support_bundle", "Write a file for support, without secrets or your work."),
     "explain": ("Check", "explain", "explain", "Explain a code: what it means, what usually causes it, what to type."),
+    "mcp": (
+        "Check",
+        "mcp",
+        "mcp",
+        "Offer the fleet as tools to clients of the Model Context Protocol, such as Claude Code.",
+    ),
     "completion": (
         "Check",
         "completion",

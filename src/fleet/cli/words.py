@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import click
@@ -13,11 +12,8 @@ from click.shell_completion import CompletionItem
 
 from fleet.cli.door import Door
 from fleet.control.arguments import BODY_LIMIT
-from fleet.core.clock import SECOND
+from fleet.core.ago import instant
 from fleet.core.errors import UsageError
-
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 pass_door = click.make_pass_decorator(Door)
 
@@ -56,21 +52,8 @@ MESSAGE = NumberType("message", "message")
 
 
 def since(text: str, now: int) -> int:
-    """An instant in microseconds: ``90s``, ``30m``, ``1h``, ``7d``, ``2w`` ago, or an ISO date and time.
-
-    A time without zone is local time. Raises UsageError FLT-CLI-015.
-    """
-    if not text:
-        return 0
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return max(0, now - int(ago[1]) * _UNITS[ago[2]] * SECOND)
-    try:
-        return max(0, int(datetime.fromisoformat(text).timestamp() * SECOND))
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            "FLT-CLI-015", f"{text!r} is not a time", where="--since", hint="Write 30m, 1h, 7d or 2026-11-24T09:30."
-        ) from error
+    """An instant of --since or --until, as ``core.ago`` reads it. Raises UsageError FLT-CLI-015."""
+    return instant(text, now, where="--since")
 
 
 def body_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -74,6 +74,11 @@ class ClaudeConfig(StrictModel):
         default=4,
         description="How often the client repeats a request that failed, before its turn ends with the error.",
     )
+    unlisted: Literal["refuse", "ask"] = Field(
+        default="refuse",
+        description="What becomes of a command that the agent's role does not list: refused with a reason that the"
+        " model reads, or put to a person. What no role may do is refused either way.",
+    )
     permission_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=600, description="How long a question whether a tool may be used waits for a person; then it is denied."
     )

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.control.context import Context
-from fleet.control.toolgate import Objection, ToolUse, objection
+from fleet.control.toolgate import ToolUse, objection
+from fleet.control.toolguard import guarded
 from fleet.core.clock import SECOND
 from fleet.core.errors import NotFound
 from fleet.core.journal import Draft, Stream
@@ -20,6 +21,7 @@ from fleet.core.principal import Principal
 from fleet.core.redact import shapes
 from fleet.core.session import PermissionState, Session, SessionState
 from fleet.core.work import LIVE_RUNS, Run
+from fleet.policy.guard import Objection
 from fleet.runtime import turns
 from fleet.runtime.telemetry import answers_in
 from fleet.store import agents, journal, permissions, runs, sessions
@@ -46,6 +48,7 @@ class _Report:
     run: Run
     session: Session
     body: Mapping[str, Any]
+    guarded: tuple[Objection | None, bool] = (None, False)  # for PreToolUse: what the guard of tools said
 
     def text(self, name: str, limit: int = 500) -> str:
         """A text field of the body, cut to a bound."""
@@ -75,14 +78,28 @@ class Hooks:
         if handler is None:
             raise NotFound("FLT-TRN-002", "no such hook", where=event[:100])
 
+        said = self._guarded(principal, body) if event == "PreToolUse" else (None, False)
+
         def transaction(tx: Tx) -> HookAnswer:
             run = runs.get(tx, principal.run_id)
             session = sessions.get(tx, f"{principal.run_id}-e{principal.epoch}")
             if session is None:
                 raise NotFound("FLT-TRN-003", "this session does not report by hooks", where=principal.run_id)
-            return handler(_Report(self._ctx, tx, run, session, body))
+            return handler(_Report(self._ctx, tx, run, session, body, said))
 
         return self._ctx.db.write(transaction)
+
+    def _guarded(self, principal: Principal, body: Mapping[str, Any]) -> tuple[Objection | None, bool]:
+        """What the role and its paths say about a tool; looks at the disk, so it comes before the transaction."""
+        run = self._ctx.db.read(lambda tx: runs.get(tx, principal.run_id))
+        tool, given, cwd = body.get("tool_name"), body.get("tool_input"), body.get("cwd")
+        return guarded(
+            self._ctx,
+            run,
+            tool if isinstance(tool, str) else "",
+            given if isinstance(given, dict) else {},
+            cwd if isinstance(cwd, str) else "",
+        )
 
     def waited(self, principal: Principal, ticket: str) -> dict[str, Any] | None:
         """The answer to a question whether a tool may be used; None while nobody gave one."""
@@ -138,10 +155,11 @@ def _before_tool(report: _Report) -> HookAnswer:
     given = report.body.get("tool_input")
     state = agents.get(report.tx, report.run.agent).state
     use = ToolUse(report.tool, given if isinstance(given, dict) else {}, report.run, report.session, state)
-    found = objection(use)
+    said, answers_for_it = report.guarded
+    found = objection(use) or said
     if found is None:
         report.hear(SessionState.WORKING, tool=report.tool, tools=1)
-        return HookAnswer()
+        return HookAnswer(_allowed(report) if answers_for_it else {})
     _record_objection(report, found)
     decision = {
         "hookEventName": "PreToolUse",
@@ -149,6 +167,13 @@ def _before_tool(report: _Report) -> HookAnswer:
         "permissionDecisionReason": f"{found.text} [{found.code}]",
     }
     return HookAnswer({"hookSpecificOutput": decision})
+
+
+def _allowed(report: _Report) -> dict[str, Any]:
+    """What the role lists needs nobody's word: no dialog appears."""
+    words = f"{report.run.role} may do this"
+    decision = {"hookEventName": "PreToolUse", "permissionDecision": "allow", "permissionDecisionReason": words}
+    return {"hookSpecificOutput": decision}
 
 
 def _record_objection(report: _Report, found: Objection) -> None:

@@ -1,7 +1,7 @@
-"""May a session use a tool now? Asked before every use, by the client's PreToolUse hook. Pure.
+"""May a session use any tool at all now? Asked before every use, by the client's PreToolUse hook. Pure.
 
-A no carries the reason that the model sees. No objection is not an order: the client's own rules and its permission
-mode still decide. Whoever adds a check adds a function to ``_CHECKS``; the first objection counts.
+A no carries the reason that the model sees. What this very tool may do is said by ``policy.guard``. Whoever adds a
+check adds a function to ``_CHECKS``; the first objection counts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from fleet.core.agent import AgentState
 from fleet.core.session import Session
 from fleet.core.work import LIVE_RUNS, Run
+from fleet.policy.guard import Objection
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,6 @@ class ToolUse:
     run: Run
     session: Session
     agent_state: AgentState
-
-
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """Why a tool may not be used: a stable code, and words that the model reads."""
-
-    code: str
-    text: str
 
 
 def objection(use: ToolUse) -> Objection | None:

@@ -29,6 +29,7 @@ from fleet.daemon.httpsocket import port_of
 from fleet.daemon.identity import login_of
 from fleet.daemon.kin import Company
 from fleet.daemon.logfile import LogFile
+from fleet.daemon.mcpmount import mcp_route
 from fleet.daemon.server import Server
 from fleet.daemon.startup import record_life, sweep_artifacts
 from fleet.store.db import Database
@@ -116,6 +117,7 @@ class Life:
             follower,
             report=lambda what, error: self._log.error("call.failed", error, call=what),
             refused=lambda what, error: self.fleet.control.refused(None, 0, what, error),
+            more=(mcp_route(self.fleet.control.handle, self._db.clock.now),),
         )
         self.fleet.start()
         await self._server.start(listening)

@@ -23,12 +23,17 @@ AREAS: dict[str, tuple[str, str]] = {
     "FAB": ("the Fabric", "the payload as it was given"),
     "GHB": ("the forge at GitHub, through gh", "the login, a limit, or GitHub itself"),
     "FRG": ("the forge: tickets, branches, pull requests", "a number or commit that is not there, or git itself"),
+    "GRD": (
+        "the guard of tools",
+        "an agent tried what its role or every role may not do; fleet log --type tool.refused",
+    ),
     "JRN": ("the journal", "an id that is not on record, or a file changed from outside"),
     "KEP": ("keeping: what stays, what goes, and free disk", "the disk of the state folder is nearly full"),
     "ORG": (
         "orgs: several repositories in one daemon",
         "the org's file, or a repository's own fleet that runs already",
     ),
+    "MCP": ("tools of the Model Context Protocol", "the client's own list of tools is of another version"),
     "POL": ("policy", "a check that ran before a start, a review or a merge; fleet why shows the facts it saw"),
     "PROC": ("programs that were started", "the program is missing, hangs, or writes without end"),
     "RSK": ("risk and quarantine", "the state an agent is in, or labels that are too few"),

@@ -89,7 +89,7 @@ def launch(start: Start) -> VendorLaunch:
         argv,
         env={**_environment(start), **_provider(backend, auth), **_telemetry(start)},
         files={_SYSTEM_PROMPT: _system_prompt(start), "home/.claude.json": _seed(start.clone)},
-        secret_files={"settings.json": _json(settings), "mcp.json": _json({"mcpServers": {}})},
+        secret_files={"settings.json": _json(settings), "mcp.json": _json(_servers(start))},
         links=_login(auth),
         conversation=conversation,
     )
@@ -141,9 +141,15 @@ def _settings(start: Start) -> dict[str, object]:
             "allow": [
                 *USUAL_TOOLS,
                 f"Read(/{folder}/brief.json)",
+                "mcp__fleet",
                 *start.agent.allowed_tools,
             ],
-            "deny": [f"Read(/{folder}/settings.json)", f"Read(/{folder}/capability)", f"Edit(/{folder}/**)"],
+            "deny": [
+                f"Read(/{folder}/settings.json)",
+                f"Read(/{folder}/mcp.json)",
+                f"Read(/{folder}/capability)",
+                f"Edit(/{folder}/**)",
+            ],
             "disableBypassPermissionsMode": "disable",
             "disableAutoMode": "disable",
         },
@@ -164,6 +170,12 @@ def _hook(start: Start, event: str, *, guards: bool) -> list[dict[str, object]]:
         "timeout": _ANSWER_SECONDS + person,
     }
     return [{"hooks": [{**handler, "onFailure": "block"} if guards else handler]}]
+
+
+def _servers(start: Start) -> dict[str, object]:
+    """The one MCP server that a session knows: the fleet's own. The file holds the capability, so its mode is 0400."""
+    entry = {"type": "http", "url": f"{start.door}/mcp", "headers": {"Authorization": f"Bearer {start.secret}"}}
+    return {"mcpServers": {"fleet": entry}}
 
 
 def _helper(auth: AuthConfig | None) -> dict[str, object]:
