@@ -69,7 +69,7 @@ def test_an_api_that_refuses_ends_the_run_and_parks_its_provider(client: Path, f
 
 
 def test_a_tool_that_nobody_allowed_waits_for_a_person(client: Path) -> None:
-    steps = (bash("touch asked.txt && seq 1"), bash("seq 2"), *OPEN)
+    steps = (bash("touch asked.txt && perl -e 'print 1'"), bash("perl -e 'print 2'"), *OPEN)
     with rig(client, {"developer": steps}, fleet_keys=ONCE, claude_keys=", unlisted: ask") as fleet:
         fleet.ticket()
 
