@@ -96,6 +96,7 @@ def before(show: Show, manager: Mapping[str, str]) -> None:
     show("init", "--vendor scripted", "--vendor scripted --force")
     show("demo", head=4, free="steps")
     show("version")
+    show("mcp tools")
     show("help", "exit-codes")
     show("explain", "FLT-CLI-001")
     show("completion", "bash", head=5)

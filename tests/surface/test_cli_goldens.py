@@ -24,10 +24,12 @@ NO_TEXT = {
     "agent attach": "it gives the terminal to tmux",
     "doctor": "it tells of the machine that the test runs on; each check has tests of its own",
     "limits release": "nothing is held by a limit in these stories: tests/unit/cli/test_limits.py",
+    "mcp serve": "it speaks a protocol: tests/surface/test_mcp_stdio.py",
 }
 NO_SHAPE = {
     "agent attach": "it gives the terminal to tmux, and refuses --json",
     "limits release": "nothing is held by a limit in these stories: tests/unit/cli/test_limits.py",
+    "mcp serve": "it speaks a protocol: tests/surface/test_mcp_stdio.py",
 }
 
 pytestmark = [pytest.mark.tmux, pytest.mark.timeout(300)]
