@@ -29,13 +29,14 @@ def _caller(door: Door) -> Principal:
     return human("you")
 
 
-@mcp.command(cls=Local, examples=("fleet mcp serve", "claude mcp add fleet -- fleet mcp serve  # in Claude Code"))
+@mcp.command(cls=Local, examples=("fleet mcp serve",))
 @pass_door
 def serve(door: Door) -> None:
     """Serve the tools over standard input and output until the client hangs up.
 
-    A client starts this by itself, in the folder of the repository; it needs a fleet that is up (fleet up). Every call
-    is judged like one typed here. Tools that cannot be taken back are marked, so that a client asks first.
+    A client starts this by itself, in the folder of the repository: claude mcp add fleet -- fleet mcp serve. It needs a
+    fleet that is up (fleet up). Every call is judged like one typed here. Tools that cannot be taken back are marked,
+    so that a client asks first.
     """
     stdio = importlib.import_module("fleet.mcp.stdio")  # the SDK costs most of a second: not for --help
     client = door.client()
