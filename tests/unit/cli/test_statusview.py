@@ -22,7 +22,7 @@ FORGE: dict[str, Any] = {
 
 def agent(name: str, role: str = "developer", state: str = "active", enabled: bool = True) -> dict[str, Any]:
     """A member, as far as the screen looks."""
-    return {"name": name, "role": role, "state": state, "enabled": enabled}
+    return {"name": name, "role": role, "state": state, "enabled": enabled, "risk": "low"}
 
 
 def run(name: str, subject: str, seconds: float, state: str = "running", **more: Any) -> dict[str, Any]:

@@ -146,6 +146,8 @@ def test_a_tool_is_refused_once_the_run_or_its_agent_may_not_go_on(world: World)
     def code() -> str:
         answer = world.say("PreToolUse", **use)
         found = answer.get("hookSpecificOutput", {})
+        if found.get("permissionDecision") == "allow":
+            return ""
         assert found.get("permissionDecision", "deny") == "deny"
         text = str(found.get("permissionDecisionReason", ""))
         return text.rpartition("[")[2].rstrip("]")
