@@ -158,7 +158,9 @@ def test_an_edit_of_the_ticket_voids_the_question_and_an_expired_one_is_not_answ
     shell.answer("up")
     done = shell.fleet("approve", row["id"])
     assert (done.code, "the text of the ticket was edited" in done.error_text) == (8, True)
-    wait_until(lambda: shell.answer("log", "--type", "ticket_edited")["entries"], timeout=60, what="the edit to be seen")
+    wait_until(
+        lambda: shell.answer("log", "--type", "ticket_edited")["entries"], timeout=60, what="the edit to be seen"
+    )
     shell.answer("ticket", "accept", "1", "--reason", "I meant that")
     new = asked(shell, count=2)
     assert (new["head"], new["id"] != row["id"]) == (row["head"], True)
