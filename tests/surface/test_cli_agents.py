@@ -181,7 +181,7 @@ def test_logs_are_followed_into_the_next_run_until_interrupted(shell: Shell) -> 
 
 def test_budgets_and_teams_are_tables_for_people(shell: Shell) -> None:
     text = shell.fleet("agent", "budget").text.splitlines()
-    assert text[0].split()[:5] == ["NAME", "RUNS", "DURATION", "BUDGET", "USED"]
+    assert text[0].split() == ["NAME", "RUNS", "DURATION", "BUDGET", "USED", "WINDOW", "LEFT"]
     assert text[1].split()[0] == "developer"
     assert text[1].split()[3] == "2h00m"
     (found,) = shell.answer("agent", "budget", "developer")["agents"]

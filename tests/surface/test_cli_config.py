@@ -114,7 +114,7 @@ def test_explain_says_what_from_where_what_is_allowed_and_since_when(up: tuple[F
     text = shell.fleet("config", "explain", "agents.tech-lead.budget_seconds").text
     assert text.startswith("agents.tech-lead.budget_seconds: 7200\n")
     assert "Cumulative run time" in text
-    assert "a whole number from 1 to 1000000000 or" in text
+    assert "a whole number from 1 to 1000000000 or keys and v" in text
     assert re.search(r"from +\.fleet/config\.yaml:\d+", text)
     assert re.search(r"in force  since 2\d\d\d-.* by human:.*: a long week", text)
     facts = shell.answer("config", "explain", "agents.tech-lead.budget_seconds")

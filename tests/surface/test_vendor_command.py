@@ -145,7 +145,9 @@ def test_a_program_that_ignores_everything_ends_at_its_budget_with_its_work_save
     assert shell.answer("log", "--type", "budget.exhausted")["entries"]
     (found,) = shell.answer("agent", "budget", "stubborn")["agents"]
     assert found["used_percent"] >= 100
-    assert shell.answer("agent", "show", "stubborn")["idle"][0].startswith("its budget is exhausted")
+    assert shell.answer("agent", "show", "stubborn")["idle"][0] == (
+        "its budget is exhausted (fleet budget grant stubborn SECONDS --reason TEXT)"
+    )
 
 
 def marked(session: str) -> Iterator[int]:
