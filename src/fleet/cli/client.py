@@ -7,25 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet.cli.pipe import NoAnswer, NotSent, Pipe
-from fleet.core.errors import (
-    BudgetRefused,
-    ConfigError,
-    Conflict,
-    FleetError,
-    NotFound,
-    Refused,
-    TimedOut,
-    Unreachable,
-    UsageError,
-)
+from fleet.core.errors import FleetError, TimedOut, Unreachable, UsageError, revive
 from fleet.core.wire import REQUEST_LIMIT, WireError
 
 ANSWER_SECONDS = 120.0
-
-_BY_EXIT: dict[int, type[FleetError]] = {
-    kind.exit_code: kind
-    for kind in (FleetError, UsageError, NotFound, Unreachable, Refused, BudgetRefused, Conflict, TimedOut)
-}
 
 
 class Client:
@@ -99,15 +84,4 @@ def _result(answer: bytes) -> dict[str, Any]:
     if found["ok"]:
         result: dict[str, Any] = found["result"]
         return result
-    raise _error(found["error"])
-
-
-def _error(facts: Mapping[str, Any]) -> FleetError:
-    """The error that a daemon described, in the class that its exit code names."""
-    code, message = str(facts.get("code", "")), str(facts.get("message", ""))
-    where, hint = str(facts.get("where", "")), str(facts.get("hint", ""))
-    if facts.get("exit_code") == ConfigError.exit_code:
-        problems = tuple(str(problem) for problem in facts.get("problems", ()))
-        return ConfigError(code, message, where=where, hint=hint, problems=problems)
-    kind = _BY_EXIT.get(facts.get("exit_code", 1), FleetError)
-    return kind(code, message, where=where, hint=hint)
+    raise revive(found["error"])

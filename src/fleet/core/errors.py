@@ -6,8 +6,9 @@ The text says what happened; ``where`` names the object, ``hint`` is what to typ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class FleetError(Exception):
@@ -114,6 +115,22 @@ class TimedOut(FleetError):
     """A time limit passed."""
 
     exit_code = 124
+
+
+_BY_EXIT: dict[int, type[FleetError]] = {
+    kind.exit_code: kind
+    for kind in (FleetError, UsageError, NotFound, Unreachable, Refused, BudgetRefused, Conflict, TimedOut)
+}
+
+
+def revive(facts: Mapping[str, Any]) -> FleetError:
+    """The error behind ``FleetError.as_dict()``, told by another process, in the class that its exit code names."""
+    code, message = str(facts.get("code", "")), str(facts.get("message", ""))
+    where, hint = str(facts.get("where", "")), str(facts.get("hint", ""))
+    if facts.get("exit_code") == ConfigError.exit_code:
+        problems = tuple(str(problem) for problem in facts.get("problems", ()))
+        return ConfigError(code, message, where=where, hint=hint, problems=problems)
+    return _BY_EXIT.get(facts.get("exit_code", 1), FleetError)(code, message, where=where, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

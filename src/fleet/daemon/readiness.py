@@ -9,19 +9,8 @@ import select
 import time
 from typing import Any
 
-from fleet.core.errors import (
-    BudgetRefused,
-    ConfigError,
-    Conflict,
-    FleetError,
-    NotFound,
-    Refused,
-    TimedOut,
-    Unreachable,
-    UsageError,
-)
+from fleet.core.errors import TimedOut
 
-_BY_EXIT = {2: UsageError, 4: NotFound, 5: Unreachable, 6: Refused, 7: BudgetRefused, 8: Conflict, 124: TimedOut}
 _LONGEST = 1 << 20  # bytes
 
 
@@ -62,13 +51,3 @@ def hear(descriptor: int, seconds: float) -> dict[str, Any] | None:
     except ValueError:
         return None
     return report if isinstance(report, dict) else None
-
-
-def revive(error: dict[str, Any]) -> FleetError:
-    """The error behind ``FleetError.as_dict()``, of the class that its exit code names."""
-    code, message = str(error.get("code", "")), str(error.get("message", ""))
-    where, hint = str(error.get("where", "")), str(error.get("hint", ""))
-    if error.get("exit_code") == 3:
-        problems = tuple(str(problem) for problem in error.get("problems", ()))
-        return ConfigError(code, message, where=where, hint=hint, problems=problems)
-    return _BY_EXIT.get(int(error.get("exit_code", 1)), FleetError)(code, message, where=where, hint=hint)

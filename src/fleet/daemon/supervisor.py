@@ -22,14 +22,14 @@ from pathlib import Path
 from fleet import __version__
 from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.core.clock import SystemClock
-from fleet.core.errors import Conflict, FleetError
+from fleet.core.errors import Conflict, FleetError, revive
 from fleet.daemon.door import bind_socket, guard_daemon, make_folders, remove_socket
 from fleet.daemon.httpsocket import HTTP_FD, bind_http, inherited_http
 from fleet.daemon.keeper import Keeper, supervisor_argv
 from fleet.daemon.lease import Lease, holder, take
 from fleet.daemon.logfile import LogFile
 from fleet.daemon.notify import take_notifier
-from fleet.daemon.readiness import hear, revive, tell
+from fleet.daemon.readiness import hear, tell
 from fleet.daemon.rpc import Rpc
 from fleet.process import end_group, spawn
 from fleet.runtime import records
