@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+REFUSED_PAUSE = 15.0  # seconds until something is asked again that a person has to mend
+
 
 class FleetError(Exception):
     """Root of all errors of Fleet; carries a code, the place and the next step."""
@@ -101,6 +103,16 @@ class TemporaryError(FleetError):
         """As FleetError, with the seconds to wait."""
         super().__init__(code, message, where=where, hint=hint)
         self.retry_after = retry_after
+
+
+def said_outside(error: FleetError) -> TemporaryError | None:
+    """What GitHub said, however final, as something to ask again after a pause; None for every other error.
+
+    For services: only a person can mend it (a right, a rule, a missing gh), and until then it is no reason to end.
+    """
+    if isinstance(error, TemporaryError) or not error.code.startswith("FLT-GHB-"):
+        return None
+    return TemporaryError(error.code, error.message, where=error.where, hint=error.hint, retry_after=REFUSED_PAUSE)
 
 
 class PermanentError(FleetError):

@@ -31,7 +31,7 @@ class Service(Protocol):
         """Do what is due at ``now`` (microseconds) and say what came of it.
 
         A tick that changes nothing writes nothing and returns ``did=0``. Raises TemporaryError when it
-        should be tried again later; any other error stops the daemon.
+        should be tried again later; what GitHub refuses is tried again too. Any other error stops the daemon.
         """
 
 

@@ -2,8 +2,8 @@
 
 A tick that did something is followed by another at once. Otherwise the loop waits until it is woken
 (a commit, an ended session) or until the service's own ``next_at``. TemporaryError backs off, with
-jitter and a cap; anything else is a bug or a broken disk: it is reported with its traceback, and the
-daemon stops. This and ``process.py`` are the only places that catch everything.
+jitter and a cap, and so does whatever GitHub refuses; anything else is a bug or a broken disk: it is
+reported with its traceback, and the daemon stops. This and ``process.py`` are the only places that catch everything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleet.core.clock import SECOND, Clock
-from fleet.core.errors import TemporaryError
+from fleet.core.errors import FleetError, TemporaryError, said_outside
 from fleet.core.service import Service
 
 LONGEST_BACKOFF_SECONDS = 30.0
@@ -126,12 +126,11 @@ class Loop:
         self._busy_since = started
         try:
             tick = self._service.tick(self._last_tick_at)
-        except TemporaryError as error:
-            self._busy_since = None
-            self._failures += 1
-            self._last_error = str(error)
-            self._on_trouble(self.name, error)
-            self._stopping.wait(backoff_seconds(self._failures, error.retry_after, random.random()))
+        except FleetError as error:
+            passing = error if isinstance(error, TemporaryError) else said_outside(error)
+            if passing is None:
+                raise
+            self._wait_out(passing)
             return
         self._busy_since = None
         self._ticks += 1
@@ -141,6 +140,14 @@ class Loop:
             self._last_change_at = self._last_tick_at
             return
         self._rest(tick.next_at, started)
+
+    def _wait_out(self, error: TemporaryError) -> None:
+        """Say what is wrong and wait before the next tick."""
+        self._busy_since = None
+        self._failures += 1
+        self._last_error = str(error)
+        self._on_trouble(self.name, error)
+        self._stopping.wait(backoff_seconds(self._failures, error.retry_after, random.random()))
 
     def _rest(self, next_at: int | None, started: float) -> None:
         """Wait for news or the date; then for the end of the gap, so that a flood of news costs little."""

@@ -181,7 +181,7 @@ class Reconciler:
         )
         due = [act for key, act in findings if key in self._seen_before]
         self._seen_before = frozenset(key for key, _ in findings)
-        return sum(act() for act in due)
+        return _all_of(due)
 
     def _pull_findings(self, tx: Tx, pulls: tuple[LivePull, ...]) -> list[Finding]:
         """Merges that were not finished, and heads that moved without a word."""
@@ -288,6 +288,22 @@ class Reconciler:
 
     def _offer(self, event: Entry, agent: str) -> int:
         return self._say(unserved.offer(event, agent, actor=self._actor))
+
+
+def _all_of(due: list[Callable[[], int]]) -> int:
+    """Do each, also after one of them failed: what is refused for one pull request holds up no other.
+
+    Raises the first failure once all have had their turn.
+    """
+    did, first = 0, None
+    for act in due:
+        try:
+            did += act()
+        except FleetError as error:
+            first = first or error
+    if first is not None:
+        raise first
+    return did
 
 
 def _unfinished(tx: Tx, go_on: Callable[[Operation], int]) -> list[Finding]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from fleet.core.errors import Conflict, NotFound, TemporaryError
+from fleet.core.errors import Conflict, NotFound, Refused, TemporaryError
 from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveTicket, WantedCheck
 
 
@@ -34,6 +34,7 @@ class MemoryForge:
         self.asked: Counter[str] = Counter()
         self.effects: list[tuple[str, int, tuple[str, ...], tuple[str, ...], str]] = []
         self.down = False
+        self.locked: set[int] = set()  # numbers whose labels our login may not change
 
     # -- what a test tells it ------------------------------------------------------------------
 
@@ -187,8 +188,10 @@ class MemoryForge:
     # -- LiveEffects ---------------------------------------------------------------------------
 
     def set_labels(self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str) -> None:
-        """Change labels. Raises NotFound for an unknown number, as a forge would."""
+        """Change labels. Raises NotFound for an unknown number and Refused for a locked one, as a forge would."""
         self._ask("set_labels")
+        if number in self.locked:
+            raise Refused("FLT-GHB-005", "our login may not do this", where=f"#{number}")
         if number in self._tickets:
             ticket = self._tickets[number]
             self._tickets[number] = replace(ticket, labels=(ticket.labels - set(remove)) | set(add))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core.clock import SECOND, SystemClock
-from fleet.core.errors import PermanentError, TemporaryError
+from fleet.core.errors import FleetError, NotFound, PermanentError, Refused, TemporaryError
 from fleet.core.service import Tick
 from fleet.daemon.service import LONGEST_BACKOFF_SECONDS, Loop, backoff_seconds
 from fleet.testing.waiting import wait_until
@@ -135,6 +135,14 @@ def test_a_temporary_error_is_tried_again_and_forgotten_when_it_passed(rig: Rig)
     wait_until(lambda: loop.state().failures == 0)
     assert [str(error) for error in rig.troubles] == ["away [FLT-RTM-001]"]
     assert rig.failures == []
+
+
+@pytest.mark.parametrize("error", [Refused("FLT-GHB-005", "no"), NotFound("FLT-GHB-006", "gone")])
+def test_what_github_refuses_is_waited_out_and_ends_nothing(rig: Rig, error: FleetError) -> None:
+    _, loop = rig.run(fails_with(error), idle)
+    wait_until(lambda: loop.state().failures == 1)
+    assert (loop.state().alive, rig.failures) == (True, [])
+    assert [str(one) for one in rig.troubles] == [str(error)]
 
 
 @pytest.mark.parametrize("error", [PermanentError("FLT-STO-007", "the disk"), KeyError("a bug"), SystemExit(3)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import TemporaryError
+from fleet.core.errors import Refused, TemporaryError
 from fleet.core.work import Run, RunState
 from fleet.dispatch.reconciler import Reconciler
 from fleet.store import runs
@@ -210,6 +210,28 @@ def test_what_else_follows_a_merge_is_done_too(scene: Scene) -> None:
     for _ in range(4):
         scene.later(3)
     assert followed == [2]
+
+
+def test_a_label_that_may_not_be_written_holds_up_no_other_work(scene: Scene) -> None:
+    """The refusal is told after all the rest had its turn, and what it held up is done once it may be."""
+    first, second = scene.forge.add_ticket(), scene.forge.add_ticket()
+    merged = [
+        scene.forge.merge_pull(scene.forge.open_pull(ticket=one.number, head=f"h{one.number}", author="agent:d").number)
+        for one in (first, second)
+    ]
+    scene.forge.locked = {merged[0].number}
+    assert scene.tick(scene.reconciler) == 0
+    for _ in range(3):
+        scene.clock.advance(4)
+        with pytest.raises(Refused, match="FLT-GHB-005"):
+            scene.reconciler.tick(scene.clock.now())
+    assert len(scene.entries("pr_merged")) == 2
+    assert [scene.forge.ticket(one.number).state for one in (first, second)] == ["open", "closed"]  # type: ignore[union-attr]
+    scene.forge.locked = set()
+    scene.later(4)
+    scene.later(4)
+    assert scene.forge.ticket(first.number).state == "closed"  # type: ignore[union-attr]
+    assert len(scene.entries("pr_merged")) == 2
 
 
 def test_settled_labels_belong_to_people_again(scene: Scene) -> None:

@@ -29,5 +29,9 @@ ROWS: dict[str, tuple[str, str]] = {
         "The GitHub CLI gh cannot be started.",
         "Install it, and let the daemon find it in PATH: fleet down, up.",
     ),
+    "FLT-GHB-013": (
+        "git may not fetch from the repository at GitHub, or what it sends is not usable.",
+        "Look with: gh auth status, and git ls-remote https://github.com/OWNER/NAME.",
+    ),
     "FLT-GHB-012": ("A listing of GitHub's has more pages than are read.", "Close or archive old open issues."),
 }

@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fleet.core.clock import SECOND, Clock
-from fleet.core.errors import FleetError, TemporaryError
+from fleet.core.errors import REFUSED_PAUSE, FleetError, TemporaryError
 from fleet.forge.github.gh import Transport
 from fleet.forge.github.reply import Reply, problem
 
 PAGE_LIMIT = 50  # pages of one listing; 5,000 items
 READ_ATTEMPTS = 3  # of a read whose answer was lost
 LONGEST_PAUSE = 30.0  # seconds between two attempts while GitHub is away
-REFUSED_PAUSE = 15.0  # seconds until something is asked again that a person has to mend
 _PASSING = ("FLT-GHB-001", "FLT-GHB-003", "FLT-GHB-004", "FLT-GHB-010")
 
 

@@ -284,12 +284,9 @@ class GitHubForge(GitContent):
 
         ``announce`` is told old and new commit before the branch moves forward; a rewrite is announced to nobody.
         """
-        theirs = self.branch_head(self._base.name)
-        ours = refs(self._bare, self._base.ref).get(self._base.ref, "")
-        if not theirs:
-            raise localbase.no_base(self._base, Path(self._repo))
-        if theirs != ours:
-            self._have(theirs)
+        ours = self._base_here()
+        with asked_again():  # a base that is gone there, a person brings back
+            theirs = self._base_now()
         return localbase.follow(self._base, ours, theirs, announce)
 
     def publish_base(self) -> BaseReport:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleet.core.errors import PermanentError, TemporaryError
+from fleet.core.errors import REFUSED_PAUSE, PermanentError, TemporaryError
 from fleet.forge.gitrepo import LONG, Repo, check_sha, git
 from fleet.forge.localrows import branch_elsewhere
 
@@ -31,12 +31,21 @@ class Remote:
         return done.split()[0] if done.strip() else ""
 
     def fetch(self, wanted: str) -> None:
-        """Bring the objects behind a commit or ref."""
-        self._git(
-            "-c", "fetch.fsckObjects=true",
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-            "--no-auto-maintenance", "--no-write-commit-graph", "--no-prune", "--end-of-options", self._url, wanted,
-        )  # fmt: skip
+        """Bring the objects behind a commit or ref. What GitHub refuses here, a person has to mend: FLT-GHB-013."""
+        try:
+            self._git(
+                "-c", "fetch.fsckObjects=true",
+                "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+                "--no-auto-maintenance", "--no-write-commit-graph", "--no-prune", "--end-of-options", self._url, wanted,
+            )  # fmt: skip
+        except PermanentError as error:
+            raise TemporaryError(
+                "FLT-GHB-013",
+                f"git cannot fetch from GitHub: {error.message}",
+                where=self._url,
+                hint="See whether your login may read it: gh auth status",
+                retry_after=REFUSED_PAUSE,
+            ) from error
 
     def push(self, sha: str, branch: str, *, expected_old: str) -> None:
         """Move a branch there in one compare-and-set. Raises Conflict FLT-FRG-003 when it is elsewhere."""
