@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from fleet.daemon.orgsetup import make_org
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.daemon.terminals import end_terminals
 from fleet.testing.fleets import ask, fleet_in, own_folders
+from fleet.testing.github.fleet import surroundings
 from fleet.testing.github.hub import REPO, Hub
 from fleet.testing.github.place import Place, a_github
 from fleet.testing.github.server import Asked, Fault
@@ -89,22 +89,6 @@ def settle(checkout: Path, repo: str, transport: str) -> None:
     (folder / "playbooks" / "scribe.yaml").write_text(PLAYBOOK)
     git(checkout, "add", ".fleet")
     git(checkout, "commit", "--quiet", "-m", "bench")
-
-
-@contextmanager
-def surroundings(place: Place) -> Iterator[None]:
-    """This process and its children find the GitHub of the bench."""
-    wanted = {name: value for name, value in place.env().items() if name != "HOME"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def started(paths: FleetPaths) -> dict[int, float]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from fleet.config.paths import FleetPaths
-from fleet.daemon.supervisor import start_detached, stop
-from fleet.testing.fleets import ask, fleet_in
+from fleet.daemon.supervisor import start_detached
+from fleet.testing.fleets import ask
+from fleet.testing.github.fleet import entries, fleet_at_github, open_issue
 from fleet.testing.github.hub import REPO
-from fleet.testing.github.place import Place, a_github
+from fleet.testing.github.place import Place
 from fleet.testing.github.server import Fault
 from fleet.testing.repos import git
 from fleet.testing.waiting import wait_until
@@ -23,46 +19,9 @@ from fleet.testing.waiting import wait_until
 PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
 
 
-@contextmanager
-def fleet_at_github(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FleetPaths, Place]]:
-    """The starter fleet on a repository that lives at GitHub; nothing runs yet."""
-    with fleet_in() as paths:
-        on_github(paths.checkout / ".fleet" / "config.yaml")
-        git(paths.checkout, "add", ".fleet")
-        git(paths.checkout, "commit", "--quiet", "-m", "fleet")
-        with a_github(paths.checkout) as place:
-            for name, value in place.env().items():
-                if name != "HOME":
-                    monkeypatch.setenv(name, value)
-            try:
-                yield paths, place
-            finally:
-                stop(paths, 20)
-
-
-def on_github(file: Path) -> None:
-    """Change the forge of a configuration."""
-    yaml = YAML()
-    data = yaml.load(file)
-    data["forge"], data["repo"] = "github", REPO
-    yaml.dump(data, file)
-
-
-def entries(paths: FleetPaths, kind: str) -> list[dict[str, Any]]:
-    """Journal entries of a type."""
-    found: list[dict[str, Any]] = ask(paths, "log", {"type": kind, "limit": 500}, patience=20)["entries"]
-    return found
-
-
 def shipped(paths: FleetPaths, *, seconds: float) -> None:
     """Wait for the end of the chain."""
     wait_until(lambda: entries(paths, "ticket_shipped"), timeout=seconds, what="the ticket to be shipped")
-
-
-def open_issue(place: Place, login: str) -> int:
-    """Somebody writes an issue, by the real gh."""
-    made = place.gh("api", f"repos/{REPO}/issues", "-f", "title=Greet the user", "--jq", ".number", login=login)
-    return int(made)
 
 
 def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> None:
@@ -87,8 +46,8 @@ def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> Non
 
 @pytest.mark.tmux
 @pytest.mark.timeout(240)
-def test_an_issue_labelled_at_github_becomes_a_merged_pull_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    with fleet_at_github(monkeypatch) as (paths, place):
+def test_an_issue_labelled_at_github_becomes_a_merged_pull_request() -> None:
+    with fleet_at_github() as (paths, place):
         start_detached(paths, supervised=True, program=PROGRAM)
         number = open_issue(place, "xen")
         place.label(number, "ready", login="tim")
@@ -105,9 +64,7 @@ def test_an_issue_labelled_at_github_becomes_a_merged_pull_request(monkeypatch: 
 @pytest.mark.tmux
 @pytest.mark.long
 @pytest.mark.timeout(400)
-def test_the_chain_ends_the_same_while_every_fifth_request_fails_in_another_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_chain_ends_the_same_while_every_fifth_request_fails_in_another_way() -> None:
     ways = [
         Fault(502, "<html>Bad Gateway</html>", {"Content-Type": "text/html"}),
         Fault(0),
@@ -121,7 +78,7 @@ def test_the_chain_ends_the_same_while_every_fifth_request_fails_in_another_way(
     def faults(number: int, method: str, target: str) -> Fault | None:
         return ways[number // 5 % len(ways)] if number % 5 == 0 and "permission" not in target else None
 
-    with fleet_at_github(monkeypatch) as (paths, place):
+    with fleet_at_github() as (paths, place):
         number = open_issue(place, "ann")
         place.label(number, "ready", login="ann")
         place.server.faults = faults

@@ -17,11 +17,12 @@ from fleet.core.decision import Decision, Verdict
 from fleet.core.errors import Conflict, FleetError, Refused, TemporaryError
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LivePull, WantedCheck
-from fleet.core.principal import Principal, PrincipalKind, system
+from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.probe import probe
 from fleet.dispatch.approvals import Waiting, ask, bound_content, not_asked_yet
 from fleet.dispatch.facts import merge_facts
 from fleet.dispatch.glance import reported
+from fleet.dispatch.pullnews import author_of, conflict, payload_of
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.forge.gitrepo import Repo
 from fleet.forge.port import Judged
@@ -169,27 +170,8 @@ def _record_failure(tx: Tx, ctx: Context, principal: Principal, pull: LivePull, 
     payload: dict[str, object] = {"code": error.code, "head": pull.head_sha, "base": pull.base_sha}
     journal.append(tx, _draft(principal, "merge.refused", pull, text, payload))
     if isinstance(error, Conflict) and error.code == _DOES_NOT_MERGE:
-        journal.append(tx, _conflict(ctx, principal, pull, error.message))
-
-
-def _conflict(ctx: Context, principal: Principal, pull: LivePull, text: str) -> Draft:
-    """The event that takes a pull request back to its author; addressed when the author is an agent of ours."""
-    kind, _, name = pull.author.partition(":")
-    author = name if kind == "agent" and ctx.loaded.config.agent(name) is not None else ""
-    return Draft(
-        Stream.EVENT,
-        "pr_conflict",
-        str(system("control")),
-        subject=pull.subject,
-        summary=f"{pull.subject} no longer merges into {pull.base_ref}: {text}",
-        payload={**_payload(pull), "base": pull.base_sha, "conflict": text},
-        kind="blocker",
-        generation=pull.head_sha,
-        work_item=pull.work_item,
-        agent=author,
-        run_id=principal.run_id,
-        dedup_key=f"pr_conflict:{pull.subject}:{pull.head_sha}:{pull.base_sha}",
-    )
+        author = author_of(pull, ctx.loaded.config)
+        journal.append(tx, conflict(pull, error.message, author=author, run_id=principal.run_id))
 
 
 def _record(tx: Tx, principal: Principal, pull: LivePull, head: str, merge_commit: str) -> None:
@@ -202,7 +184,7 @@ def _record(tx: Tx, principal: Principal, pull: LivePull, head: str, merge_commi
             str(principal),
             subject=pull.subject,
             summary=f"{principal} merged {pull.subject} at {head[:12]} as {merge_commit[:12]}",
-            payload={**_payload(pull), "head": head, "merge_commit": merge_commit},
+            payload={**payload_of(pull), "head": head, "merge_commit": merge_commit},
             kind="status",
             generation=head,
             work_item=pull.work_item,
@@ -244,17 +226,6 @@ def _finish(ctx: Context, principal: Principal, pull: LivePull) -> list[str]:
     except TemporaryError as error:
         notes.append(f"labels follow later: {error.message}")
     return [*notes, *update_checkout(ctx.db, ctx.forge, pull, run_id=principal.run_id)]
-
-
-def _payload(pull: LivePull) -> dict[str, object]:
-    return {
-        "pr": pull.number,
-        "ticket": pull.ticket,
-        "branch": pull.head_ref,
-        "head": pull.head_sha,
-        "title": pull.title,
-        "author": pull.author,
-    }
 
 
 def _draft(principal: Principal, kind: str, pull: LivePull, summary: str, payload: dict[str, object]) -> Draft:

@@ -213,6 +213,7 @@ class Reconciler:
         """``pr_merged`` in the name of the run whose intent is on record."""
         intents = journal.select(tx, Filter(type="merge.allowed", subject=pull.subject), limit=50, newest=True)
         intent = next((entry for entry in reversed(intents) if entry.generation == pull.merged_head), None)
+        how = "; its record was interrupted" if intent is not None else " past the fleet"
         draft = Draft(
             Stream.EVENT,
             "pr_merged",
@@ -224,7 +225,7 @@ class Reconciler:
             run_id=intent.run_id if intent is not None else "",
             cause_id=intent.id if intent is not None else "",
             dedup_key=f"pr_merged:{pull.subject}",
-            summary=f"{pull.subject} was merged; its record was interrupted",
+            summary=f"{pull.subject} was merged{how}",
             payload={
                 "ticket": pull.ticket,
                 "pr": pull.number,

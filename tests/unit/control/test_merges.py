@@ -120,6 +120,11 @@ def test_a_conflict_goes_back_to_the_author(desk: Desk) -> None:
     with pytest.raises(Conflict):
         desk.ask("pr.merge", who, number=pull)
     assert len(desk.entries("pr_conflict")) == 1, "the same conflict is told once"
+    commit(desk.paths.checkout, {"other.py": "more\n"})
+    desk.forge.refresh()
+    with pytest.raises(Conflict):
+        desk.ask("pr.merge", who, number=pull)
+    assert len(desk.entries("pr_conflict")) == 1, "its author knows: another move of the base says nothing new"
 
 
 class Killed(BaseException):
