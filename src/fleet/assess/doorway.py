@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from fleet.core.errors import BudgetRefused
@@ -48,6 +48,23 @@ class Doorway:
                 self._inside[name, what] -= 1
                 if not self._inside[name, what]:
                     del self._inside[name, what]
+
+    @contextmanager
+    def resting_on(self, names: Collection[str], what: str) -> Iterator[frozenset[str]]:
+        """Somebody does ``what`` because these agents said something: a quarantine of one of them waits for it.
+
+        Gives those whose door is shut already; on their word nothing may rest any more.
+        """
+        with self._lock:
+            shut = self._shut.intersection(names)
+            inside = [(name, what) for name in sorted(set(names) - shut)]
+            self._inside.update(inside)
+        try:
+            yield frozenset(shut)
+        finally:
+            with self._lock:
+                self._inside.subtract(inside)
+                self._inside += Counter[tuple[str, str]]()  # without what has come down to nothing
 
     def shut(self, name: str) -> tuple[str, ...]:
         """Let nobody of this agent in any more; what is still being done inside."""

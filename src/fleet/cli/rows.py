@@ -91,6 +91,7 @@ def reviews_text(reviews: Iterable[Row], style: Style, *, bodies: bool = False) 
         words, colour = _VERDICTS.get(str(item["verdict"]), (visible(item["verdict"]), "dim"))
         who = f" for {visible(item['waived_agent'])}" if item["waived_agent"] else ""
         age = "" if item["current"] else " (an older head: no longer counts)"
+        age = f" (counts no more: {visible(item['void'])})" if item["void"] and item["current"] else age
         text += f"{visible(item['by'])} {style.paint(words, colour)}{who} at {visible(item['head'])[:10]}{age}\n"
         text += (
             quoted(item["body"]) if item["waived_agent"] or bodies else ""

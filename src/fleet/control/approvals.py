@@ -9,7 +9,7 @@ from fleet.control import shapes
 from fleet.control.approving import answer
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import merge
-from fleet.control.queries import reviews_of
+from fleet.control.queries import review_dicts
 from fleet.control.reviews import follow, judged, label_if_passed, say
 from fleet.core.approval import Approval, ApprovalState
 from fleet.core.errors import Conflict, NotFound, TemporaryError
@@ -60,10 +60,10 @@ def show(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, 
 
     def read(tx: Tx) -> dict[str, Any]:
         its_runs = runs.for_work_item(tx, found.work_item)
-        said = [one for one in reviews_of(tx, found.subject) if one.generation == found.generation]
+        said = review_dicts(tx, found.subject, live.head_sha)
         return {
             "authors": sorted(author_atoms(tx, live, commits)),
-            "reviews": [shapes.review_dict(one, live.head_sha) for one in said],
+            "reviews": [one for one in said if one["head"] == found.generation],
             "events": [_event(one) for one in _other_events(tx, found)],
             "runs": [shapes.run_dict(run, tx.now) for run in its_runs],
             "used_seconds": round(sum(run.used_seconds for run in its_runs), 3),

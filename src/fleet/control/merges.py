@@ -24,6 +24,7 @@ from fleet.dispatch.facts import merge_facts
 from fleet.dispatch.glance import reported
 from fleet.dispatch.pullnews import author_of, conflict, payload_of
 from fleet.dispatch.settle import finish_merge, is_settled
+from fleet.dispatch.verdicts import approving_agents, without
 from fleet.forge.gitrepo import Repo
 from fleet.forge.port import Judged
 from fleet.forge.refguard import look
@@ -96,18 +97,34 @@ def merge(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
         if args.get("head", pull.head_sha) != pull.head_sha:
             raise Conflict("FLT-FRG-005", f"the head is {pull.head_sha} by now", where=pull.subject)
         look(ctx.db, Repo(ctx.paths.bare, bare=True), ctx.loaded.config.base)
-        judged = _allow(ctx, principal, pull)
-        probe("merge.intended")
-        merge_commit = _act(ctx, principal, pull, judged)
-        probe("merge.acted")
-        ctx.db.write(lambda tx: _record(tx, principal, pull, pull.head_sha, merge_commit))
-        probe("merge.recorded")
+        merge_commit = _judge_and_act(ctx, principal, pull)
         notes = _finish(ctx, principal, pull)
     return {"pr": pull.number, "merge_commit": merge_commit, "head": pull.head_sha, "notes": notes}
 
 
-def _allow(ctx: Context, principal: Principal, pull: LivePull) -> Judged:
-    """One transaction judges and records; anything but ALLOW ends here. Returns what it was allowed on."""
+def _judge_and_act(ctx: Context, principal: Principal, pull: LivePull) -> str:
+    """From the verdict to its outcome on record; gives the merge commit.
+
+    A quarantine of an agent whose approval this rests on waits for it, or comes first and voids the approval: no
+    review of this pull request is given meanwhile, so nobody approves past the doorway.
+    """
+    with ctx.locks.held(pull.subject):
+        approving = ctx.db.read(lambda tx: approving_agents(tx, pull))
+        with ctx.doorway.resting_on(approving, f"merge of {pull.subject}") as shut:
+            judged = _allow(ctx, principal, pull, shut)
+            probe("merge.intended")
+            merge_commit = _act(ctx, principal, pull, judged)
+            probe("merge.acted")
+            ctx.db.write(lambda tx: _record(tx, principal, pull, pull.head_sha, merge_commit))
+            probe("merge.recorded")
+    return merge_commit
+
+
+def _allow(ctx: Context, principal: Principal, pull: LivePull, shut: frozenset[str] = frozenset()) -> Judged:
+    """One transaction judges and records; anything but ALLOW ends here. Returns what it was allowed on.
+
+    ``shut`` names agents that are about to be quarantined: their approvals count no more.
+    """
     commits, paths = ctx.live.commits(pull.number), ctx.live.changed_paths(pull.number)
     loaded = ctx.loaded
     content = bound_content(ctx.live, pull, bound_policy(MERGE, "", loaded.config, loaded.roles))
@@ -118,7 +135,9 @@ def _allow(ctx: Context, principal: Principal, pull: LivePull) -> Judged:
     def decide(tx: Tx) -> Decision:
         nonlocal wanted
         still_alive(tx, principal)
-        facts = merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content, said)
+        facts = without(
+            merge_facts(tx, pull, loaded.config, loaded.roles, principal, commits, paths, content, said), shut
+        )
         decision, wanted = decide_merge(facts), facts.wanted_checks
         allowed = decision.verdict is Verdict.ALLOW
         summary = f"{pull.subject} may be merged at {pull.head_sha[:12]}" if allowed else decision.text

@@ -14,6 +14,7 @@ from fleet.core.journal import Entry, Stream
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Run
 from fleet.dispatch.holds import accepted_text
+from fleet.dispatch.verdicts import lost_force
 from fleet.forge.port import Pull, Ticket
 from fleet.store import agents as agent_rows
 from fleet.store import audits, journal, risk, runs, sessions
@@ -139,11 +140,10 @@ def pr_show(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[st
     number = args["number"]
     (pull,) = _pulls_for(ctx, principal, [ctx.forge.pull(number)])
     live = live_pull(ctx, number)
-    reviews = ctx.db.read(lambda tx: reviews_of(tx, live.subject))
     return {
         "pr": shapes.pull_dict(pull),
         **telling.remarks(ctx.forge.comments(number), reads_untrusted=_reads_untrusted(ctx, principal)),
-        "reviews": [shapes.review_dict(entry, pull.head_sha) for entry in reviews],
+        "reviews": ctx.db.read(lambda tx: review_dicts(tx, live.subject, pull.head_sha)),
         "gate": check_dict(gate(ctx, principal, live), live),
     }
 
@@ -158,6 +158,11 @@ def reviews_of(tx: Tx, subject: str) -> list[Entry]:
         )
     ]
     return sorted(found, key=lambda entry: entry.seq)
+
+
+def review_dicts(tx: Tx, subject: str, head: str) -> list[dict[str, Any]]:
+    """The same as it looks at a door, with what lost its force."""
+    return [shapes.review_dict(entry, head, lost_force(tx, entry)) for entry in reviews_of(tx, subject)]
 
 
 def pr_diff(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:

@@ -132,8 +132,8 @@ def approval_dict(found: Approval, now: Standing) -> dict[str, Any]:
     }
 
 
-def review_dict(entry: Entry, head: str) -> dict[str, Any]:
-    """A verdict or a waiver; ``current`` says whether it speaks of the live head."""
+def review_dict(entry: Entry, head: str, void: str = "") -> dict[str, Any]:
+    """A verdict or a waiver; ``current`` says whether it speaks of the live head, ``void`` why it counts no more."""
     payload = entry.payload or {}
     verdicts = {"pr_approved": "approve", "pr_changes_requested": "request_changes", "review_waived": "waived"}
     return {
@@ -142,6 +142,7 @@ def review_dict(entry: Entry, head: str) -> dict[str, Any]:
         "run": entry.run_id,
         "head": entry.generation,
         "current": bool(head) and entry.generation == head,
+        "void": void,
         "body": payload.get("body") or payload.get("reason") or "",
         "waived_agent": payload.get("agent", "") if entry.type == "review_waived" else "",
         "at": entry.at,

@@ -21,6 +21,7 @@ from fleet.core.live import LivePull
 from fleet.core.pin import HOLD_LABEL
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState
+from fleet.dispatch.verdicts import lost_force
 from fleet.forge.port import Pull, Ticket
 from fleet.policy.facts import Limit
 from fleet.runtime.escrow import verified
@@ -155,20 +156,23 @@ def _run_advice(ctx: Context, run: Run) -> list[str]:
 def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
     live = live_pull(ctx, pull.number)
 
-    def read(tx: Tx) -> tuple[list[Entry], list[Entry], list[Delivery], list[Run]]:
+    def read(tx: Tx) -> tuple[list[Entry], list[Entry], dict[str, str], list[Delivery], list[Run]]:
+        said = reviews_of(tx, live.subject)
         return (
             journal.select(tx, journal.Filter(subject=live.subject), limit=_ENTRIES, newest=True),
-            reviews_of(tx, live.subject),
+            said,
+            {entry.id: lost_force(tx, entry) for entry in said},
             deliveries.for_work_item(tx, live.work_item),
             runs.for_work_item(tx, live.work_item),
         )
 
-    entries, reviews, work, its_runs = ctx.db.read(read)
+    entries, reviews, void, work, its_runs = ctx.db.read(read)
     held: list[Waiting] = []
     ticket = f" for ticket/{pull.ticket}" if pull.ticket else ""
     lines = [f"It is {pull.state}, opened by {pull.author}{ticket}, from {pull.head_ref} into {pull.base_ref}."]
     for entry in reviews:
         where = "at this head" if entry.generation == pull.head_sha else f"at an older head {entry.generation[:12]}"
+        where += f"; counts no more: {void[entry.id]}" if void[entry.id] else ""
         lines.append(f"{sentences.happened(entry)} ({where})")
     if pull.state == "merged":
         lines += _merged_lines(pull, entries)

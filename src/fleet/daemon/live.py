@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from fleet.control.checkout import refresh_base
-from fleet.control.queries import reviews_of
-from fleet.control.shapes import label_names, review_dict
+from fleet.control.queries import review_dicts
+from fleet.control.shapes import label_names
 from fleet.control.telling import pull_for_agent, remarks, ticket_for_agent
 from fleet.core.board import Mail
 from fleet.core.errors import NotFound, TemporaryError
@@ -194,8 +194,7 @@ class WorkGatherer:
         return {**facts, "base": pull.base_ref, **remarks(self._forge.comments(pull.number), reads_untrusted=reads)}
 
     def _reviews(self, pull: Pull) -> list[dict[str, object]]:
-        entries = self._db.read(lambda tx: reviews_of(tx, f"pr/{pull.number}"))
-        return [review_dict(entry, pull.head_sha) for entry in entries]
+        return self._db.read(lambda tx: review_dicts(tx, f"pr/{pull.number}", pull.head_sha))
 
 
 def _ticket(ticket: Ticket) -> LiveTicket:

@@ -23,8 +23,9 @@ from fleet.dispatch.budgets import budget_facts
 from fleet.dispatch.cancelled import cancelled
 from fleet.dispatch.glance import NOTHING_REPORTED, Look, Reported
 from fleet.dispatch.holds import hold_facts
-from fleet.dispatch.lineage import author_atoms, entry_atoms, principal_atoms, starting_atoms
+from fleet.dispatch.lineage import author_atoms, principal_atoms, starting_atoms
 from fleet.dispatch.loops import loop_facts
+from fleet.dispatch.verdicts import verdicts
 from fleet.policy.approval import MERGE, Content, bound_policy
 from fleet.policy.facts import (
     AgentFacts,
@@ -38,7 +39,6 @@ from fleet.policy.facts import (
     ReviewFacts,
     StartFacts,
     TicketFacts,
-    VerdictFact,
     WorkFacts,
 )
 from fleet.policy.gates import NO_MERGE
@@ -221,7 +221,7 @@ def merge_facts(
         state=pull.state,
         head=pull.head_sha,
         authors=author_atoms(tx, pull, commits),
-        verdicts=_verdicts(tx, pull),
+        verdicts=verdicts(tx, pull),
         reviewers=(),
         protected=(),
         principal=str(principal),
@@ -278,27 +278,6 @@ def review_facts(
         authors=author_atoms(tx, pull, commits),
         run_subject=run.subject if run is not None else "",
         run_head=run.generation if run is not None else "",
-    )
-
-
-def _verdicts(tx: Tx, pull: LivePull) -> tuple[VerdictFact, ...]:
-    """Every review of a pull request on record, in journal order."""
-    found = [
-        entry
-        for kind in ("pr_approved", "pr_changes_requested")
-        for entry in journal.select(tx, Filter(type=kind, stream="event", subject=pull.subject), limit=_EVERYTHING)
-    ]
-    return tuple(
-        VerdictFact(
-            entry.seq,
-            entry.actor,
-            entry.type == "pr_approved",
-            entry.generation,
-            entry_atoms(tx, entry),
-            str((entry.payload or {}).get("content", "")),
-            str((entry.payload or {}).get("diff", "")),
-        )
-        for entry in sorted(found, key=lambda one: one.seq)
     )
 
 

@@ -30,6 +30,7 @@ from fleet.dispatch.plan import Outcome, backoff, what_becomes_of
 from fleet.dispatch.pullnews import Asker, Seen, head_before, head_moved, news
 from fleet.dispatch.results import result_of
 from fleet.dispatch.settle import finish_merge, is_settled
+from fleet.dispatch.verdicts import to_ask_again
 from fleet.policy.facts import WorkFacts
 from fleet.policy.freshness import still_wanted
 from fleet.store import journal, operations, runs
@@ -175,6 +176,7 @@ class Reconciler:
                 *_unfinished(tx, self._go_on),
                 *self._pull_findings(tx, pulls),
                 *self._news(tx, pulls, seen),
+                *self._reviews_again(tx, pulls),
                 *self._called_off(tx, tickets, pulls),
                 *self._offers(tx, tickets, pulls),
             ]
@@ -268,6 +270,13 @@ class Reconciler:
         """What happened to pull requests past the fleet."""
         for draft in news(tx, pulls, seen, self._loaded.config, self._actor):
             yield draft.dedup_key or draft.summary, partial(self._say, draft)
+
+    def _reviews_again(self, tx: Tx, pulls: tuple[LivePull, ...]) -> Iterator[Finding]:
+        """Reviewers whose approval of a live head lost its force."""
+        for draft in (one for pull in pulls if pull.state == "open" for one in to_ask_again(tx, pull, self._actor)):
+            fresh = journal.find_dedup(tx, draft.dedup_key or "") is None
+            if fresh and self._loaded.config.agent(draft.agent) is not None:
+                yield draft.dedup_key or draft.summary, partial(self._say, draft)
 
     def _say(self, draft: Draft) -> int:
         return int(self._db.write(lambda tx: journal.append(tx, draft)).fresh)

@@ -134,6 +134,7 @@ class VerdictFact:
     lineage: frozenset[str]
     content: str = ""  # a person's: the seal of what was seen; "" where nothing was sealed
     diff: str = ""  # digest of the diff that was reviewed; "" in records from before it was kept
+    void: str = ""  # why an approval lost its force: somebody behind it was quarantined afterwards
 
     @property
     def by_person(self) -> bool:

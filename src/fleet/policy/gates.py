@@ -15,10 +15,13 @@ _SHOWN = 20  # names or paths quoted in a reason
 
 
 def standing(facts: MergeFacts) -> tuple[VerdictFact, ...]:
-    """The latest verdict of every principal at the head, in journal order."""
+    """The latest verdict of every principal at the head, in journal order.
+
+    An approval that lost its force was never said: what its principal objected to before holds again.
+    """
     latest: dict[str, VerdictFact] = {}
     for verdict in sorted(facts.verdicts, key=lambda one: one.seq):
-        if verdict.head == facts.head:
+        if verdict.head == facts.head and not (verdict.approves and verdict.void):
             latest[verdict.principal] = verdict
     return tuple(sorted(latest.values(), key=lambda one: one.seq))
 
@@ -54,12 +57,14 @@ def approved(facts: MergeFacts) -> Reason:
     outdated = [one.principal for one in others if not same_diff(facts, one)]
     related = [one.principal for one in others if one.principal not in outdated]
     elsewhere = sorted({one.head for one in facts.verdicts if one.approves and one.head != facts.head})
+    void = _void(facts)
     seen: dict[str, object] = {
         "head": facts.head,
         "approved_by": list(names)[:_SHOWN],
         "approvals_by_authors": related[:_SHOWN],
         "approvals_of_another_diff": outdated[:_SHOWN],
         "approved_other_heads": elsewhere[:_SHOWN],
+        "approvals_void": dict(list(void.items())[:_SHOWN]),
     }
     if names:
         return Reason("approved", Verdict.ALLOW, "FLT-POL-063", f"approved by {_list(names)} at this head", seen)
@@ -68,7 +73,20 @@ def approved(facts: MergeFacts) -> Reason:
         text = (
             f"the base moved, and this head is another change than {_list(tuple(outdated))} approved; review it again"
         )
+    elif void:
+        name, why = next(iter(void.items()))
+        text = f"the approval of {name} lost its force: {why}; this head needs another review"
     return Reason("approved", Verdict.HOLD, "FLT-POL-064", text, seen)
+
+
+def _void(facts: MergeFacts) -> dict[str, str]:
+    """Whose approval of this head lost its force, and who has not spoken since; with the reason."""
+    spoken = {one.principal for one in standing(facts)}
+    return {
+        one.principal: one.void
+        for one in facts.verdicts
+        if one.approves and one.void and one.head == facts.head and one.principal not in spoken
+    }
 
 
 def no_objection(facts: MergeFacts) -> Reason:
@@ -95,7 +113,11 @@ def reviewers_answered(facts: MergeFacts) -> Reason:
         text = "every reviewer asked at this head has answered or was waived"
         return Reason("reviewers_answered", Verdict.ALLOW, "FLT-POL-067", text, seen)
     names = _list(tuple(sorted(one.agent for one in missing)))
+    void = _void(facts)
+    again = sorted(f"{one.agent} again: {void[name]}" for one in missing if (name := f"agent:{one.agent}") in void)
     text = f"waiting for {names} to review this head (a person may waive it)"
+    if again:
+        text = f"waiting for {names} to review this head ({'; '.join(again[:5])}; a person may waive it)"
     return Reason("reviewers_answered", Verdict.HOLD, "FLT-POL-068", text, seen)
 
 

@@ -27,7 +27,7 @@ OBSERVED = {
     "Limit": {"scope", "name", "granted", "spent", "reserved", "window", "until", "since"},
     "PullFacts": {"number", "state", "head", "author"},
     "TicketFacts": {"number", "state", "labels", "in_hand", "in_hand_author", "merged_seq"},
-    "VerdictFact": {"seq", "principal", "approves", "head", "lineage", "content", "diff"},
+    "VerdictFact": {"seq", "principal", "approves", "head", "lineage", "content", "diff", "void"},
     "ReviewerFact": {"agent", "asked", "waived_by"},
     "AskedFact": {"agent", "state", "role"},
     "GrantFact": {"principal", "lineage"},
