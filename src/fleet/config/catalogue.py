@@ -12,14 +12,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from fleet.config.roles import Role, parse_role
+from fleet.config.roles import DEEPEST, Role, parse_role
 from fleet.config.yamlfile import START, Problem, invalid
 from fleet.core.errors import ConfigError
 
 _PACKAGE = "fleet.config.catalog"
 _SUFFIX = ".yaml"
 INDEX = "index.json"
-_DEEPEST = 4  # roles that extend one another in a row
 
 
 class Catalogue(Mapping[str, Role]):
@@ -72,9 +71,9 @@ def _role(name: str, above: tuple[str, ...]) -> Role:
             way = (*above, name)
             if parent not in shipped():
                 invalid(shown, [Problem(START, f"extends names {parent!r}", "a role that exists")])
-            if parent in way or len(way) >= _DEEPEST:
+            if parent in way or len(way) >= DEEPEST:
                 what = f"extends goes round or too deep: {' -> '.join((*way, parent))}"
-                invalid(shown, [Problem(START, what, f"at most {_DEEPEST} roles in a row")])
+                invalid(shown, [Problem(START, what, f"at most {DEEPEST} roles in a row")])
             return _role(parent, way)
 
         read[name] = parse_role(resources.files(_PACKAGE).joinpath(file).read_bytes(), shown, base_of)

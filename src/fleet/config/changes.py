@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
+from fleet.config.loader import LoadedConfig
 from fleet.config.model import FleetConfig
+from fleet.config.ownroles import texts_of
 
 _MOST = 100
 
@@ -16,7 +18,7 @@ _MOST = 100
 class Changes:
     """``agents_changed`` names the keys of each changed agent; ``keys`` are those of the fleet itself.
 
-    ``lines`` says the same for people, one change a line.
+    ``lines`` says the same for people, one change a line, and which of the repository's own roles differ.
     """
 
     agents_added: tuple[str, ...]
@@ -60,6 +62,22 @@ def compare(old: FleetConfig, new: FleetConfig) -> Changes:
     keys = tuple(key for key in _differing(old, new) if key != "agents")
     lines += _lines("", old, new, keys)
     return Changes(added, removed, changed, keys, tuple(lines))
+
+
+def compare_loaded(old: LoadedConfig, new: LoadedConfig) -> Changes:
+    """The same for configurations with the repository's own roles."""
+    found = compare(old.config, new.config)
+    return replace(found, lines=(*found.lines, *_roles(texts_of(old.roles), texts_of(new.roles))))
+
+
+def _roles(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[str]:
+    for name in sorted({*old, *new}):
+        if name not in old:
+            yield f"role {name} is new"
+        elif name not in new:
+            yield f"role {name} is gone"
+        elif old[name] != new[name]:
+            yield f"role {name} is another"
 
 
 def said(value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 
-from fleet.config.scope import command_fault
+from fleet.config.scope import command_covered, command_fault
 from fleet.config.yamlfile import read_yaml
 
 _FILE = "commandsets.yaml"
@@ -31,8 +31,21 @@ def commands_of(entries: Iterable[str]) -> tuple[tuple[str, ...], list[tuple[int
             else:
                 faults.append((place, f"one of the sets {', '.join(f'@{name}' for name in known)}"))
             continue
-        fault = command_fault(entry)
+        fault = command_fault(entry) or _not_for_agents(entry)
         if fault:
             faults.append((place, fault))
         found[entry] = None
     return tuple(found), faults
+
+
+def _not_for_agents(pattern: str) -> str:
+    """What is wrong with a command of fleet itself: only those of the sets are for agents."""
+    if pattern.split(" ")[0] != "fleet" or command_covered(pattern, _ours()):
+        return ""
+    return "a command of fleet that one of the sets holds, such as @fleet; the others are for people"
+
+
+@cache
+def _ours() -> tuple[str, ...]:
+    """Every pattern of the sets that begins with fleet."""
+    return tuple(entry for entries in command_sets().values() for entry in entries if entry.startswith("fleet "))

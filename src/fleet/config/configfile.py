@@ -8,7 +8,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -46,9 +46,16 @@ def locked(config: Path, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         os.close(descriptor)
 
 
-def digest_of(data: bytes) -> str:
-    """The hash by which a configuration is known: SHA-256 of the file's bytes, in hex."""
-    return hashlib.sha256(data).hexdigest()
+def digest_of(data: bytes, roles: Mapping[str, bytes] | None = None) -> str:
+    """The hash by which a configuration is known, in hex: SHA-256 of the file's bytes.
+
+    ``roles`` are the files of the repository's own roles by name; where there are any, they are part of it.
+    """
+    found = hashlib.sha256(data)
+    for name, text in sorted((roles or {}).items()):
+        found.update(f"\0{name}\0{len(text)}\0".encode())
+        found.update(text)
+    return found.hexdigest()
 
 
 def replace_file(config: Path, data: bytes, *, expected: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -11,7 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 from fleet.config import crosscheck
+from fleet.config.configfile import digest_of
 from fleet.config.model import AgentConfig, FleetConfig
+from fleet.config.ownroles import roles_in, texts_of
 from fleet.config.paths import ORG_FILE
 from fleet.config.roles import Role
 from fleet.config.scope import Scope
@@ -24,8 +25,8 @@ from fleet.core.errors import ConfigError, NotFound
 class LoadedConfig:
     """A configuration in force, with the catalogue it was checked against.
 
-    ``digest`` is the SHA-256 of the file's bytes in hex, ``text`` those bytes; ``warnings`` are lines of the
-    form ``file:line:col: …``.
+    ``text`` are the file's bytes, ``digest`` is what ``digest_of`` says of them and of the repository's own roles;
+    ``warnings`` are lines of the form ``file:line:col: …``.
     """
 
     config: FleetConfig
@@ -54,13 +55,14 @@ class LoadedConfig:
 
 
 def load_config(path: Path, *, roles: Mapping[str, Role], name: str = "") -> LoadedConfig:
-    """Read and check a configuration file.
+    """Read and check a configuration file, and the repository's own roles beside it.
 
     ``name`` is how messages call the file (its path by default). Raises NotFound FLT-CFG-001 when there is
-    none, ConfigError FLT-CFG-010 with every fault, ConfigError FLT-CFG-011 when it cannot be read.
+    none, ConfigError FLT-CFG-010 with every fault (of the roles first), FLT-CFG-011 when a file cannot be read.
     """
     shown = name or str(path)
-    return parse_config(read_config(path, shown), name=shown, roles=roles, folder=path.parent)
+    data = read_config(path, shown)
+    return parse_config(data, name=shown, roles=roles_in(path.parent, roles), folder=path.parent)
 
 
 def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role], folder: Path | None = None) -> LoadedConfig:
@@ -81,7 +83,7 @@ def parse_config(data: bytes, *, name: str, roles: Mapping[str, Role], folder: P
     rendered = tuple(problem.render(name) for problem in notes)
     if folder is not None:
         rendered += _missing_files(config, folder, name)
-    return LoadedConfig(config, hashlib.sha256(data).hexdigest(), rendered, data, roles)
+    return LoadedConfig(config, digest_of(data, texts_of(roles)), rendered, data, roles)
 
 
 def playbook_path(agent: AgentConfig) -> str:

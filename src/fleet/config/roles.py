@@ -44,8 +44,16 @@ EVERYBODYS = frozenset(
 )
 
 # Two of these in one role would let an agent pass its own work on.
-INCOMPATIBLE = (frozenset({"pr.push", "pr.review"}), frozenset({"pr.review", "pr.merge"}))
+INCOMPATIBLE = (
+    frozenset({"pr.push", "pr.review"}),
+    frozenset({"pr.review", "pr.merge"}),
+    frozenset({"pr.merge", "pr.push"}),
+)
 _DELIVERIES = (frozenset({"pr_created", "pr_updated"}), frozenset({"pr_approved"}), frozenset({"pr_merged"}))
+_CALL_OF = {"pr.push": "pr_created", "pr.review": "pr_approved", "pr.merge": "pr_merged"}
+_SKILL_OF = {"pr.push": "develop", "pr.review": "review", "pr.merge": "ship"}
+
+DEEPEST = 4  # roles that extend one another in a row
 
 SKILLS = ("develop", "review", "ship", "ticket", "report")
 
@@ -260,8 +268,21 @@ def _cross_check(document: Document, role: Role) -> None:
     if sum(bool(group & role.emits) for group in _DELIVERIES) > 1:
         what = "emits holds events of author, reviewer or merger together"
         _fault(document, "emits", what, "those of one of them")
+    for key, what, expected in _odd_calls(role) if not document.problems else ():
+        _fault(document, key, what, expected)
     for key, what, expected in _unknown_events(role):
         _fault(document, key, what, expected)
+
+
+def _odd_calls(role: Role) -> Iterator[tuple[str, str, str]]:
+    """Calls, the events they end in, and the steps that are told for them belong together."""
+    for verb, event in _CALL_OF.items():
+        if (verb in role.verbs) is not (event in role.emits):
+            have, lack = (f"verbs hold {verb}", event) if verb in role.verbs else (f"emits holds {event}", verb)
+            yield "verbs" if verb in role.verbs else "emits", f"{have} and {lack} is not there", "both, or neither"
+    fits = [skill for verb, skill in _SKILL_OF.items() if verb in role.verbs] or ["ticket", "report"]
+    if role.skill not in fits:
+        yield "skill", f"skill is {role.skill!r} for verbs {sorted(role.verbs & set(VERBS))}", " or ".join(fits)
 
 
 def _unknown_events(role: Role) -> Iterator[tuple[str, str, str]]:

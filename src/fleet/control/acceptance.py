@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fleet.config.catalogue import load_roles
-from fleet.config.changes import Changes, compare
+from fleet.config.changes import Changes, compare_loaded
 from fleet.config.loader import LoadedConfig, parse_config
+from fleet.config.ownroles import own_of, roles_with, texts_of
 from fleet.core.agent import AgentState
 from fleet.core.errors import ConfigError
 from fleet.core.journal import Draft, Stream
@@ -48,7 +49,7 @@ def accept_config(db: Database, loaded: LoadedConfig, owner: Principal, *, reaso
 def accept(tx: Tx, loaded: LoadedConfig, actor: str, reason: str) -> Accepted:
     """The transaction of ``accept_config``."""
     before = cursors.value(tx, CONFIG_KEY)
-    meant = _settle_interrupted(tx, loaded.digest)
+    meant = _settle_interrupted(tx, loaded)
     moved = _sync_agents(tx, loaded)
     kept = config_revisions.accepted(tx, 1)  # none in a store that is older than revisions
     if before == loaded.digest and not moved and meant is None and kept:
@@ -65,6 +66,7 @@ def accept(tx: Tx, loaded: LoadedConfig, actor: str, reason: str) -> Accepted:
             reason=reason,
             changes=changes.bounded() if changes is not None else (),
             body=loaded.text,
+            roles=texts_of(loaded.roles),
         )
     config_revisions.accept(tx, number)
     cursors.set_value(tx, CONFIG_KEY, loaded.digest)
@@ -75,7 +77,7 @@ def accept(tx: Tx, loaded: LoadedConfig, actor: str, reason: str) -> Accepted:
 def changes_since(tx: Tx, loaded: LoadedConfig) -> Changes | None:
     """What this configuration changes compared with the one accepted last; None where that one is not known."""
     old = in_force_before(tx)
-    return compare(old.config, loaded.config) if old is not None else None
+    return compare_loaded(old, loaded) if old is not None else None
 
 
 def known_to_runs(tx: Tx) -> list[LoadedConfig]:
@@ -94,16 +96,17 @@ def in_force_before(tx: Tx) -> LoadedConfig | None:
 def _kept(tx: Tx, number: int) -> LoadedConfig | None:
     """The configuration of a revision; None where this program does not take its text any more."""
     try:
-        return parse_config(config_revisions.text_of(tx, number), name=f"revision {number}", roles=load_roles())
+        roles = roles_with(load_roles(), config_revisions.roles_of(tx, number))
+        return parse_config(config_revisions.text_of(tx, number), name=f"revision {number}", roles=roles)
     except ConfigError:
         return None
 
 
-def _settle_interrupted(tx: Tx, digest: str) -> Revision | None:
+def _settle_interrupted(tx: Tx, loaded: LoadedConfig) -> Revision | None:
     """The interrupted change that is in the file after all; the others are written off."""
     found: Revision | None = None
     for revision in config_revisions.intended(tx):
-        if revision.digest == digest:
+        if revision.digest == loaded.digest:
             found = revision
             continue
         config_revisions.abandon(tx, revision.number)
@@ -132,6 +135,7 @@ def _record(tx: Tx, loaded: LoadedConfig, actor: str, reason: str, accepted: Acc
             "reason": reason,
             "changes": accepted.changes.bounded() if accepted.changes is not None else None,
             "agents": {agent.name: agent.role for agent in config.agents},
+            "own_roles": {name: role.digest for name, role in own_of(loaded.roles).items()},
             "allow_shared_uid_merge": config.allow_shared_uid_merge,
             "shared_uid_merge_reason": config.shared_uid_merge_reason,
             "warnings": list(loaded.warnings[:100]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.config.keys import Key, key_named, value_in
+from fleet.config.ownroles import texts_of
 from fleet.config.yamlfile import Document, read_yaml
 from fleet.control.context import Context, Handlers
 from fleet.core.errors import ConfigError, NotFound
@@ -17,11 +18,16 @@ from fleet.store.db import Tx
 def state(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """The text in force, or without a daemon the one that was in force last; since when, by whom, why."""
     revision, text = ctx.db.read(_last)
-    if ctx.host is not None or revision is None:
+    roles = texts_of(ctx.loaded.roles)
+    if revision is not None and ctx.host is None:
+        number = revision.number
+        roles = ctx.db.read(lambda tx: config_revisions.roles_of(tx, number))
+    else:
         text = ctx.loaded.text
     return {
         "hash": revision.digest if revision is not None and ctx.host is None else ctx.loaded.digest,
         "text": text.decode("utf-8"),
+        "own_roles": {name: role.decode("utf-8") for name, role in sorted(roles.items())},
         "running": ctx.host is not None,
         **_origin(revision),
     }

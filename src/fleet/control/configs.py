@@ -7,14 +7,16 @@ between leaves the old file or the new one; what lies there decides at the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fleet.config.changes import compare
+from fleet.config.changes import compare_loaded
 from fleet.config.configfile import digest_of, locked, replace_file
 from fleet.config.edit import Edit, apply_edits, edit_of
 from fleet.config.loader import LoadedConfig, load_config, parse_config, read_config
+from fleet.config.ownroles import roles_in, shown_as, texts_of
 from fleet.config.paths import CONFIG_RELATIVE
+from fleet.config.roles import Role
 from fleet.config.yamlfile import read_yaml
 from fleet.control.acceptance import Accepted, accept_config
 from fleet.control.context import Context, Handlers
@@ -59,20 +61,26 @@ def _rewrite(
     """Read, make new, check, mean, write, accept; all of it under the lock."""
     with locked(ctx.paths.config):
         old = read_config(ctx.paths.config, NAME)
-        digest = digest_of(old)
-        if if_hash and if_hash != digest:
-            raise _overtaken(ctx, digest)
-        new = make(old)
-        loaded = parse_config(new, name=NAME, roles=ctx.loaded.roles, folder=ctx.paths.config.parent)
+        roles = roles_now(ctx)
+        before = digest_of(old, texts_of(roles))
+        if if_hash not in ("", before, digest_of(old)):
+            raise _overtaken(ctx, before)
+        loaded = parse_config(make(old), name=NAME, roles=roles, folder=ctx.paths.config.parent)
         _needs_no_restart(ctx.loaded, loaded)
-        if new != old:
-            _write(ctx, principal, loaded, digest, reason)
+        if loaded.text != old:
+            _write(ctx, principal, loaded, (before, digest_of(old)), reason)
         return _enforce(ctx, principal, loaded, reason)
 
 
-def _write(ctx: Context, principal: Principal, loaded: LoadedConfig, before: str, reason: str) -> None:
-    """Mean it, then replace the file."""
-    lines = compare(ctx.loaded.config, loaded.config).bounded()
+def roles_now(ctx: Context) -> Mapping[str, Role]:
+    """The roles as they lie in the checkout. Raises ConfigError FLT-CFG-010 when one of its own is faulty."""
+    return roles_in(ctx.paths.config.parent, ctx.loaded.roles)
+
+
+def _write(ctx: Context, principal: Principal, loaded: LoadedConfig, now: tuple[str, str], reason: str) -> None:
+    """Mean it, then replace the file; ``now`` are the hashes of the whole and of the file alone."""
+    before, old_file = now
+    lines = compare_loaded(ctx.loaded, loaded).bounded()
 
     def mean(tx: Tx) -> int:
         number = config_revisions.intend(
@@ -83,6 +91,7 @@ def _write(ctx: Context, principal: Principal, loaded: LoadedConfig, before: str
             reason=reason,
             changes=lines,
             body=loaded.text,
+            roles=texts_of(loaded.roles),
         )
         payload = {"revision": number, "hash": loaded.digest, "before": before, "changes": lines, "reason": reason}
         summary = f"{principal} changes the configuration: {'; '.join(lines) or 'comments only'}"
@@ -94,7 +103,7 @@ def _write(ctx: Context, principal: Principal, loaded: LoadedConfig, before: str
     number = ctx.db.write(mean)
     probe("config.intended")
     try:
-        replace_file(ctx.paths.config, loaded.text, expected=before)
+        replace_file(ctx.paths.config, loaded.text, expected=old_file)
     except FleetError:
         ctx.db.write(lambda tx: _write_off(tx, number, loaded, principal))
         raise
@@ -103,7 +112,7 @@ def _write(ctx: Context, principal: Principal, loaded: LoadedConfig, before: str
 
 def _enforce(ctx: Context, principal: Principal, loaded: LoadedConfig, reason: str) -> dict[str, Any]:
     """Accept what lies in the file, then let every service see it."""
-    changes = compare(ctx.loaded.config, loaded.config)
+    changes = compare_loaded(ctx.loaded, loaded)
     before = ctx.loaded.digest
     accepted: Accepted = accept_config(ctx.db, loaded, principal, reason=reason)
     probe("config.accepted")
@@ -179,11 +188,24 @@ def _change(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[st
 
 
 def rollback(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Put an earlier text into the file and into force, as a change of its own. Raises NotFound FLT-CFG-108."""
+    """Put an earlier text into the file and into force, as a change of its own. Raises NotFound FLT-CFG-108.
+
+    Files of own roles stay as they lie; the warnings name those that were others then.
+    """
     number = args["revision"]
-    text = ctx.db.read(lambda tx: config_revisions.text_of(tx, number))
+    text, then = ctx.db.read(lambda tx: (config_revisions.text_of(tx, number), config_revisions.roles_of(tx, number)))
     reason = args["reason"] or f"back to revision {number}"
-    return _rewrite(ctx, principal, lambda _: text, reason, args["if_hash"])
+    done = _rewrite(ctx, principal, lambda _: text, reason, args["if_hash"])
+    return {**done, "warnings": [*done["warnings"], *other_roles(number, then, texts_of(ctx.loaded.roles))]}
+
+
+def other_roles(number: int, then: Mapping[str, bytes], now: Mapping[str, bytes]) -> list[str]:
+    """Own roles that are not what they were in a revision, one line each."""
+    return [
+        f"{shown_as(name)}:1:1: it is not what it was in revision {number}, expected that you bring it back yourself"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
 
 
 HANDLERS: Handlers = {

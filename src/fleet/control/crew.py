@@ -14,6 +14,7 @@ from fleet.config.configfile import digest_of
 from fleet.config.edit import Append, Edit, PutAgent, Remove, Set, Unset, apply_edits
 from fleet.config.loader import parse_config, read_config
 from fleet.config.model import AgentConfig, FleetConfig
+from fleet.config.roles import Role
 from fleet.config.scaffold import member_files
 from fleet.config.validate import nearest
 from fleet.config.yamlfile import read_yaml
@@ -43,9 +44,10 @@ def create(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
     stay as they are. Raises NotFound FLT-AGT-122 for the role, Conflict FLT-AGT-121 for a name that is taken,
     ConfigError FLT-CFG-010 when the whole would be faulty, PermanentError FLT-AGT-124.
     """
-    name, role = args["name"], ctx.loaded.roles.get(args["role"])
+    roles = configs.roles_now(ctx)
+    name, role = args["name"], roles.get(args["role"])
     if role is None:
-        hint = nearest(args["role"], list(ctx.loaded.roles)) or "fleet role list shows them all."
+        hint = nearest(args["role"], list(roles)) or "fleet role list shows them all."
         raise NotFound("FLT-AGT-122", "no such role", where=args["role"], hint=hint)
     usual = {"subscribes_to": role.hears, "budget_seconds": role.budget_seconds} if args["template"] else {}
     given = {**usual, **{key: args[key] for key in _KEYS if args[key] not in _SAY_NOTHING}}
@@ -53,10 +55,11 @@ def create(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
     data = read_config(ctx.paths.config, configs.NAME)
     if name in _blocks(data):
         raise Conflict("FLT-AGT-121", "there is an agent of this name", where=name, hint=f"fleet agent show {name}")
-    wanted = _checked(ctx, apply_edits(data, [PutAgent(name, fields)], configs.NAME))
+    edited = apply_edits(data, [PutAgent(name, fields)], configs.NAME)
+    wanted = parse_config(edited, name=configs.NAME, roles=roles).config
     member = wanted.agent(name)
     assert member is not None
-    made = _write_files(ctx, member, wanted)
+    made = _write_files(ctx, member, role, wanted)
     try:
         done = configs.change(ctx, principal, [PutAgent(name, fields)], args["reason"], if_hash=digest_of(data))
     except FleetError:
@@ -72,17 +75,12 @@ def create(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
     }
 
 
-def _checked(ctx: Context, data: bytes) -> FleetConfig:
-    """The configuration of a text. Raises ConfigError FLT-CFG-010 with every fault."""
-    return parse_config(data, name=configs.NAME, roles=ctx.loaded.roles).config
-
-
-def _write_files(ctx: Context, member: AgentConfig, config: FleetConfig) -> list[Path]:
+def _write_files(ctx: Context, member: AgentConfig, role: Role, config: FleetConfig) -> list[Path]:
     """Write what a member needs and does not have; the files that are new. All of them, or none."""
     made: list[Path] = []
     folder = ctx.paths.config.parent
     try:
-        for name, text in member_files(member, ctx.loaded.roles[member.role], config).items():
+        for name, text in member_files(member, role, config).items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             try:

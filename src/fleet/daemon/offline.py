@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fleet.config.catalogue import load_roles
-from fleet.config.changes import compare
+from fleet.config.changes import compare_loaded
 from fleet.config.configfile import digest_of, locked, replace_file
 from fleet.config.edit import apply_edits, edit_of
 from fleet.config.loader import LoadedConfig, load_config, parse_config, read_config
+from fleet.config.ownroles import read_own, roles_in, texts_of
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
 from fleet.control.acceptance import in_force_before
 from fleet.control.commands import Control
+from fleet.control.configs import other_roles
 from fleet.control.verbs import OFFLINE, VERBS, Access
 from fleet.core.errors import ConfigError, Conflict, FleetError, Unreachable
 from fleet.core.principal import Principal
@@ -86,13 +88,14 @@ def change_without_daemon(paths: FleetPaths, make: Callable[[bytes], bytes], if_
             hint = "Repeat the command: the daemon makes the change."
             raise Conflict("FLT-CFG-111", "a daemon runs by now, and it does not answer yet", where=name, hint=hint)
         old = read_config(paths.config, name)
-        before = digest_of(old)
-        if if_hash and if_hash != before:
+        roles = roles_in(paths.config.parent, load_roles())
+        before = digest_of(old, texts_of(roles))
+        if if_hash not in ("", before, digest_of(old)):
             text = f"the configuration is no longer the one you looked at; it is {before[:12]} now"
             raise Conflict("FLT-CFG-103", text, where=name, hint="Look again: fleet config show; then decide anew.")
-        loaded = parse_config(make(old), name=name, roles=load_roles(), folder=paths.config.parent)
+        loaded = parse_config(make(old), name=name, roles=roles, folder=paths.config.parent)
         if loaded.text != old:
-            replace_file(paths.config, loaded.text, expected=before)
+            replace_file(paths.config, loaded.text, expected=digest_of(old))
     return {
         "changed": loaded.text != old,
         "revision": 0,
@@ -109,8 +112,8 @@ def _changes(old: bytes, loaded: LoadedConfig) -> dict[str, object]:
     try:
         before = parse_config(old, name=str(CONFIG_RELATIVE), roles=loaded.roles)
     except ConfigError:
-        return compare(loaded.config, loaded.config).as_dict()
-    return compare(before.config, loaded.config).as_dict()
+        return compare_loaded(loaded, loaded).as_dict()
+    return compare_loaded(before, loaded).as_dict()
 
 
 def edit_without_daemon(
@@ -125,7 +128,8 @@ def rollback_without_daemon(paths: FleetPaths, number: int, if_hash: str = "") -
     """An earlier text, as ``config.rollback`` brings it back. Raises what ``open_read_only`` does, FLT-CFG-108."""
     db = open_read_only(paths.database)
     try:
-        text = db.read(lambda tx: config_revisions.text_of(tx, number))
+        text, then = db.read(lambda tx: (config_revisions.text_of(tx, number), config_revisions.roles_of(tx, number)))
     finally:
         db.close()
-    return change_without_daemon(paths, lambda _: text, if_hash)
+    done = change_without_daemon(paths, lambda _: text, if_hash)
+    return {**done, "warnings": [*done["warnings"], *other_roles(number, then, read_own(paths.config.parent))]}

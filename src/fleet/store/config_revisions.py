@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.core.errors import NotFound
@@ -29,13 +29,26 @@ class Revision:
     accepted_at: int | None
 
 
-def intend(tx: Tx, *, digest: str, before: str, actor: str, reason: str, changes: Sequence[str], body: bytes) -> int:
-    """Keep a text that is about to come into force; returns its number. The oldest rows make room."""
+def intend(
+    tx: Tx,
+    *,
+    digest: str,
+    before: str,
+    actor: str,
+    reason: str,
+    changes: Sequence[str],
+    body: bytes,
+    roles: Mapping[str, bytes],
+) -> int:
+    """Keep a text that is about to come into force; returns its number. The oldest rows make room.
+
+    ``roles`` are the files of the repository's own roles by name; they are UTF-8.
+    """
     row = tx.one("SELECT max(number) FROM config_revisions")
     number = 1 + (int(row[0]) if row and row[0] is not None else 0)
     tx.run(
-        "INSERT INTO config_revisions (number, digest, before, actor, reason, changes, phase, body, at)"
-        " VALUES (:number, :digest, :before, :actor, :reason, :changes, 'intended', :body, :now)",
+        "INSERT INTO config_revisions (number, digest, before, actor, reason, changes, phase, body, roles, at)"
+        " VALUES (:number, :digest, :before, :actor, :reason, :changes, 'intended', :body, :roles, :now)",
         number=number,
         digest=digest,
         before=before,
@@ -43,6 +56,7 @@ def intend(tx: Tx, *, digest: str, before: str, actor: str, reason: str, changes
         reason=reason,
         changes=json.dumps(list(changes)),
         body=body,
+        roles=json.dumps({name: text.decode("utf-8") for name, text in roles.items()}),
         now=tx.now,
     )
     tx.run(
@@ -93,12 +107,22 @@ def newest(tx: Tx, limit: int = KEPT) -> list[Revision]:
 
 def text_of(tx: Tx, number: int) -> bytes:
     """The file's bytes of one revision. Raises NotFound FLT-CFG-108."""
-    row = tx.one("SELECT body FROM config_revisions WHERE number = :number", number=number)
+    return _kept(tx, number)[0]
+
+
+def roles_of(tx: Tx, number: int) -> dict[str, bytes]:
+    """The files of the own roles of one revision, by name. Raises NotFound FLT-CFG-108."""
+    found: dict[str, str] = json.loads(_kept(tx, number)[1])
+    return {name: text.encode("utf-8") for name, text in found.items()}
+
+
+def _kept(tx: Tx, number: int) -> tuple[bytes, str]:
+    row = tx.one("SELECT body, roles FROM config_revisions WHERE number = :number", number=number)
     if row is None:
         raise NotFound(
             "FLT-CFG-108", "no such revision", where=str(number), hint="fleet config revisions lists what is kept"
         )
-    return bytes(row[0])
+    return bytes(row[0]), str(row[1])
 
 
 def _revision(row: Sequence[object]) -> Revision:

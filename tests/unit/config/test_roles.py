@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from fleet.config.roles import INCOMPATIBLE, Role, parse_role
@@ -95,6 +97,11 @@ def test_a_faulty_role_file_is_refused_with_every_fault() -> None:
         ("budget_seconds: 100", "budget_seconds: 0", "budget_seconds is 0, expected a number greater than 0"),
         ("examples: [Try this., Try that.]", "examples: [One.]", "there is one example, expected at least two"),
         ("department: quality", "widens: For fun.", "widens without extends"),
+        ("[pr.review]", "[fabric.publish]", "emits holds pr_approved and pr.review is not there, expected both"),
+        ("[pr_approved, note]", "[note]", "verbs hold pr.review and pr_approved is not there, expected both"),
+        ("skill: review", "skill: develop", "skill is 'develop' for verbs ['pr.review'], expected review"),
+        ("make test", "fleet approve **", "command 'fleet approve **', expected a command of fleet that one of the"),
+        ("make test", "fleet **", "command 'fleet **', expected a command of fleet that one of the sets holds"),
         ("department: quality", "extends: developer", "extends is not possible here"),
     ],
 )
@@ -134,5 +141,6 @@ def test_a_narrower_pattern_is_covered_by_a_wider_one() -> None:
     assert child("commands: [git diff --stat, 'cat **']\npaths: {write: [docs/help/**, docs/a.md]}\n").widens == ""
 
 
-def test_the_pairs_that_exclude_each_other_are_the_two_of_the_rules() -> None:
-    assert set(INCOMPATIBLE) == {frozenset({"pr.push", "pr.review"}), frozenset({"pr.review", "pr.merge"})}
+def test_pushing_reviewing_and_merging_exclude_one_another() -> None:
+    calls = ("pr.push", "pr.review", "pr.merge")
+    assert set(INCOMPATIBLE) == {frozenset(pair) for pair in itertools.combinations(calls, 2)}

@@ -17,7 +17,7 @@ from fleet.config.configfile import digest_of, locked
 from fleet.config.edit import Append, DropAgent, Edit, PutAgent, Set
 from fleet.config.loader import load_config
 from fleet.control import configs
-from fleet.control.acceptance import accept_config
+from fleet.control.acceptance import accept_config, in_force_before
 from fleet.core import probe
 from fleet.core.agent import AgentState
 from fleet.core.errors import ConfigError, Conflict, FleetError, NotFound, PermanentError, Refused
@@ -325,7 +325,7 @@ def test_the_oldest_revisions_make_room_and_the_one_in_force_stays(desk: Desk) -
     def try_often(tx: Tx) -> None:
         for number in range(config_revisions.KEPT + 10):
             meant = {"digest": f"{number}", "before": "", "actor": "human:ann", "reason": ""}
-            config_revisions.abandon(tx, config_revisions.intend(tx, **meant, changes=(), body=b""))
+            config_revisions.abandon(tx, config_revisions.intend(tx, **meant, changes=(), body=b"", roles={}))
 
     desk.db.write(try_often)
     kept = desk.db.read(lambda tx: config_revisions.newest(tx, 1000))
@@ -337,3 +337,106 @@ def test_the_oldest_revisions_make_room_and_the_one_in_force_stays(desk: Desk) -
     with pytest.raises(FleetError) as caught:
         desk.db.read(lambda tx: config_revisions.text_of(tx, 1))
     assert caught.value.code == "FLT-CFG-108"
+
+
+# -- the repository's own roles ----------------------------------------------------------------------
+
+TILL = """\
+name: till-developer
+extends: developer
+mission: Keep the tills of our shops selling.
+owns: [The program on the tills.]
+duties: [Try every change on a till that is offline.]
+examples: [Print the receipt twice., Sell without a network.]
+"""
+
+
+def bring(desk: Desk, text: str) -> None:
+    """Write the file of a role, as an editor does."""
+    place = desk.paths.config.parent / "roles" / "till-developer.yaml"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(text)
+
+
+def reload_(desk: Desk) -> dict[str, object]:
+    """Take into force what lies there."""
+    return desk.ask("config.reload", reason="")
+
+
+def test_own_roles_come_into_force_with_the_file_and_are_part_of_its_hash(desk: Desk) -> None:
+    before = in_force(desk)
+    bring(desk, TILL)
+    assert "till-developer" not in desk.context.loaded.roles
+    done = reload_(desk)
+    assert (done["changed"], done["changes"]) == (True, {**no_changes(), "lines": ["role till-developer is new"]})
+    assert in_force(desk) == done["hash"] != before
+    entry = desk.entries("config.accepted")[-1]
+    assert entry.payload is not None
+    assert entry.payload["own_roles"] == {"till-developer": desk.context.loaded.roles["till-developer"].digest}
+    assert not reload_(desk)["changed"]
+    made = desk.ask("agent.create", name="till", role="till-developer", template=True)
+    assert made["changes"]["lines"] == ["agent till joins as till-developer"]
+
+
+def no_changes() -> dict[str, object]:
+    """Nothing about the file itself."""
+    return {"agents_added": [], "agents_removed": [], "agents_changed": {}, "keys": []}
+
+
+def test_an_agent_is_made_in_a_role_that_was_only_just_written(desk: Desk) -> None:
+    bring(desk, TILL)
+    made = desk.ask("agent.create", name="till", role="till-developer", template=True)
+    assert made["changes"]["lines"] == ["agent till joins as till-developer", "role till-developer is new"]
+    assert desk.context.loaded.roles["till-developer"].mission == "Keep the tills of our shops selling."
+
+
+def test_a_faulty_role_changes_nothing_and_is_on_record(desk: Desk) -> None:
+    before = in_force(desk)
+    bring(desk, TILL.replace("extends: developer", "extends: devloper"))
+    for call in (lambda: reload_(desk), lambda: configs.change(desk.context, ANN, [Set(("max_concurrent",), 2)])):
+        with pytest.raises(ConfigError, match="extends names 'devloper'"):
+            call()
+    assert in_force(desk) == before
+    assert desk.paths.config.read_text() == FILE
+    assert len(desk.entries("config.refused")) == 1
+
+
+def test_a_run_is_judged_by_the_roles_it_started_with_also_after_a_restart(desk: Desk) -> None:
+    bring(desk, TILL)
+    desk.ask("agent.create", name="till", role="till-developer", template=True)
+    old = desk.context.loaded
+    bring(desk, TILL + "paths: {write: [tills/**]}\n")
+    reload_(desk)
+    assert desk.context.config.at(old.digest).roles["till-developer"].scope.may_write("src/x")
+    assert not desk.context.loaded.roles["till-developer"].scope.may_write("src/x")
+    number = next(row.number for row in desk.db.read(config_revisions.accepted) if row.digest == old.digest)
+    kept = desk.db.read(lambda tx: config_revisions.roles_of(tx, number))
+    assert kept == {"till-developer": TILL.encode()}
+    assert desk.db.read(in_force_before) is not None
+    last = desk.db.read(in_force_before)
+    assert last is not None
+    assert last.digest == in_force(desk)
+    assert not last.roles["till-developer"].scope.may_write("src/x")
+
+
+def test_going_back_leaves_role_files_alone_and_says_which_are_others(desk: Desk) -> None:
+    bring(desk, TILL)
+    reload_(desk)
+    done = desk.ask("config.rollback", revision=1, reason="", if_hash="")
+    assert done["warnings"][-1] == (
+        ".fleet/roles/till-developer.yaml:1:1: it is not what it was in revision 1, expected that you bring it back"
+        " yourself"
+    )
+    assert "till-developer" in desk.context.loaded.roles
+
+
+def test_the_hash_of_the_file_alone_is_enough_to_say_what_one_looked_at(desk: Desk) -> None:
+    bring(desk, TILL)
+    reload_(desk)
+    for alone in (True, False):
+        seen = digest_of(desk.paths.config.read_bytes()) if alone else in_force(desk)
+        more = desk.context.loaded.config.max_concurrent + 1
+        configs.change(desk.context, ANN, [Set(("max_concurrent",), more)], if_hash=seen)
+        assert desk.context.loaded.config.max_concurrent == more
+    with pytest.raises(Conflict, match="no longer the one you looked at"):
+        configs.change(desk.context, ANN, [Set(("max_concurrent",), 9)], if_hash="0" * 64)

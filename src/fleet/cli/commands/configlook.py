@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ import click
 from fleet.cli.door import Door
 from fleet.cli.output import Style, moment, result_line, table, visible
 from fleet.cli.remote import Call, Local, Remote, Result, ask, style_of, wants_json
+from fleet.cli.rolebook import roles_at, roles_in_force
 from fleet.cli.words import pass_door
 from fleet.config.catalogue import load_roles
-from fleet.config.changes import compare, said
+from fleet.config.changes import compare_loaded, said
 from fleet.config.configfile import digest_of
 from fleet.config.environment import VARIABLES
 from fleet.config.keys import Key, effective_keys, key_named, value_in
 from fleet.config.loader import load_config, parse_config, read_config
+from fleet.config.ownroles import shown_as, texts_of
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
 from fleet.config.roles import Role
 from fleet.config.yamlfile import read_yaml
@@ -95,7 +98,7 @@ def explain(door: Door, ctx: click.Context, key: str) -> None:
         "in_force": in_force,
     }
     if key.startswith("agents.") and key.endswith(".role"):
-        facts["role"] = _role_facts(load_roles().get(str(facts["value"])))
+        facts["role"] = _role_facts(roles_at(door).get(str(facts["value"])))
     _print(ctx, facts, _explained(facts))
 
 
@@ -153,8 +156,8 @@ def _plain(value: object) -> object:
 @pass_door
 def show(door: Door, ctx: click.Context, effective: bool, in_force: bool) -> None:
     """Print the configuration file, or what is in force."""
-    if in_force:
-        state = ask(door, Call("config.state", {}))
+    state = ask(door, Call("config.state", {})) if in_force else None
+    if state is not None:
         name, data = "in force", str(state["text"]).encode()
     else:
         name, data = NAME, read_config(_file(door), NAME)
@@ -166,7 +169,7 @@ def show(door: Door, ctx: click.Context, effective: bool, in_force: bool) -> Non
     if not effective:
         _print(ctx, facts, visible(facts["text"], lines=True))
         return
-    loaded = parse_config(data, name=name, roles=load_roles())
+    loaded = parse_config(data, name=name, roles=roles_at(door) if state is None else roles_in_force(state))
     document = read_yaml(data, name)
     rows = []
     for key in effective_keys(loaded.config):
@@ -185,17 +188,16 @@ def show(door: Door, ctx: click.Context, effective: bool, in_force: bool) -> Non
 @pass_door
 def diff(door: Door, ctx: click.Context) -> None:
     """Compare the file with what is in force: what fleet reload would change."""
-    roles = load_roles()
     state = ask(door, Call("config.state", {}))
-    loaded = load_config(_file(door), roles=roles, name=NAME)
-    old = str(state["text"])
+    loaded = load_config(_file(door), roles=load_roles(), name=NAME)
     try:
-        changes = compare(parse_config(old.encode(), name="in force", roles=roles).config, loaded.config)
+        roles = roles_in_force(state)
+        changes = compare_loaded(parse_config(state["text"].encode(), name="in force", roles=roles), loaded)
     except FleetError:  # an older program took what this one refuses
-        changes = compare(loaded.config, loaded.config)
-    lines = difflib.unified_diff(
-        old.splitlines(), loaded.text.decode().splitlines(), "in force", NAME, n=1, lineterm=""
-    )
+        changes = compare_loaded(loaded, loaded)
+    old = {NAME: str(state["text"])} | {shown_as(name): text for name, text in state["own_roles"].items()}
+    new = {NAME: loaded.text} | {shown_as(name): data for name, data in texts_of(loaded.roles).items()}
+    lines = (line for name in sorted({*old, *new}) for line in _lines(name, old.get(name, ""), new.get(name, b"")))
     text = "".join(f"{visible(line)}\n" for line in lines)
     facts = {
         "same": loaded.digest == state["hash"],
@@ -205,6 +207,11 @@ def diff(door: Door, ctx: click.Context) -> None:
         "diff": text,
     }
     _print(ctx, facts, _difference(facts))
+
+
+def _lines(name: str, old: str, new: bytes) -> Iterator[str]:
+    """What is different in one file."""
+    return difflib.unified_diff(old.splitlines(), new.decode().splitlines(), "in force", name, n=1, lineterm="")
 
 
 def _difference(facts: dict[str, Any]) -> str:

@@ -11,8 +11,8 @@ import click
 from fleet.cli.door import Door
 from fleet.cli.output import Style, moment, table, visible
 from fleet.cli.remote import Call, Remote, Result
+from fleet.cli.rolebook import roles_at
 from fleet.cli.words import pass_door, since
-from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config, read_config
 
 Row = Mapping[str, Any]
@@ -101,7 +101,7 @@ def replay(door: Door, path: Path, since_: str, limit: int) -> Call:
     if not path.is_file():
         raise click.BadParameter(f"there is no file {path}", param_hint="--config")
     data = read_config(path, str(path))
-    parse_config(data, name=str(path), roles=load_roles())
+    parse_config(data, name=str(path), roles=roles_at(door))
     text = data.decode()
     return Call(
         "policy.replay",

@@ -8,14 +8,19 @@ from typing import Any
 
 import click
 
+from fleet.cli.door import Door
 from fleet.cli.output import Style, counted, duration, result_line, table, visible
 from fleet.cli.remote import Local, style_of, wants_json
-from fleet.config.catalogue import index, load_roles, short
+from fleet.cli.rolebook import roles_at
+from fleet.cli.words import pass_door
+from fleet.config.catalogue import index, short
+from fleet.config.ownroles import own_of
 from fleet.config.roles import Role
 from fleet.config.validate import nearest
 from fleet.core.errors import NotFound
 
 Row = Mapping[str, Any]
+_SHIPPED = "Fleet"  # where a role is from that no repository brought
 
 
 @click.group()
@@ -28,17 +33,32 @@ def _print(ctx: click.Context, rows: Mapping[str, Row]) -> None:
         sys.stdout.write(result_line({"roles": [{"name": name, **row} for name, row in rows.items()]}))
         return
     style = style_of(ctx)
-    cells = [(name, row["department"], row["skill"], row["tier"], row["mission"]) for name, row in rows.items()]
-    sys.stdout.write(table(("ROLE", "DEPARTMENT", "SKILL", "TIER", "MISSION"), cells, style))
+    cells = [
+        (name, row["department"], row["skill"], row["tier"], row["from"], row["mission"]) for name, row in rows.items()
+    ]
+    sys.stdout.write(table(("ROLE", "DEPARTMENT", "SKILL", "TIER", "FROM", "MISSION"), cells, style))
     sys.stdout.write(f"{counted(len(rows), 'role')}; all about one: fleet role show ROLE\n")
 
 
-@role.command("list", cls=Local, examples=("fleet role list", "fleet role list --department security --json"))
+def _rows(door: Door) -> dict[str, Row]:
+    """Every role in short, with where it is from. Reads no file of a shipped one."""
+    own = own_of(roles_at(door))
+    rows: dict[str, Row] = {name: {**row, "from": _SHIPPED} for name, row in index().items()}
+    rows |= {name: {**short(found), "from": found.file} for name, found in own.items()}
+    return dict(sorted(rows.items()))
+
+
+@role.command("list", cls=Local, examples=("fleet role list --own", "fleet role list --department security --json"))
 @click.option("--department", metavar="NAME", default="", help="Only those of this department.")
+@click.option("--own", is_flag=True, help="Only those of this repository, from .fleet/roles/.")
 @click.pass_context
-def list_(ctx: click.Context, department: str) -> None:
-    """List the roles with their department, how they work, the size of model, and what they are for."""
-    rows = index()
+@pass_door
+def list_(door: Door, ctx: click.Context, department: str, own: bool) -> None:
+    """List the roles: department, how they work, size of model, where they are from, and what they are for.
+
+    Those of this repository lie in .fleet/roles/; the others come with Fleet.
+    """
+    rows = {name: row for name, row in _rows(door).items() if not own or row["from"] != _SHIPPED}
     known = sorted({str(row["department"]) for row in rows.values()})
     if department and department not in known:
         hint = nearest(department, known) or f"There are {', '.join(known)}."
@@ -49,13 +69,14 @@ def list_(ctx: click.Context, department: str) -> None:
 @role.command(cls=Local, examples=("fleet role search payments", "fleet role search pr_approved"))
 @click.argument("words", nargs=-1, required=True, metavar="WORD...")
 @click.pass_context
-def search(ctx: click.Context, words: tuple[str, ...]) -> None:
+@pass_door
+def search(door: Door, ctx: click.Context, words: tuple[str, ...]) -> None:
     """Find roles by what they are for: name, department, mission, what they own, the events they hear and cause.
 
     Every word has to be there; the roles whose name holds one come first.
     """
     wanted = [word.lower() for text in words for word in text.split()]
-    rows = index()
+    rows = _rows(door)
     hits = [name for name, row in rows.items() if all(word in _haystack(name, row) for word in wanted)]
     hits.sort(key=lambda name: (not any(word in name for word in wanted), name))
     if not hits:
@@ -80,9 +101,10 @@ def _haystack(name: str, row: Row) -> str:
 @role.command(cls=Local, examples=("fleet role show release-manager", "fleet role show payments-developer --json"))
 @click.argument("name", metavar="ROLE")
 @click.pass_context
-def show(ctx: click.Context, name: str) -> None:
+@pass_door
+def show(door: Door, ctx: click.Context, name: str) -> None:
     """Show all about a role: its job, its bans, the events, what it may run and change, and examples of its work."""
-    roles = load_roles()
+    roles = roles_at(door)
     if name not in roles:
         hint = nearest(name, list(roles)) or "fleet role list shows them all."
         raise NotFound("FLT-CFG-130", "no such role", where=name, hint=hint)
@@ -96,6 +118,7 @@ def show(ctx: click.Context, name: str) -> None:
 def _facts(found: Role) -> dict[str, Any]:
     return {
         "name": found.name,
+        "from": found.file if found.file.startswith(".fleet/") else _SHIPPED,
         "file": found.file,
         "sha256": found.digest,
         **short(found),

@@ -10,8 +10,8 @@ import click
 from fleet.cli.door import Door
 from fleet.cli.output import result_line, table, visible
 from fleet.cli.remote import Local, style_of, wants_json
+from fleet.cli.rolebook import roles_at
 from fleet.cli.words import pass_door
-from fleet.config.catalogue import load_roles
 from fleet.config.validate import nearest
 from fleet.control import skillfiles
 from fleet.core.errors import NotFound
@@ -54,7 +54,7 @@ def install(door: Door, ctx: click.Context, target: str, role_name: str, plugin:
     Agents of a fleet do not need this: their handbook has the same steps. Run it again after an upgrade.
     """
     door.people_only("install skills")
-    roles = load_roles()
+    roles = roles_at(door) if role_name else {}
     if role_name and role_name not in roles:
         hint = nearest(role_name, list(roles)) or "fleet role list shows them all."
         raise NotFound("FLT-CFG-130", "no such role", where=role_name, hint=hint)
