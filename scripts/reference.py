@@ -24,6 +24,7 @@ from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
 from fleet.config import catalogue
 from fleet.config.catalogue import load_roles
+from fleet.config.claude import RestartConfig
 from fleet.config.gate import DiffConfig, EventConfig, GateConfig, WindowConfig
 from fleet.config.model import AgentConfig, FleetConfig, ScheduleConfig, SetupConfig
 from fleet.config.sections import (
@@ -165,6 +166,7 @@ def config_page() -> str:
         ("`approvals`", ApprovalsConfig),
         ("`setup`", SetupConfig),
         ("`retry`", RetryConfig),
+        ("`restart`", RestartConfig),
         ("`keeping`", KeepingConfig),
         ("`fabric`", FabricConfig),
         ("`audit`", AuditConfig),

@@ -10,7 +10,7 @@ import pytest
 from fleet.core.errors import Conflict, NotFound, TemporaryError
 from fleet.runtime.escrow import verified
 from fleet.runtime.port import SessionRef
-from fleet.testing.runtime_contract import FROZEN, FakeRig, Rig, TmuxRig, git
+from fleet.testing.runtime_contract import DIED, FROZEN, FakeRig, Rig, TmuxRig, git
 from fleet.testing.waiting import wait_until
 
 
@@ -247,3 +247,71 @@ def test_sessions_do_not_disturb_each_other(rig: Rig) -> None:
     rig.reach(first, "exited")
     rig.runtime.close(first)
     assert rig.runtime.observe(second).state == "running"
+
+
+def start_again(rig: Rig, behaviour: str, then: str, *, allowance: float = 60.0) -> SessionRef:
+    """Launch an agent that may be resumed."""
+    launch = rig.world.prepare(rig.argv(behaviour), again=rig.argv(then), allowance=allowance)
+    rig.runtime.launch(launch)
+    return rig.world.ref("r1")
+
+
+def test_a_death_is_held_until_it_is_answered_and_the_agent_resumed_in_its_session(rig: Rig) -> None:
+    ref = start_again(rig, "fail", "write")
+    died = rig.reach(ref, DIED).died
+    assert died is not None
+    assert (died.count, died.code) == (1, 7)
+    rig.restart()
+    rig.runtime.answer_death(ref, 2, "resume")  # of another death: nothing happens
+    assert rig.reach(ref, DIED).died == died, "a new daemon finds it so"
+    rig.runtime.answer_death(ref, 1, "resume")
+    ended = rig.reach(ref, "exited").exit
+    assert ended is not None
+    assert (ended.code, ended.reason, ended.survivors) == (0, "exited", ())
+    assert git(rig.world.bare, "show", f"{ended.escrow_sha}:work.txt") == "work"
+    rig.runtime.answer_death(ref, 1, "resume")
+    assert rig.runtime.observe(ref).exit == ended, "an old answer wakes nothing"
+
+
+def test_a_death_that_is_answered_with_the_end_is_the_end_that_it_would_have_been(rig: Rig) -> None:
+    ref = start_again(rig, "fail", "hang")
+    rig.reach(ref, DIED)
+    rig.runtime.answer_death(ref, 1, "end")
+    ended = rig.reach(ref, "exited").exit
+    assert ended is not None
+    assert (ended.code, ended.reason) == (7, "exited")
+    assert verified(rig.world.bare, ended.escrow_ref, ended.escrow_sha)
+
+
+def test_an_agent_that_dies_again_is_held_again_and_may_begin_afresh(rig: Rig) -> None:
+    ref = start_again(rig, "fail", "fail")
+    rig.reach(ref, DIED)
+    rig.runtime.answer_death(ref, 1, "resume")
+
+    def second() -> bool:
+        died = rig.reach(ref, DIED).died
+        return died is not None and died.count == 2
+
+    assert wait_until(second, timeout=60, what="the second death")
+    rig.runtime.answer_death(ref, 2, "end")
+    assert rig.reach(ref, "exited").exit is not None
+
+
+def test_an_agent_that_ends_with_zero_is_not_held(rig: Rig) -> None:
+    ended = rig.reach(start_again(rig, "exit", "hang"), "exited").exit
+    assert ended is not None
+    assert (ended.code, ended.reason) == (0, "exited")
+
+
+@pytest.mark.parametrize("how", ["stopped", "timeout"])
+def test_the_time_of_a_run_goes_on_while_a_death_is_held_and_a_stop_is_heard(rig: Rig, how: str) -> None:
+    ref = start_again(rig, "fail", "hang", allowance=60.0 if how == "stopped" else 4.0)
+    if how == "stopped":
+        rig.reach(ref, DIED)
+        rig.runtime.stop(ref, "somebody asked")
+    elif isinstance(rig, FakeRig):
+        rig.reach(ref, DIED)
+        rig.pass_time(4.0)
+    ended = rig.reach(ref, "exited").exit
+    assert ended is not None
+    assert (ended.reason, ended.code) == (how, 7)

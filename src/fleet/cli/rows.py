@@ -44,12 +44,20 @@ def runs_text(runs: Iterable[Row], style: Style) -> str:
             run["event_type"],
             run["attempt"],
             duration(run["seconds"]),
-            f"stopping: {run['stopping']}" if run["stopping"] else run["outcome"] or "",
+            f"stopping: {run['stopping']}" if run["stopping"] else run["outcome"] or _restart(run),
         )
         for run in runs
     ]
     headings = ("RUN", "AGENT", "STATE", "SUBJECT", "EVENT", "TRY", "TIME", "OUTCOME")
     return table(headings, rows, style) if rows else "no runs\n"
+
+
+def _restart(run: Row) -> str:
+    """What a live run says that was resumed, or is about to be; the fields are newer than some daemons."""
+    if not run.get("restarts"):
+        return ""
+    due = f"at {moment(run['restart_at'])}" if run.get("restart_at") else "done"
+    return f"restart {run['restarts']} {due}: {run.get('restart_why', '')}"
 
 
 def labels_text(item: Row) -> str:

@@ -95,5 +95,22 @@ class ClaudeConfig(StrictModel):
     )
 
 
+class RestartConfig(StrictModel):
+    """Whether an agent whose program dies is resumed: in the same session, clone and conversation."""
+
+    attempts: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=3, description="How many restarts in a row; 0 = none. The work of a run that used them up comes back."
+    )
+    backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=5, description="Pause before the first restart, in seconds; doubles with each further one in a row."
+    )
+    longest_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=300, description="The longest pause before a restart, in seconds."
+    )
+    healthy_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=600, description="An agent that lived so long begins to count its restarts anew."
+    )
+
+
 PermissionMode = Literal["acceptEdits", "manual", "plan", "dontAsk"]
 ToolRule = Annotated[Word, Field(min_length=1, max_length=300)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.config.yamlfile import Document, Path, Problem, shown
 
-_ONLY_CLAUDE = ("mode", "permission_mode", "allowed_tools", "auth", "backend")
+_ONLY_CLAUDE = ("mode", "permission_mode", "allowed_tools", "auth", "backend", "restart")
 _FIELD_OF = {"key_helper": "command", "provider": "file", "login": "folder"}
 
 

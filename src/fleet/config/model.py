@@ -8,7 +8,14 @@ from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fleet.config.checks import RequiredCheck
-from fleet.config.claude import AuthConfig, BackendConfig, ClaudeConfig, PermissionMode, ToolRule
+from fleet.config.claude import (
+    AuthConfig,
+    BackendConfig,
+    ClaudeConfig,
+    PermissionMode,
+    RestartConfig,
+    ToolRule,
+)
 from fleet.config.gate import GateConfig
 from fleet.config.kinds import Command, EventName, Label, Name, Pattern, StrictModel, Word
 from fleet.config.sections import (
@@ -147,6 +154,7 @@ class AgentConfig(StrictModel):
     )
     auth: AuthConfig | None = Field(default=None, description="In place of the fleet's `auth`, as a whole.")
     backend: BackendConfig | None = Field(default=None, description="In place of the fleet's `backend`, as a whole.")
+    restart: RestartConfig | None = Field(default=None, description="In place of the fleet's `restart`, as a whole.")
     enabled: bool = Field(default=True, description="False: known, but never started.")
     subscribes_to: EventNames = Field(default=(), description="Events that start this agent; one name or a list.")
     subscription_gate: GateConfig | None = Field(
@@ -255,6 +263,11 @@ class FleetConfig(StrictModel):
     claude: ClaudeConfig = Field(
         default_factory=ClaudeConfig, description="How agents of `vendor: claude-code` are started and waited for."
     )
+    restart: RestartConfig | None = Field(
+        default=None,
+        description="Resumes agents of `vendor: claude-code` whose program died; none = their work comes back in a new"
+        " run.",
+    )
     approvals: ApprovalsConfig = Field(
         default_factory=ApprovalsConfig, description="What people are asked (`fleet approvals`)."
     )
@@ -290,6 +303,10 @@ class FleetConfig(StrictModel):
     def backend_of(self, agent: AgentConfig) -> BackendConfig:
         """Where a member finds its model: its own, else the fleet's."""
         return agent.backend or self.backend
+
+    def restart_of(self, agent: AgentConfig) -> RestartConfig:
+        """Whether a member is resumed after a death: its own, else the fleet's, else never."""
+        return agent.restart or self.restart or RestartConfig(attempts=0)
 
     def agent(self, name: str) -> AgentConfig | None:
         """The member of this name, or None."""

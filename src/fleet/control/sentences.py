@@ -72,10 +72,20 @@ def run_state(run: Run) -> str:
             RunState.STARTING: "its session is being started",
             RunState.RUNNING: "running",
         }
-        return words[run.state] + asked
+        return words[run.state] + restart_words(run) + asked
     why = f": {run.outcome}" if run.outcome else ""
     stopped = f" ({run.cancel_reason})" if run.cancel_reason and run.state is RunState.CANCELLED else ""
     return f"{str(run.state).replace('_', ' ')}{stopped} after {run.used_seconds:.1f} s{why}"
+
+
+def restart_words(run: Run) -> str:
+    """How often a live run's agent was resumed after a death, and whether it is about to be; "" for never."""
+    if not run.restarts:
+        return ""
+    again = f", restart {run.restarts}"
+    if run.restart_at is not None:
+        return f"{again} is due at {moment(run.restart_at)}: its agent {run.restart_why}"
+    return f"{again}: its agent {run.restart_why}"
 
 
 def limit_line(run: Run) -> str:

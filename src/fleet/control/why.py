@@ -33,6 +33,7 @@ _RUN = re.compile(r"(r[0-9a-z]{18})(?:-e[0-9]+)?")
 _NUMBER = re.compile(r"#?([1-9][0-9]{0,14})")
 _ENTRIES = 200
 _DECISIONS = ("delivery.held", "delivery.denied", "delivery.dead_lettered", "merge.refused", "review.refused")
+_ALONG = ("request.refused", "run.left_alone", "run.restarting", "run.restarted")
 _OPEN = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD)
 
 
@@ -117,9 +118,7 @@ def _of_run(ctx: Context, run_id: str) -> _Story:
     lines.append(sentences.ended(f"Now: {sentences.run_state(run)}"))
     said = [entry for entry in own if entry.stream == Stream.EVENT and entry.actor == f"agent:{run.agent}"]
     lines.append(f"It put on record: {sentences.listed(entry.type for entry in said)}." if said else _silent(run))
-    lines += [
-        sentences.happened(entry) for entry in own if entry.type in (*_DECISIONS, "request.refused", "run.left_alone")
-    ]
+    lines += [sentences.happened(entry) for entry in own if entry.type in (*_DECISIONS, *_ALONG)]
     lines += [f"Afterwards: {entry.summary}" for entry in own if entry.type == "work_returned"]
     lines += ctx.db.read(lambda tx: around_run(tx, run_id))
     lines += ctx.db.read(lambda tx: frozen_lines(tx, run_id))

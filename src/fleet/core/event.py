@@ -153,6 +153,10 @@ _ALL = (
     _activity("run.starting", "system", "run", "A runner took the run and will launch its session."),
     _activity("handbook.compiled", "system", "run", "What a session reads about itself, by hash, and its sources."),
     _activity("run.started", "system", "run", "The session of a run is alive."),
+    _activity(
+        "run.restarting", "system", "run", "A run's agent died and is to be resumed in its session; why and when."
+    ),
+    _activity("run.restarted", "system", "run", "A run's agent was resumed in its own session and clone."),
     _activity("run.frozen", "system", "run", "A run's processes stand still: its work could not be saved."),
     _activity("run.left_alone", "system", "run", "A run's shim is of a newer program; the daemon does nothing to it."),
     _activity("run.succeeded", "system", "run", "A run ended with its expected event on record."),

@@ -24,6 +24,8 @@ POINTS: dict[str, str] = {
     "start.claimed": "a run taken over by the runner is started once",
     "start.prepared": "a clone made but not used is replaced, the run starts once",
     "start.launched": "a session that exists is adopted, not doubled",
+    "restart.decided": "an agent whose restart is on record is resumed, once",
+    "restart.answered": "a session whose death was answered goes on with one agent",
     "finish.observed": "an exit that was seen but not recorded is recorded once",
     "finish.after_commit": "a finished run stays finished",
     "quarantine.before_commit": "an agent whose quarantine is not on record is judged again, and quarantined then",

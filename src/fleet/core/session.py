@@ -30,8 +30,8 @@ class PermissionState(StrEnum):
 class Session:
     """A row of the sessions table. ``ending`` is empty, ``done`` or ``failed`` (then ``failure`` says why).
 
-    ``told_at`` is when it was told what is missing. ``read_to`` is how far its transcript was taken in, in bytes.
-    Instants in microseconds.
+    ``fault`` is the kind of its provider's refusal that failed it. ``told_at`` is when it was told what is missing.
+    ``read_to`` is how far its transcript was taken in, in bytes. Instants in microseconds.
     """
 
     session: str
@@ -50,6 +50,7 @@ class Session:
     told_at: int | None
     ending: str
     failure: str
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,11 @@ class Run:
     finished_at: int | None
     limit_of: str = ""  # whose budget is the nearer limit: agent/developer, ticket/7 or fleet
     hops: int = 0  # those of its delivery
+    restarts: int = 0  # of its agent, within its session
+    restart_streak: int = 0  # those since the agent last stayed healthy
+    restart_at: int | None = None  # when a restart that was decided is due
+    restart_why: str = ""  # what the agent died of last, or why it was not resumed
+    resumed_at: int | None = None  # when it was last seen alive after a restart
 
     @property
     def session(self) -> str:

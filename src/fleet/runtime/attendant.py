@@ -21,6 +21,7 @@ from fleet.core.service import Tick
 from fleet.core.session import PermissionState, Session, SessionState
 from fleet.core.work import LIVE_RUNS, Run
 from fleet.runtime import turns
+from fleet.runtime.restarting import transcript_of
 from fleet.runtime.transcript import Part, Remark, read_part
 from fleet.store import journal, permissions, runs, sessions
 from fleet.store.db import Database, Tx
@@ -76,6 +77,8 @@ class Attendant:
         """A session outside a turn, or one that never began, does not stay for ever."""
         if session.ending or session.state not in (SessionState.STOPPED, SessionState.STARTING):
             return 0
+        if run.restart_at is not None:  # its program is dead and is to be resumed
+            return 0
         seconds = self._config_at(run.config_hash).config.claude.idle_seconds
         if now - session.since <= seconds * SECOND:
             return 0
@@ -104,9 +107,8 @@ class Attendant:
         return _Read(read_part(data[:end]), session.read_to + end) if end else None
 
     def transcript(self, session: Session) -> Path | None:
-        """The file of a session's conversation; its place follows from what we gave the client, not from its word."""
-        folder = self._paths.runs / session.session / "home" / ".claude" / "projects"
-        return next(iter(sorted(folder.glob(f"*/{session.conversation}.jsonl"))), None)
+        """The file of a session's conversation."""
+        return transcript_of(self._paths.runs / session.session, session.conversation)
 
     def _was_over(self, session: Session) -> bool | None:
         """Whether the turn is over by what was taken in before: the end of the file is read once more."""

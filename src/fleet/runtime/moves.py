@@ -16,7 +16,8 @@ from fleet.core.principal import Principal, system
 from fleet.core.work import Run, RunState, budget_title
 from fleet.runtime.handbook import Handbook
 from fleet.runtime.outcome import Outcome
-from fleet.runtime.port import Observation
+from fleet.runtime.port import Death, Observation
+from fleet.runtime.restarts import Again
 from fleet.store import capabilities, inbox, journal, permissions, risk, runs, sessions
 from fleet.store.db import Tx
 
@@ -82,12 +83,39 @@ def answered(tx: Tx, run: Run, seen: Observation) -> bool:
     return True
 
 
-def left_alone(tx: Tx, run: Run, seen: Observation) -> None:
+def left_alone(tx: Tx, run: Run, seen: Observation) -> int:
     """The session belongs to a shim of a newer program: it runs, and that is all that is known; said once."""
     answered(tx, run, seen)
     payload: dict[str, object] = {"session": run.session, "shim_pid": seen.shim_pid}
     text = f"session {run.session} was started by a newer version of Fleet and is left alone; it ends by itself"
     _note(tx, run, "run.left_alone", text, payload, f"run.left_alone:{run.session}")
+    return 1
+
+
+def restarting(tx: Tx, run: Run, death: Death, again: Again) -> bool:
+    """The run's agent died and is to be resumed: the intent. False when that death was answered before."""
+    at = tx.now + round(again.delay * SECOND)
+    if not runs.restart_decided(
+        tx, run.id, epoch=run.epoch, count=death.count, streak=again.streak, at=at, why=again.why
+    ):
+        return False
+    sessions.reopen(tx, run.session)
+    permissions.drop(tx, run.session)
+    payload: dict[str, object] = {"session": run.session, "restart": death.count, "in_a_row": again.streak}
+    payload |= {"exit_code": death.code, "died_at": death.at, "why": again.why, "at": at}
+    text = f"{run.agent} {again.why} and is resumed in {again.delay:.1f} s (restart {death.count})"
+    _note(tx, run, "run.restarting", text, payload, f"run.restarting:{run.session}:{death.count}")
+    return True
+
+
+def restarted(tx: Tx, run: Run) -> bool:
+    """The resumed agent runs: the outcome. False when that is on record."""
+    if not runs.restart_done(tx, run.id, epoch=run.epoch):
+        return False
+    payload: dict[str, object] = {"session": run.session, "restart": run.restarts}
+    text = f"{run.agent} goes on in session {run.session} (restart {run.restarts})"
+    _note(tx, run, "run.restarted", text, payload, f"run.restarted:{run.session}:{run.restarts}")
+    return True
 
 
 def frozen(tx: Tx, run: Run, error: str) -> bool:

@@ -57,6 +57,8 @@ def of_exit(
     if failure and state in (RunState.FAILED, RunState.LOST):
         state, text = RunState.FAILED, failure
     notes = [f"its setup was not done: {setup}"] if setup else []
+    if state is not RunState.SUCCEEDED and run.restart_why.startswith("not restarted"):
+        notes.append(run.restart_why)
     if setup and record.reason == "exited" and record.code == SETUP_FAILED and state is RunState.FAILED:
         text, notes = f"its setup failed after {record.used_seconds:.1f} s: {setup}", []
     if record.escrow_error:

@@ -15,7 +15,8 @@ class Launch:
     ``session`` is the findable name (run id and epoch). ``folder`` is the run folder of this epoch and
     ``clone`` the working copy; ``bare`` the repository that receives the escrow. ``argv`` and ``env`` are the
     agent's own, complete. ``allowance_seconds`` ends the run with reason ``allowance_kind``. ``stdin`` is a file
-    that the agent reads as its standard input; without one it has the terminal.
+    that the agent reads as its standard input; without one it has the terminal. ``again`` is what resumes an agent
+    that died: with it, such a death is held until it is answered; without it, it ends the session.
     """
 
     session: str
@@ -29,6 +30,7 @@ class Launch:
     allowance_seconds: float
     allowance_kind: Literal["timeout", "budget"]
     stdin: Path | None = None
+    again: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class SessionRef:
     folder: Path
 
 
+DeathAnswer = Literal["resume", "afresh", "end"]
 ExitReason = Literal["exited", "timeout", "budget", "stopped", "hangup"]
 
 
@@ -63,19 +66,32 @@ class ExitRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Death:
+    """An agent that ended although its session goes on: everything it left was saved and ended.
+
+    ``count`` says which death of the session it is, from 1; ``code`` is as in the exit record; ``at`` in microseconds.
+    """
+
+    count: int
+    code: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One look at a session.
 
     ``absent``: nothing of it exists. ``starting``: launched, the shim has not answered. ``running``: the shim
     lives. ``exited``: its record is there. ``vanished``: the shim is gone without a record. ``foreign``: it lives, and
     its shim is of a newer program: nothing is done to it. ``frozen`` says why a running one stands still: its work
-    could not be saved.
+    could not be saved. ``died``: its agent is dead and the shim waits for an answer.
     """
 
     state: Literal["absent", "starting", "running", "exited", "vanished", "foreign"]
     shim_pid: int = 0
     exit: ExitRecord | None = None
     frozen: str = ""
+    died: Death | None = None
 
 
 class Runtime(Protocol):
@@ -97,6 +113,12 @@ class Runtime(Protocol):
 
     def dismiss(self, ref: SessionRef) -> None:
         """Ask the agent itself to end, so that it can put its things in order; the session then ends by its exit."""
+
+    def answer_death(self, ref: SessionRef, count: int, answer: DeathAnswer) -> None:
+        """Answer the ``count``-th death of a session's agent. Repeatable; harmless when it is over.
+
+        ``resume`` starts what ``again`` says, ``afresh`` what the session began with, ``end`` ends the session.
+        """
 
     def sweep(self, ref: SessionRef) -> tuple[int, ...]:
         """End every process that a vanished session left behind; returns the pids that would not die."""

@@ -28,6 +28,7 @@ from fleet.runtime.brief import subjects_of
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import ExitRecord, Observation, Runtime, SessionRef
 from fleet.runtime.providers import ProviderGate
+from fleet.runtime.restarting import Restarting
 from fleet.runtime.setup import failure_of
 from fleet.runtime.starter import Buried, GatherFacts, Starter
 from fleet.runtime.stopping import Stopping
@@ -91,9 +92,8 @@ class Runner:
         ``config`` knows the configuration in force, ``config_at`` the one of a hash: a run keeps what it was
         dispatched under, whatever is reloaded meanwhile. ``work_facts`` gathers the live state around a run; it may
         be slow and may raise TemporaryError.
-        ``programs`` is the folder of the fleet command, ``door`` the base URL of the daemon's loopback port.
-        While ``may_start`` says False, queued runs wait.
-        ``on_trouble`` hears, as ``runner``, of starts that are put off and clones that could not be removed.
+        ``programs`` is the folder of the fleet command, ``door`` the base URL of the daemon's loopback port. While
+        ``may_start`` says False, queued runs wait. ``on_trouble`` hears, as ``runner``, of what is put off.
         """
         self._db = db
         self._runtime = runtime
@@ -115,6 +115,7 @@ class Runner:
         self._dismissed: dict[str, float] = {}  # sessions whose agent was asked to end, and when (monotonic)
         self._gate = ProviderGate(db, clock, config_at)
         self._stopping = Stopping(db, runtime)
+        self._restarting = Restarting(db, runtime, self._gate, config_at)
         self._uncleared: dict[str, Run] | None = None  # by run; None until the first tick has looked
 
     def tick(self, now: int) -> Tick:
@@ -152,8 +153,13 @@ class Runner:
             return self._step_starting(run, seen)
         if seen.state in ("absent", "vanished"):
             return self._begin("bury", run, partial(self._starter.bury, run)), None
+        ref = self._starter.ref(run)
         self._attend(run)
-        return self._stopping.note(run, self._starter.ref(run), seen), LOOK_SECONDS
+        if seen.died is not None and not seen.frozen:
+            self._dismissed.pop(run.session, None)
+            return self._restarting.answer(run, ref, seen.died)
+        self._let_leave(run, ref)
+        return self._restarting.note_alive(run) + self._stopping.note(run, ref, seen), LOOK_SECONDS
 
     def _step_queued(self, run: Run) -> tuple[int, float | None]:
         if run.cancel_reason:
@@ -199,8 +205,7 @@ class Runner:
             return 0
         self._watched.add(run.session)
         self._runtime.watch(self._starter.ref(run))
-        self._db.write(lambda tx: moves.left_alone(tx, run, seen))
-        return 1
+        return self._db.write(lambda tx: moves.left_alone(tx, run, seen))
 
     def _attend(self, run: Run) -> None:
         """Watch a live session, and pass on a request to stop it."""
@@ -211,14 +216,13 @@ class Runner:
         if run.cancel_reason and run.session not in self._told:
             self._told.add(run.session)
             self._stopping.pass_on(run, ref)
-        self._let_leave(run, ref)
 
     def _let_leave(self, run: Run, ref: SessionRef) -> None:
         """A session whose work is settled ends: its program is asked to, and stopped when it does not."""
         if not self._reports(run):
             return
         known = self._db.read(lambda tx: sessions.get(tx, run.session))
-        if known is None or not known.ending:
+        if not (known and known.ending):
             return
         asked = self._dismissed.get(run.session)
         if asked is None:
@@ -327,6 +331,7 @@ class Runner:
         self._told.discard(session)
         self._dismissed.pop(session, None)
         self._stopping.forget(session)
+        self._restarting.forget(session)
         self._starter.forget_secret(session)
 
     # -- effects ---------------------------------------------------------------------------------
@@ -391,6 +396,5 @@ class Runner:
     def _clear_some(self) -> None:
         """Hand ended runs to the workers."""
         waiting = self._to_clear()
-        for run in [run for run in waiting.values() if run.id not in self._effects]:
-            del waiting[run.id]
+        for run in [waiting.pop(run) for run in list(waiting) if run not in self._effects]:
             self._begin("clear", run, partial(self._starter.clear, run))

@@ -19,7 +19,7 @@ from pathlib import Path
 from fleet.core.errors import Conflict, NotFound, TemporaryError
 from fleet.runtime import proctree, records
 from fleet.runtime.exits import ExitWatch
-from fleet.runtime.port import ExitReason, ExitRecord, Launch, Observation, SessionRef
+from fleet.runtime.port import Death, DeathAnswer, ExitReason, ExitRecord, Launch, Observation, SessionRef
 from fleet.runtime.tmux import Pane, Tmux
 
 MARKER = "FLEET_RUN"  # in the environment of every process of a session; its value is the session
@@ -84,9 +84,8 @@ class TmuxRuntime:
             return Observation("foreign", pid)
         if shim and _lives(started, shim):
             _keep_going(shim)
-            return Observation(
-                "running", pid, frozen=str((records.read(folder, records.FROZEN) or {}).get("error", ""))
-            )
+            frozen = str((records.read(folder, records.FROZEN) or {}).get("error", ""))
+            return Observation("running", pid, frozen=frozen, died=_death(records.read(folder, records.DIED)))
         # only now: a shim writes its record and ends, in this order
         ended = _exit_record(records.read(folder, records.EXIT))
         if ended is not None:
@@ -115,6 +114,15 @@ class TmuxRuntime:
             agent = proctree.read(int(started.get("agent") or 0))
             if agent.ppid == shim[0]:
                 proctree.send(agent, signal.SIGTERM)
+
+    def answer_death(self, ref: SessionRef, count: int, answer: DeathAnswer) -> None:
+        """Write the answer first, then signal: a shim that looks by itself finds it as well."""
+        folder = os.fspath(ref.folder)
+        shim = self._find_shim(ref.folder)
+        if shim is None or records.is_foreign(records.read(folder, records.STARTED)):
+            return
+        records.write(folder, records.ANSWER, {"count": count, "answer": answer})
+        _signal(shim, signal.SIGUSR1)
 
     def sweep(self, ref: SessionRef) -> tuple[int, ...]:
         """Freeze, then kill whatever carries the session's name. A session whose shim lives is left to it."""
@@ -278,6 +286,7 @@ def _launch_record(launch: Launch) -> records.Record:
         "allowance_seconds": launch.allowance_seconds,
         "allowance_kind": launch.allowance_kind,
         "stdin": os.fspath(launch.stdin) if launch.stdin is not None else "",
+        "again": list(launch.again),
     }
 
 
@@ -321,6 +330,16 @@ def _keep_going(shim: tuple[int, int]) -> None:
 def _signal(shim: tuple[int, int], number: int) -> None:
     pid, start = shim
     proctree.send(proctree.Process(pid, 0, start, ""), number)
+
+
+def _death(record: records.Record | None) -> Death | None:
+    """The death that a shim holds; None while there is none."""
+    if not record or records.is_foreign(record):
+        return None
+    try:
+        return Death(int(record["count"]), int(record["code"]), int(record["at"]))
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 def _exit_record(record: records.Record | None) -> ExitRecord | None:

@@ -27,6 +27,8 @@ _ESCROW_SECONDS = 65.0  # the saver has its own limit of 60
 _HOLD_SECONDS = 10.0  # between two attempts to save the work of a tree that stays frozen
 _LOCK_SECONDS = 1.0  # the lock may be held for a moment by a late shim that is about to refuse
 _LONGEST_WAIT = 3600.0
+_LOOK_SECONDS = 2.0  # for the answer to a death, should its signal have been missed
+_CALM = b"\x1b[?1049l\x1b[?1000l\x1b[?2004l\x1b[?25h\x1b[!p\r\n"  # a terminal as programs expect to find it
 _REAPED_AT_ONCE = 200
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -63,15 +65,16 @@ class Session:
         self.reason = "stopped"
         self.detail = ""
         self.begun = time.monotonic()
+        self.deaths = 0
+        self.modes = termios.tcgetattr(0) if os.isatty(0) else None
 
     def supervise(self) -> None:
         """Run the agent to its end, or to the end of what it is allowed. Always leaves exit.json."""
         try:
             self._announce()
             # the daemon writes its request first and looks for our record second; we do it the other way
-            if records.read(self.folder, records.STOP) is None and not _halted(self.folder):
-                self._start()
-                self.reason = self._wait()
+            if not self._asked_to_end():
+                self.reason = self._play()
             else:
                 self.code = _STOPPED_BEFORE_START
         finally:
@@ -94,12 +97,59 @@ class Session:
         }
         records.write(self.folder, records.STARTED, started)
 
-    def _start(self) -> None:
-        shim = os.getpid()
+    def _play(self) -> str:
+        """The agent, as often as it is resumed; the reason of the end as the record names it."""
+        argv = self.launch["argv"]
         self.begun = time.monotonic()
+        while True:
+            self._start(argv)
+            reason = self._wait()
+            if reason != "exited" or not self.code or not self.launch.get("again"):
+                return reason
+            reason, answer = self._hold()
+            if answer not in ("resume", "afresh"):
+                return reason
+            argv = self.launch["again" if answer == "resume" else "argv"]
+            self.code = None
+            self._calm_terminal()
+
+    def _hold(self) -> tuple[str, str]:
+        """After a death: save and end what the agent left, say so, wait. The reason should it end, and the answer."""
+        self.deaths += 1
+        proctree.freeze(self._tree, seconds=_FREEZE_SECONDS)
+        self._save()
+        if proctree.kill(self._tree, seconds=_KILL_SECONDS, reap=self._reap_frozen):
+            return "exited", ""  # something would not end: nothing may start beside it
+        died = {"count": self.deaths, "code": self.code, "at": time.time_ns() // 1000}
+        records.write(self.folder, records.DIED, {"protocol": records.PROTOCOL, **died})
+        deadline = self.begun + float(self.launch["allowance_seconds"])
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return str(self.launch["allowance_kind"]), ""
+            if self._asked_to_end():
+                return "stopped", ""
+            said = records.read(self.folder, records.ANSWER) or {}
+            if said.get("count") == self.deaths:
+                if said.get("answer") != "end":
+                    os.unlink(os.path.join(self.folder, records.DIED))
+                return "exited", str(said.get("answer"))
+            got = signal.sigtimedwait({signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}, min(left, _LOOK_SECONDS))
+            if got is not None and got.si_signo != signal.SIGUSR1:
+                return "hangup" if got.si_signo == signal.SIGHUP else "stopped", ""
+
+    def _calm_terminal(self) -> None:
+        """A program that was killed left the terminal as it had it."""
+        with contextlib.suppress(termios.error):
+            if self.modes is not None:
+                termios.tcsetattr(0, termios.TCSANOW, self.modes)
+                _write(_CALM)
+
+    def _start(self, argv: list[str]) -> None:
+        shim = os.getpid()
         self.agent = os.fork()
         if self.agent == 0:
-            _become(self.launch, shim)
+            _become(self.launch, argv, shim)
         with contextlib.suppress(PermissionError, ProcessLookupError):  # it has begun already, or ended
             os.setpgid(self.agent, self.agent)  # whoever of the two is first
         self._announce()
@@ -175,6 +225,11 @@ class Session:
                     _signal_group(self.agent, signal.SIGKILL)
                 self._record(used, saved, survivors)
 
+    def _asked_to_end(self) -> bool:
+        """By the daemon; or the whole fleet was halted, in the state folder that holds the run folders."""
+        halt = os.path.join(os.path.dirname(os.path.dirname(self.folder)), records.HALT)
+        return records.read(self.folder, records.STOP) is not None or os.path.lexists(halt)
+
     def _tree(self) -> tuple[proctree.Process, ...]:
         return proctree.descendants(os.getpid())
 
@@ -224,12 +279,7 @@ class Session:
         records.write(self.folder, records.EXIT, record, durable=True)
 
 
-def _halted(folder: str) -> bool:
-    """Whether the whole fleet was halted, in the state folder that holds the run folders."""
-    return os.path.lexists(os.path.join(os.path.dirname(os.path.dirname(folder)), records.HALT))
-
-
-def _become(launch: records.Record, shim: int) -> None:
+def _become(launch: records.Record, argv: list[str], shim: int) -> None:
     """In the child: own process group, the terminal's foreground, exactly the given environment. Never returns."""
     try:
         os.setpgid(0, 0)
@@ -242,7 +292,7 @@ def _become(launch: records.Record, shim: int) -> None:
         if launch.get("stdin"):
             os.dup2(os.open(launch["stdin"], os.O_RDONLY | os.O_NOFOLLOW), 0)
         _clear_signals()
-        os.execvpe(launch["argv"][0], launch["argv"], launch["env"])
+        os.execvpe(argv[0], argv, launch["env"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         _say(f"cannot start the agent: {error}")
     finally:
@@ -280,8 +330,12 @@ def _signal_group(group: int, number: int) -> None:
 
 def _say(text: str) -> None:
     """A line for whoever looks at the terminal; there may be none any more."""
+    _write(f"fleet: {text}\r\n".encode("utf-8", "replace"))
+
+
+def _write(data: bytes) -> None:
     try:
-        os.write(2, f"fleet: {text}\r\n".encode("utf-8", "replace"))
+        os.write(2, data)
     except OSError as error:
         if error.errno not in (errno.EIO, errno.EPIPE, errno.EBADF):
             raise

@@ -212,7 +212,14 @@ class Starter:
             allowance_seconds=run.allowance_seconds,
             allowance_kind="budget" if run.allowance_kind == "budget" else "timeout",
             stdin=vendor.stdin,
+            again=vendor.again if self._restarts(run) else (),
         )
+
+    def _restarts(self, run: Run) -> bool:
+        """Whether a death of the run's agent may be answered by resuming it."""
+        config = self._config_at(run.config_hash).config
+        agent = config.agent(run.agent)
+        return agent is not None and config.restart_of(agent).attempts > 0
 
     # -- ends ----------------------------------------------------------------------------------
 

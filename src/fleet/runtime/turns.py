@@ -88,14 +88,16 @@ def refused(tx: Tx, loaded: LoadedConfig, run: Run, session: Session, error: str
         sessions.settle(tx, session.session, "done")
         sessions.hear(tx, session.session, SessionState.STOPPED)
         return
-    fail(tx, run, session, f"its model could not be asked ({error}): {said or 'no further words'}")
+    why = f"its model could not be asked ({error}): {said or 'no further words'}"
+    fail(tx, run, session, why, fault=kind)
 
 
-def fail(tx: Tx, run: Run, session: Session, why: str) -> None:
-    """Settle a session as failed; the runner ends it."""
+def fail(tx: Tx, run: Run, session: Session, why: str, *, fault: str = "") -> None:
+    """Settle a session as failed; the runner ends it. ``fault`` is the kind of its provider's refusal."""
     sessions.hear(tx, session.session, SessionState.STOPPED)
-    if sessions.settle(tx, session.session, "failed", why):
-        note(tx, run, "session.failed", f"{run.agent} {why}", {"why": why}, f"session.failed:{session.session}")
+    if sessions.settle(tx, session.session, "failed", why, fault=fault):
+        key = f"session.failed:{session.session}" + (f":{run.restarts}" if run.restarts else "")
+        note(tx, run, "session.failed", f"{run.agent} {why}", {"why": why}, key)
 
 
 def park(tx: Tx, provider: str, kind: str, said: str, seconds: int, run: Run) -> None:

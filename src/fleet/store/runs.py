@@ -10,7 +10,8 @@ from fleet.store.dialect import Row
 _COLUMNS = (
     "id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt, parent_run, state,"
     " epoch, host, allowance_seconds, allowance_kind, used_seconds, cancel_reason, exit_code, outcome, escrow_ref,"
-    " escrow_sha, config_hash, queued_at, started_at, finished_at, limit_of, hops"
+    " escrow_sha, config_hash, queued_at, started_at, finished_at, limit_of, hops,"
+    " restarts, restart_streak, restart_at, restart_why, resumed_at"
 )
 _LIVE = "('queued', 'starting', 'running')"
 
@@ -206,6 +207,35 @@ def ask_cancel(tx: Tx, run_id: str, reason: str) -> bool:
         )
         == 1
     )
+
+
+def restart_decided(tx: Tx, run_id: str, *, epoch: int, count: int, streak: int, at: int, why: str) -> bool:
+    """The ``count``-th death of a run's agent is answered by a restart at ``at``; False when it was answered before."""
+    return (
+        tx.run(
+            "UPDATE runs SET restarts = :count, restart_streak = :streak, restart_at = :at, restart_why = :why"
+            f" WHERE id = :id AND epoch = :epoch AND restarts = :before AND cancel_reason = '' AND state IN {_LIVE}",
+            id=run_id,
+            epoch=epoch,
+            count=count,
+            before=count - 1,
+            streak=streak,
+            at=at,
+            why=why,
+        )
+        == 1
+    )
+
+
+def restart_refused(tx: Tx, run_id: str, *, epoch: int, why: str) -> None:
+    """A run's agent died and is not resumed; the words for its outcome."""
+    tx.run("UPDATE runs SET restart_why = :why WHERE id = :id AND epoch = :epoch", id=run_id, epoch=epoch, why=why)
+
+
+def restart_done(tx: Tx, run_id: str, *, epoch: int) -> bool:
+    """The resumed agent was seen alive; False when that is known."""
+    sql = "UPDATE runs SET restart_at = NULL, resumed_at = :now WHERE id = :id AND epoch = :epoch"
+    return tx.run(f"{sql} AND restart_at IS NOT NULL", id=run_id, epoch=epoch, now=tx.now) == 1
 
 
 def started_between(tx: Tx, since: int, until: int) -> int:

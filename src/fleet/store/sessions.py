@@ -11,7 +11,7 @@ from fleet.store.dialect import Row
 
 _COLUMNS = (
     "session, run_id, epoch, agent, provider, conversation, read_to, state, since, heard_at, tool, turns,"
-    " tools, told_at, ending, failure"
+    " tools, told_at, ending, failure, fault"
 )
 
 
@@ -81,17 +81,28 @@ def tell(tx: Tx, session: str) -> bool:
     return tx.run(sql, session=session, now=tx.now) == 1
 
 
-def settle(tx: Tx, session: str, ending: str, failure: str = "") -> bool:
+def settle(tx: Tx, session: str, ending: str, failure: str = "", *, fault: str = "") -> bool:
     """What becomes of it: done or failed. The first word counts, but done outweighs a failure before it ended."""
     return (
         tx.run(
-            "UPDATE sessions SET ending = :ending, failure = :failure WHERE session = :session AND state <> 'ended'"
-            " AND (ending = '' OR (ending = 'failed' AND :ending = 'done'))",
+            "UPDATE sessions SET ending = :ending, failure = :failure, fault = :fault WHERE session = :session"
+            " AND state <> 'ended' AND (ending = '' OR (ending = 'failed' AND :ending = 'done'))",
             session=session,
             ending=ending,
             failure=failure,
+            fault=fault,
         )
         == 1
+    )
+
+
+def reopen(tx: Tx, session: str) -> None:
+    """Its program died and is to be resumed: what a refusal had settled is open again, and nothing was heard yet."""
+    tx.run(
+        "UPDATE sessions SET ending = '', failure = '', fault = '', tool = '', state = 'starting', since = :now"
+        " WHERE session = :session AND state <> 'ended'",
+        session=session,
+        now=tx.now,
     )
 
 

@@ -16,7 +16,7 @@ from fleet.core.clock import Clock
 from fleet.core.errors import Conflict, NotFound, TemporaryError
 from fleet.runtime import escrow
 from fleet.runtime.escrow import Saved
-from fleet.runtime.port import ExitReason, ExitRecord, Launch, Observation, SessionRef
+from fleet.runtime.port import Death, DeathAnswer, ExitReason, ExitRecord, Launch, Observation, SessionRef
 
 _KILLED = 137
 _STOPPED_BEFORE_START = 143
@@ -42,6 +42,9 @@ class FakeSession:
         self.frozen = ""
         self.watched = False
         self.left_over: tuple[int, ...] = ()
+        self.deaths = 0
+        self.died: Death | None = None  # its agent is dead and nobody has answered that yet
+        self.argv = launch.argv  # of the agent that runs now
 
     def print(self, text: str) -> None:
         """Write a line on the session's terminal."""
@@ -125,7 +128,8 @@ class FakeRuntime:
             if session is None:
                 return Observation("absent")
             pid = 0 if session.state == "starting" else session.pid
-            return Observation(session.state, pid, session.exit, session.frozen if session.live else "")
+            frozen, died = (session.frozen, session.died) if session.live else ("", None)
+            return Observation(session.state, pid, session.exit, frozen, died)
 
     def stop(self, ref: SessionRef, reason: str, *, hold: bool = False) -> None:
         """Ask for the end; it comes with the next step, or with ``hold`` once the work can be saved."""
@@ -139,8 +143,15 @@ class FakeRuntime:
         """The agent ends by itself with the next step."""
         with self._lock:
             session = self.sessions.get(ref.session)
-            if session is not None and session.state == "running":
+            if session is not None and session.state == "running" and session.died is None:
                 session.dismissed = True
+
+    def answer_death(self, ref: SessionRef, count: int, answer: DeathAnswer) -> None:
+        """It is acted upon at once; a resumed agent acts with the next step."""
+        with self._lock:
+            session = self.sessions.get(ref.session)
+            if session is not None and session.live and session.died is not None and session.died.count == count:
+                self._answered(session, session.died, answer)
 
     def sweep(self, ref: SessionRef) -> tuple[int, ...]:
         """End what a vanished session left behind."""
@@ -207,7 +218,7 @@ class FakeRuntime:
 
     def exit(self, session: str, code: int = 0) -> None:
         """The agent of a session ends by itself, now."""
-        self._finish(self.sessions[session], "exited", code)
+        self._exit(self.sessions[session], code)
 
     def vanish(self, session: str, *, left_over: tuple[int, ...] = ()) -> None:
         """The shim of a session is killed; ``left_over`` are the processes it can no longer end."""
@@ -226,7 +237,8 @@ class FakeRuntime:
             self._finish(session, "stopped", _KILLED if session.acted else _STOPPED_BEFORE_START)
             return not session.live or session.frozen != before
         elif session.dismissed:
-            self._finish(session, "exited", _STOPPED_BEFORE_START)
+            session.dismissed = False
+            self._exit(session, _STOPPED_BEFORE_START)
         elif session.state == "starting":
             session.state, session.began = "running", self._clock.monotonic()
             self._notify(session)
@@ -236,10 +248,27 @@ class FakeRuntime:
             session.acted = True
             code = self._agent(session)
             if code is not None and session.live:
-                self._finish(session, "exited", code)
+                self._exit(session, code)
         else:
             return False
         return True
+
+    def _exit(self, session: FakeSession, code: int) -> None:
+        """The agent is gone: that ends the session, or is held for an answer."""
+        if not code or not session.launch.again:
+            self._finish(session, "exited", code)
+            return
+        self._save(session.launch.clone, session.launch.bare, session.launch.session)
+        session.deaths += 1
+        session.died = Death(session.deaths, code, self._clock.now())
+
+    def _answered(self, session: FakeSession, died: Death, answer: DeathAnswer) -> None:
+        if answer == "end":
+            self._finish(session, "exited", died.code)
+            return
+        session.died = None
+        session.argv = session.launch.again if answer == "resume" else session.launch.argv
+        session.acted = False
 
     def _finish(self, session: FakeSession, reason: ExitReason, code: int) -> None:
         launch = session.launch
@@ -248,6 +277,7 @@ class FakeRuntime:
             session.frozen = saved.error
             return
         used = self._clock.monotonic() - session.began if session.state == "running" else 0.0
+        code, session.died = session.died.code if session.died is not None else code, None
         with self._lock:
             session.exit = ExitRecord(code, reason, used, saved.ref, saved.sha, saved.error, (), self._clock.now())
             session.state = "exited"

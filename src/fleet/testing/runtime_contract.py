@@ -28,10 +28,16 @@ from fleet.testing.waiting import wait_until
 
 IDENTITY = ("developer", "developer@agents.fleet.invalid")
 FROZEN = "frozen"  # beside the states of an observation: it runs, and stands still
+DIED = "died"  # and this: its shim lives, its agent does not
 _SLOW = 30.0  # seconds; a deadline for tests, far above what anything here takes
 
 # What an agent can be asked to do. ``count`` leaves a line per start, so that a second start shows.
 BEHAVIOURS = ("exit", "fail", "hang", "print", "write", "count")
+
+
+def _states(seen: Observation) -> tuple[str, ...]:
+    """Every word that fits an observation."""
+    return (seen.state, FROZEN if seen.frozen else "", DIED if seen.died is not None else "")
 
 
 def git(folder: Path, *words: str) -> str:
@@ -74,13 +80,14 @@ class World:
         *,
         allowance: float = 60.0,
         kind: Literal["timeout", "budget"] = "timeout",
+        again: tuple[str, ...] = (),
     ) -> Launch:
         """Make the clone and the launch of a session."""
         ref = self.ref(run_id, epoch)
         clone = self.clones / ref.session
         make_clone(self.bare, clone, "fleet/1", "main", IDENTITY)
         env = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "COUNTS": str(self.counts), "FLEET_RUN": ref.session}
-        return Launch(ref.session, run_id, epoch, ref.folder, clone, self.bare, argv, env, allowance, kind)
+        return Launch(ref.session, run_id, epoch, ref.folder, clone, self.bare, argv, env, allowance, kind, again=again)
 
     def starts(self) -> int:
         """How often an agent with the behaviour ``count`` was started."""
@@ -134,7 +141,7 @@ class FakeRig:
         """Step until the state is reached."""
         for _ in range(10):
             seen = self.runtime.observe(ref)
-            if state in (seen.state, FROZEN if seen.frozen else ""):
+            if state in _states(seen):
                 return seen
             self.runtime.step()
         raise AssertionError(f"{ref.session} is {self.runtime.observe(ref)}, not {state}")
@@ -154,7 +161,7 @@ class FakeRig:
         """Nothing was started."""
 
     def _act(self, session: FakeSession) -> int | None:
-        behaviour = session.launch.argv[1]
+        behaviour = session.argv[1]
         if behaviour == "print":
             session.print("hello from the agent")
         elif behaviour == "write":
@@ -201,7 +208,7 @@ class TmuxRig:
 
         def reached() -> Observation | None:
             seen = self.runtime.observe(ref)
-            return seen if state in (seen.state, FROZEN if seen.frozen else "") else None
+            return seen if state in _states(seen) else None
 
         seen = wait_until(reached, timeout=_SLOW, what=f"{ref.session} to be {state}")
         assert seen is not None

@@ -25,6 +25,7 @@ from fleet.runtime.vendors.port import Start, VendorLaunch
 
 OLDEST = (2, 1, 295)  # the first version that refuses when a guard cannot be asked
 PROMPT = "Begin your work now: read your brief, then do what your handbook says."
+GO_ON = "Your program was interrupted and goes on now. Look at what is there already, then finish your work."
 
 # What the client obeys when it lies in the repository.
 PINS = (
@@ -73,20 +74,17 @@ def launch(start: Start) -> VendorLaunch:
     conversation = str(uuid.uuid5(uuid.NAMESPACE_URL, f"fleet:{start.session}"))
     tier = agent.model or (start.role.default_tier if start.role is not None else "sonnet")
     headless = ("-p", "--output-format", "stream-json", "--verbose") if agent.mode == "headless" else ()
-    argv = (
-        program,
-        *headless,
-        *("--session-id", conversation),
+    options = (
         *("--settings", str(folder / "settings.json")),
         *("--mcp-config", str(folder / "mcp.json"), "--strict-mcp-config"),
         *("--permission-mode", agent.permission_mode),
         *("--model", backend.models.id_of(tier)),
         *("--append-system-prompt-file", str(folder / _SYSTEM_PROMPT)),
-        PROMPT,
     )
     settings = {**_settings(start), **_helper(auth)}
     return VendorLaunch(
-        argv,
+        (program, *headless, "--session-id", conversation, *options, PROMPT),
+        again=(program, *headless, "--resume", conversation, *options, GO_ON),
         env={**_environment(start), **_provider(backend, auth), **_telemetry(start)},
         files={_SYSTEM_PROMPT: _system_prompt(start), "home/.claude.json": _seed(start.clone)},
         secret_files={"settings.json": _json(settings), "mcp.json": _json(_servers(start))},

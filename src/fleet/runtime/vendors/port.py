@@ -52,7 +52,8 @@ class VendorLaunch:
 
     ``secret_files`` get mode 0400. A name may lead into ``home``, which the program has as its HOME.
     ``stdin`` is a file that the program reads as its standard input; without one it has the terminal.
-    ``conversation`` is the id by which the program knows its session, for a vendor that reports.
+    ``conversation`` is the id by which the program knows its session, for a vendor that reports; ``again`` the argument
+    list that resumes it after its program died.
     """
 
     argv: tuple[str, ...]
@@ -62,6 +63,7 @@ class VendorLaunch:
     links: Mapping[str, Path] = field(default_factory=dict)
     stdin: Path | None = None
     conversation: str = ""
+    again: tuple[str, ...] = ()
 
 
 Starts = Callable[[Start], VendorLaunch]
