@@ -25,6 +25,7 @@ from fleet.testing.repos import make_checkout, make_clone
 ALWAYS_AT_GITHUB = {
     "hostile_text_is_kept_as_it_is",
     "a_label_keeps_its_mark_until_it_is_taken_off",
+    "labels_that_a_repository_keeps_are_made_once_and_changed_in_place",
     "names_that_mean_something_to_git_are_refused",
     "a_comment_with_a_marker_is_written_once",
     "a_pull_request_is_opened_once_for_a_branch",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.openapi.description import Judge, Missing, description
 
-from fleet.testing.github import rest_checks
+from fleet.testing.github import rest_checks, rest_labels
 from fleet.testing.github.hub import REPO, Hub
 from fleet.testing.github.rest import ROUTES, Rest, Route
 from fleet.testing.github.watching import Rules
@@ -83,6 +83,15 @@ def _issues(asking: Asking) -> None:
     assert asking.repo("POST", "/issues/1/labels", {"labels": ["more"]}, login="tim") == 200
     assert asking.repo("DELETE", "/issues/1/labels/more") == 200
     assert asking.repo("DELETE", "/issues/1/labels/more") == 404
+    gate = {"name": "fleet/gate", "color": "0e8a16", "description": "a label"}
+    assert asking.repo("POST", "/labels", gate) == 201
+    assert asking.repo("POST", "/labels", {**gate, "name": "Fleet/Gate"}) == 422
+    assert asking.repo("POST", "/labels", gate, login="xen") == 403
+    assert asking.repo("PATCH", "/labels/fleet%2Fgate", {"color": "ffffff"}) == 200
+    assert asking.repo("PATCH", "/labels/none", {"color": "ffffff"}) == 404
+    assert asking.repo("GET", "/labels") == 200
+    assert asking.repo("DELETE", "/labels/fleet%2Fgate") == 204
+    assert asking.repo("DELETE", "/labels/fleet%2Fgate") == 404
     assert asking.repo("POST", "/issues/1/comments", {"body": "a remark"}) == 201
     assert asking.repo("GET", "/issues/1/comments") == 200
     assert asking.repo("PATCH", "/issues/1", {"state": "closed"}) == 200
@@ -147,7 +156,9 @@ def test_every_path_that_is_served_is_one_of_githubs(judge: Judge) -> None:
 def test_every_path_that_is_served_is_asked_here_with_success(asking: Asking) -> None:
     asked = {(route.method, route.template) for route, status, _ in asking.answers if status < 300}
     assert asked == {(one.method, one.template) for one in ROUTES}
-    assert asked >= {("GET", template) for template in rest_checks.HERE}
+    assert asked >= {
+        ("GET", template) for template in rest_checks.HERE | rest_labels.HERE - {"/repos/{owner}/{repo}/labels/{name}"}
+    }
 
 
 def test_every_answer_is_one_that_github_could_have_given(judge: Judge, asking: Asking) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.clock import SystemClock
+from fleet.core.label import LabelNames
 from fleet.forge.github.checks import Checks
 from fleet.forge.github.client import Client
 from fleet.forge.github.gh import GhTransport
@@ -27,7 +28,7 @@ def test_looking_at_a_real_repository_twice_costs_once(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GH_TOKEN": TOKEN}
     clock = SystemClock()
     client = Client(GhTransport(env), clock)
-    view = View(client, REPO, clock, poll_seconds=0)
+    view = View(client, REPO, clock, poll_seconds=0, names=LabelNames())
     first = (view.issues(), view.pulls())
     base = str(client.read(f"repos/{REPO}")["default_branch"])
     Checks(client, REPO, base, clock).rules()

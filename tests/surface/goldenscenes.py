@@ -150,6 +150,7 @@ def tickets(show: Show, folder: Path) -> None:
     show("ticket create", "'Change the rules' --body 'Kindly.' --label later")
     show("ticket comment", "1 --body 'The file is CLAUDE.md.'")
     show("ticket label", "1 --add soon --remove later", "1 --add later --remove soon")
+    show("labels sync", "--dry-run")
     show.text("ticket close", "2 --reason 'done elsewhere'")
     show.text("ticket reopen", "2")
     show.fields("ticket close", "2 --reason 'done elsewhere'")

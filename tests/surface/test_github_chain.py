@@ -14,6 +14,7 @@ from fleet.testing.github.hub import REPO
 from fleet.testing.github.place import Place
 from fleet.testing.github.server import Fault
 from fleet.testing.repos import git
+from fleet.testing.shell import Shell, object_of
 from fleet.testing.waiting import wait_until
 
 PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
@@ -86,3 +87,31 @@ def test_the_chain_ends_the_same_while_every_fifth_request_fails_in_another_way(
         shipped(paths, seconds=360)
         place.server.faults = lambda number, method, target: None
         require_one_clean_merge(paths, place, number)
+
+
+@pytest.mark.tmux
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_with_a_prefix_the_labels_are_made_and_the_chain_runs_by_them() -> None:
+    with fleet_at_github() as (paths, place):
+        paths.config.write_text(f"label_prefix: fleet/\n{paths.config.read_text()}")
+        place.hub.labels["Fleet/Ready"] = {}
+        start_detached(paths, supervised=True, program=PROGRAM)
+        shell = Shell(paths.checkout, {})
+        blocked = shell.fleet("labels", "sync", "--json")
+        assert (blocked.code, object_of(blocked)["blocked"]) == (1, ["fleet/ready"])
+        place.gh("api", "-X", "DELETE", f"repos/{REPO}/labels/Fleet%2FReady", login="ann")
+        assert "would make: fleet/ready\n" in shell.fleet("labels", "sync", "--dry-run").text
+        assert shell.answer("labels", "sync")["created"] == ["fleet/ready"]
+        assert shell.fleet("labels", "sync", "now").code == 2
+        plain, number = open_issue(place, "ann"), open_issue(place, "ann")
+        place.label(plain, "ready", login="ann")
+        place.label(number, "fleet/ready", login="ann")
+        wait_until(lambda: entries(paths, "ticket_shipped"), timeout=240, what="the ticket to be shipped")
+        issue = place.hub.items[number]
+        wait_until(lambda: issue.labels == ["fleet/shipped"], timeout=60, what="the issue to be settled")
+        (pull,) = (item for item in place.hub.items.values() if item.head)
+        assert pull.labels == ["fleet/shipped"]
+        assert [entry["subject"] for entry in entries(paths, "ticket_ready")] == [f"ticket/{number}"]
+        assert place.hub.items[plain].labels == ["ready"]
+        assert shell.answer("ticket", "show", str(plain))["ticket"]["labels"] == ["ready (no prefix)"]

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "reload": ("Start", "config", "reload", "Take the changed configuration into force, whole or not at all."),
     "watcher": ("Start", "lifecycle", "watcher", "Start, stop or look at the daemon."),
     "ticket": ("Work", "ticket", "ticket", "Create, list, show, label, cancel and retry tickets."),
+    "labels": ("Work", "labels", "labels", "Make the labels that the fleet uses in the repository."),
     "pr": ("Work", "pr", "pr", "Open, list, show, review, merge and close pull requests."),
     "release": ("Work", "pr", "release", "Ask whether a pull request may be merged."),
     "task": ("Work", "task", "task", "Hand work to agents by name."),

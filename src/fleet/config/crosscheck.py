@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from fleet.config import claudecheck, gatecheck
+from fleet.config import claudecheck, gatecheck, labelcheck
 from fleet.config.commands import faults_of
 from fleet.config.roles import Role
 from fleet.config.scope import command_fault, path_fault
@@ -45,6 +45,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _protected_paths(document)
     yield from _base(document)
     yield from _forge(document)
+    yield from labelcheck.faults(document)
     for index, row in _rows(document.data):
         yield from gatecheck.faults(document, ("agents", index, "subscription_gate"), row.get("subscription_gate"))
 

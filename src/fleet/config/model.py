@@ -30,6 +30,7 @@ from fleet.config.sections import (
 )
 
 PORT_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
+PREFIX_PATTERN = r"^([A-Za-z0-9][A-Za-z0-9._:/-]*)?$"
 BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
 REPO_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$"
 _SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overflow
@@ -232,6 +233,13 @@ class FleetConfig(StrictModel):
     base: str = Field(default="main", pattern=BRANCH_PATTERN, description="The base branch.")
     required_label: Label | None = Field(
         default=None, description="A label a ticket needs beside `ready` to enter the chain."
+    )
+    label_prefix: str = Field(
+        default="",
+        max_length=30,
+        pattern=PREFIX_PATTERN,
+        description="Stands at GitHub before the fleet's own labels, such as `fleet/` for `fleet/ready`; within the"
+        " fleet they keep their plain names.",
     )
     max_concurrent: Annotated[int, Field(gt=0, le=500)] = Field(
         default=8, description="How many runs of the whole fleet may live at once."

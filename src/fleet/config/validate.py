@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from fleet.config.gate import TIME_PATTERN
 from fleet.config.kinds import EVENT_PATTERN, LABEL_PATTERN, NAME_PATTERN
-from fleet.config.model import BRANCH_PATTERN, PORT_PATTERN, REPO_PATTERN
+from fleet.config.model import BRANCH_PATTERN, PORT_PATTERN, PREFIX_PATTERN, REPO_PATTERN
 from fleet.config.yamlfile import PROBLEM_LIMIT, Document, Path, Problem, shown
 
 M = TypeVar("M", bound=BaseModel)
@@ -19,6 +19,7 @@ PATTERNS = {
     NAME_PATTERN: "a name: 1 to 63 lower-case letters, digits, - or _, beginning with a letter or digit",
     EVENT_PATTERN: "an event name: lower-case words joined by _, such as qa_passed",
     LABEL_PATTERN: "a label: printable ASCII, single spaces inside only",
+    PREFIX_PATTERN: "a beginning of label names: letters, digits and . _ : / -",
     PORT_PATTERN: "a port's name: 1 to 31 lower-case letters, digits or _, beginning with a letter",
     TIME_PATTERN: "a time of day such as 22:00 (24:00 is the end of the day)",
     BRANCH_PATTERN: "a branch name: letters, digits and . _ / -, at most 100",

@@ -130,7 +130,7 @@ def _enforce(ctx: Context, principal: Principal, loaded: LoadedConfig, reason: s
 
 def _needs_no_restart(old: LoadedConfig, new: LoadedConfig) -> None:
     """Refuse what the running daemon cannot take on. Raises ConfigError FLT-CFG-109."""
-    fixed = (*RESTART_KEYS, "repo", "forge_transport") if old.config.forge == "github" else RESTART_KEYS
+    fixed = (*RESTART_KEYS, "repo", "forge_transport", "label_prefix") if old.config.forge == "github" else RESTART_KEYS
     keys = [key for key in fixed if getattr(old.config, key) != getattr(new.config, key)]
     if not keys:
         return

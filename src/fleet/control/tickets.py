@@ -8,6 +8,7 @@ from fleet.control.context import Context, Handlers, still_alive
 from fleet.control.shapes import label_names, ticket_dict
 from fleet.core.errors import Conflict, NotFound, UsageError
 from fleet.core.journal import Draft, Stream
+from fleet.core.label import LabelNames
 from fleet.core.pin import text_digest
 from fleet.core.principal import Principal
 from fleet.dispatch.holds import accepted_text
@@ -18,8 +19,9 @@ from fleet.store.db import Tx
 def create(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Open a ticket, with labels if wanted."""
     ctx.db.read(lambda tx: still_alive(tx, principal))
-    made = ctx.forge.create_ticket(args["title"], args["body"], author=str(principal), labels=args["labels"])
-    if args["labels"]:
+    labels = _meant(ctx, args["labels"])
+    made = ctx.forge.create_ticket(args["title"], args["body"], author=str(principal), labels=labels)
+    if labels:
         record_labels(
             ctx, principal, f"ticket/{made.number}", f"ticket/{made.number}", (), tuple(label_names(made.labels))
         )
@@ -31,7 +33,7 @@ def label(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
 
     Raises NotFound FLT-FRG-001, UsageError FLT-CTL-008 when nothing is asked for or a label is named twice.
     """
-    add, remove, number = args["add"], args["remove"], args["number"]
+    add, remove, number = _meant(ctx, args["add"]), _meant(ctx, args["remove"]), args["number"]
     if not add and not remove:
         raise UsageError("FLT-CTL-008", "no label to add or to remove", hint="Use --add NAME or --remove NAME.")
     both = sorted(set(add) & set(remove))
@@ -42,6 +44,12 @@ def label(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
     after = ctx.forge.set_labels(number, add=add, remove=remove, actor=str(principal))
     record_labels(ctx, principal, subject, item, before, after)
     return {"labels": sorted(after), "subject": subject}
+
+
+def _meant(ctx: Context, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels by the fleet's own names, whether they were given with the prefix of the forge or without."""
+    names = LabelNames(ctx.loaded.config.label_prefix)
+    return tuple(dict.fromkeys(map(names.meant, labels)))
 
 
 def _labelled(ctx: Context, number: int) -> tuple[str, str, tuple[str, ...]]:

@@ -196,6 +196,7 @@ _ALL = (
     _activity("collision.found", "system", "pr", "Two open branches no longer merge with each other; both were told."),
     _activity("evaluation.recorded", "human", "agent", "A person had a scorecard of an agent kept."),
     _decision("ticket.text_accepted", "human", "ticket", "A person accepted the changed text of a ticket."),
+    _activity("labels.synced", "human", "any", "The fleet's labels were made, or coloured, in the repository."),
     _activity("label.changed", "agent human system", "any", "Labels were set."),
 )
 

@@ -31,5 +31,6 @@ def open_forge(config: FleetConfig, paths: FleetPaths, db: Database, company: Co
             poll_seconds=max(config.github.poll_seconds, company.crowd * _REQUESTS / _PER_SECOND),
             permission=config.github.label_permission,
             bots=config.github.trusted_bots,
+            label_prefix=config.label_prefix,
         )
     return LocalForge(db, paths.bare, paths.checkout, config.base)

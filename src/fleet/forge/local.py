@@ -15,8 +15,9 @@ from pathlib import Path
 
 from fleet.core.clock import SECOND
 from fleet.core.errors import Conflict, NotFound, PermanentError, UsageError
-from fleet.core.live import LiveCheck
+from fleet.core.label import LabelSpec
 from fleet.forge import localbase, pullgit
+from fleet.forge.alone import Alone
 from fleet.forge.content import GitContent
 from fleet.forge.gitrepo import RefMove, Repo, check_ref, check_sha, is_ancestor, move_refs, refs, refs_merged
 from fleet.forge.intake import take_from_checkout, take_in
@@ -34,9 +35,7 @@ from fleet.forge.localrows import (
 )
 from fleet.forge.port import (
     BaseReport,
-    BaseRules,
     Comment,
-    Condition,
     Judged,
     Merged,
     Pull,
@@ -53,7 +52,7 @@ _LOOK_EVERY = 2 * SECOND
 _READ_ONLY = "FLT-STO-005"  # what a store says that must not be written to
 
 
-class LocalForge(GitContent):
+class LocalForge(Alone, GitContent):
     """The port ``Forge`` over the fleet's own bare repository."""
 
     name = "local"
@@ -96,10 +95,6 @@ class LocalForge(GitContent):
         """Soon: a commit by git alone wakes nobody."""
         return now + _LOOK_EVERY
 
-    def condition(self) -> Condition:
-        """Always well."""
-        return Condition()
-
     def ticket(self, number: int) -> Ticket:
         """One ticket. Raises NotFound FLT-FRG-001."""
         return self._db.read(lambda tx: as_ticket(ticket_row(tx, number), rows.labels_of(tx, number)))
@@ -123,14 +118,6 @@ class LocalForge(GitContent):
         """Commit of a branch in the fleet's repository; "" when there is none."""
         ref = f"refs/heads/{check_ref(branch)}"
         return refs(self._repo, ref).get(ref, "")
-
-    def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
-        """Nothing: no program reports to this forge."""
-        return ()
-
-    def rules(self) -> BaseRules:
-        """None beside the fleet's own."""
-        return BaseRules()
 
     # -- tickets, labels, comments ---------------------------------------------------------------------
 
@@ -170,6 +157,10 @@ class LocalForge(GitContent):
             return tuple(row.label for row in rows.labels_of(tx, number))
 
         return self._db.write(change)
+
+    def kept_labels(self) -> tuple[LabelSpec, ...]:
+        """Those that are on something, without colour."""
+        return tuple(map(LabelSpec, self._db.read(rows.label_names)))
 
     def comment(self, number: int, body: str, *, author: str, marker: str | None = None) -> None:
         """Write a remark; the same marker on the same number writes it once. Raises NotFound FLT-FRG-007."""

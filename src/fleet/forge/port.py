@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from fleet.core.label import LabelSpec
 from fleet.core.live import LiveCheck, WantedCheck
 
 
@@ -146,6 +147,7 @@ class Forge(Protocol):
     """A place where tickets and pull requests live. Raises TemporaryError when it cannot be asked now."""
 
     name: str
+    keeps_labels: bool  # whether the repository has a list of labels; else any name may be put on anything
 
     def snapshot(self) -> Snapshot:
         """Live state of all tickets and pull requests."""
@@ -174,6 +176,12 @@ class Forge(Protocol):
         self, number: int, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), actor: str
     ) -> tuple[str, ...]:
         """Change labels in one step; returns the labels afterwards. A label already on keeps its mark."""
+
+    def kept_labels(self) -> tuple[LabelSpec, ...]:
+        """The labels that the repository keeps, by their names there; without a list, those that are in use."""
+
+    def keep_label(self, label: LabelSpec) -> None:
+        """Make a label, or give the one of this name its colour and description; nothing without a list."""
 
     def comment(self, number: int, body: str, *, author: str, marker: str | None = None) -> None:
         """Write a remark; the same marker writes it once."""

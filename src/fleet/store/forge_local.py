@@ -162,6 +162,11 @@ def labels_of(tx: Tx, number: int) -> list[LabelRow]:
     return [LabelRow(*row) for row in rows]
 
 
+def label_names(tx: Tx) -> list[str]:
+    """Every label that is on something."""
+    return [str(row[0]) for row in tx.all("SELECT DISTINCT label FROM forge_labels ORDER BY label")]
+
+
 def labels_of_current(tx: Tx, *, recent: int) -> dict[int, list[LabelRow]]:
     """The labels of everything that ``tickets`` and ``pulls`` list, in one statement."""
     current = " UNION ALL ".join(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from fleet.core.errors import FleetError
+from fleet.core.label import LabelSpec
 from fleet.forge.port import Forge, Pull
 from fleet.testing.repos import commit, git
 
@@ -124,6 +125,19 @@ def several_labels_change_in_one_step_on_a_pull_request_too(world: ForgeWorld) -
     assert after == ("needs-review",)
     assert [mark.name for mark in world.forge.pull(pull.number).labels] == ["needs-review"]
     assert refusal(world.forge.set_labels, 999, add=("ready",), actor="human:ann") == "FLT-FRG-007"
+
+
+@case
+def labels_that_a_repository_keeps_are_made_once_and_changed_in_place(world: ForgeWorld) -> None:
+    number = world.forge.create_ticket("T", "", author="human:ann", labels=("seen",)).number
+    for color in ("0075ca", "ffffff", "ffffff"):
+        world.forge.keep_label(LabelSpec("team/ready", color, "An agent may start"))
+    kept = {one.name: one for one in world.forge.kept_labels()}
+    assert "seen" in kept, "what is on something is known"
+    assert kept.get("team/ready") == (
+        LabelSpec("team/ready", "ffffff", "An agent may start") if world.forge.keeps_labels else None
+    )
+    assert [mark.name for mark in world.forge.ticket(number).labels] == ["seen"]
 
 
 @case

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.core.clock import Clock
+from fleet.core.label import LabelNames
 from fleet.forge import localbase
 from fleet.forge.github.client import Client
 from fleet.forge.github.forge import GitHubForge
@@ -31,19 +32,20 @@ def connect(
     call_seconds: float = CALL_SECONDS,
     permission: str = "write",
     bots: tuple[int, ...] = (),
+    label_prefix: str = "",
 ) -> GitHubForge:
     """The forge over ``owner/name``, with the login of ``gh`` in the environment ``env``.
 
     ``transport`` is ``gh`` (a process a request), ``httpx2`` (kept connections with gh's login), or one that is lent.
-    ``poll_seconds`` is how old what is shown may be while there is life in it. Whose labels
-    count: people with ``permission`` and the accounts with the numbers ``bots``. Opens no connection. Raises what
-    ``localbase.prepare`` raises.
+    ``poll_seconds`` is how old what is shown may be while there is life in it. Whose labels count: people with
+    ``permission`` and the accounts with the numbers ``bots``. ``label_prefix`` stands there before the fleet's own
+    labels. Opens no connection. Raises what ``localbase.prepare`` raises.
     """
     way = transport_named(transport, env, call_seconds) if isinstance(transport, str) else transport
     client = Client(way, clock)
     place = localbase.Base(Repo(bare, bare=True), localbase.open_checkout(checkout), base)
     remote = Remote(place.bare, f"https://github.com/{repo}.git", gh_environment(env))
-    view = View(client, repo, clock, poll_seconds=poll_seconds)
+    view = View(client, repo, clock, poll_seconds=poll_seconds, names=LabelNames(label_prefix))
     people = People(client, repo, clock, permission=permission, bots=bots)
     return GitHubForge(client, view, remote, people, repo, place, clock)
 

@@ -7,7 +7,6 @@ diffs) is read by git in the fleet's bare repository, never from GitHub's render
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +14,14 @@ from typing import Any
 
 from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import Conflict, NotFound, PermanentError, UsageError
+from fleet.core.label import LabelSpec
 from fleet.core.live import LiveCheck
 from fleet.forge import localbase, pullgit
 from fleet.forge.content import GitContent
 from fleet.forge.github.checks import Checks
 from fleet.forge.github.client import Client, asked_again
 from fleet.forge.github.gate import post_gate
+from fleet.forge.github.labels import Labels
 from fleet.forge.github.merging import another_base, merge_request, not_that_head, refused_by_rule
 from fleet.forge.github.people import People
 from fleet.forge.github.remote import Remote
@@ -48,6 +49,7 @@ class GitHubForge(GitContent):
     """One repository, named ``owner/name``."""
 
     name = "github"
+    keeps_labels = True
 
     def __init__(
         self, client: Client, view: View, remote: Remote, people: People, repo: str, base: localbase.Base, clock: Clock
@@ -64,7 +66,8 @@ class GitHubForge(GitContent):
         self._bare = self.repo = base.bare
         self._base = base
         self._clock = clock
-        self._lock = threading.Lock()  # between reading an issue's labels and replacing them
+        self._names = view.names
+        self._labels = Labels(client, repo, view.names)
         self._people = people
         self._checks = Checks(client, repo, base.name, clock)
         localbase.prepare(base)
@@ -147,7 +150,7 @@ class GitHubForge(GitContent):
                 if self._carries(item, marker):
                     return self.ticket(number)
             written = marked(written, "mark", marker)
-        text = {"title": title, "body": written, "labels": list(labels)}
+        text = {"title": title, "body": written, "labels": [self._names.outside(name) for name in labels]}
         made = self._client.write("POST", f"{self._root}/issues", text)
         self._view.forget()
         return self.ticket(int(made["number"]))
@@ -157,15 +160,18 @@ class GitHubForge(GitContent):
     ) -> tuple[str, ...]:
         """Read the labels and replace them in one request; nothing is written where nothing changes."""
         check_labels(add, remove)
-        path = f"{self._root}/issues/{number}/labels"
-        with self._lock:
-            items = self._of_number(number, lambda: self._client.read(f"{path}?per_page=100"))
-            present = [str(item["name"]) for item in items]
-            wanted = [name for name in present if name not in remove] + [name for name in add if name not in present]
-            if wanted != present:
-                self._client.write("PUT", path, {"labels": wanted})
-                self._view.forget()
-        return tuple(sorted(wanted))
+        found: tuple[str, ...] = self._of_number(
+            number, lambda: self._labels.set(number, add, remove, self._view.forget)
+        )
+        return found
+
+    def kept_labels(self) -> tuple[LabelSpec, ...]:
+        """What the repository keeps, by the names they have there."""
+        return self._labels.kept()
+
+    def keep_label(self, label: LabelSpec) -> None:
+        """Make a label, or give the one of this name its colour and description."""
+        self._labels.keep(label)
 
     def comment(self, number: int, body: str, *, author: str, marker: str | None = None) -> None:
         """Write a remark; the same marker on the same number writes it once."""
@@ -305,13 +311,14 @@ class GitHubForge(GitContent):
 
     def _marks(self, item: Any) -> tuple[LabelMark, ...]:
         """Labels as marks. One that wakes counts only when somebody put it on whose labels count here."""
-        found = []
+        found = {}
         for mark in self._view.marks(item):
             actor = self._people.principal(mark.actor, self._view.accounts.get(mark.actor, 0)) if mark.actor else ""
-            if mark.name in WAKING and not actor.startswith(("human:", "bot:")):
+            name = self._names.inside(mark.name)
+            if name in WAKING and not actor.startswith(("human:", "bot:")):
                 continue
-            found.append(LabelMark(mark.name, actor, mark.mark_id, mark.at))
-        return tuple(found)
+            found[name] = LabelMark(name, actor, mark.mark_id, mark.at)
+        return tuple(found[name] for name in sorted(found))
 
     def _of_number(self, number: int, step: Any) -> Any:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import NotFound
+from fleet.core.label import LabelNames
 from fleet.forge.github.client import Client, Quota, asked_again
 from fleet.forge.github.pace import next_poll
 from fleet.forge.github.shapes import GONE, LabelEvent, branch_events, label_events, label_names
@@ -20,15 +21,17 @@ from fleet.forge.port import Condition, LabelMark
 _NEWEST = "state=all&sort=updated&direction=desc&per_page=100"
 _FIRST_EVENTS = 300  # items of the feed that are read at the start; older labels are looked up one by one
 KEEP_CLOSED = 200
-# Labels that start agents: they count only together with who put them on.
+# Labels that start agents, by the fleet's own names: they count only together with who put them on.
 WAKING = ("ready", "needs-review", "shipped")
 
 
 class View:
     """One repository, as fresh as ``next_poll`` says; ``poll_seconds`` is the quickest pace."""
 
-    def __init__(self, client: Client, repo: str, clock: Clock, *, poll_seconds: float) -> None:
-        """Nothing is asked until something is wanted."""
+    def __init__(self, client: Client, repo: str, clock: Clock, *, poll_seconds: float, names: LabelNames) -> None:
+        """Nothing is asked until something is wanted. ``names`` is what labels are called there."""
+        self.names = names
+        self._waking = frozenset(map(names.outside, WAKING))
         self._client = client
         self._root = f"repos/{repo}"
         self._clock = clock
@@ -82,11 +85,11 @@ class View:
             number, found = int(item["number"]), []
             for name in label_names(item):
                 mark = self._marks.get((number, name))
-                if mark is None and name in WAKING:
+                if mark is None and name in self._waking:
                     mark = self._explain(item, name)
                 if mark is not None:
                     found.append(mark)
-                elif name not in WAKING:
+                elif name not in self._waking:
                     found.append(LabelMark(name, "", f"{number}:{name}", 0))
             return tuple(sorted(found, key=lambda mark: mark.name))
 

@@ -68,6 +68,7 @@ class Hub:
         self.items: dict[int, Item] = {}
         self.events: list[Json] = []
         self.comments: list[Json] = []
+        self.labels: dict[str, Json] = {}  # that the repository keeps: colour and description
         self.statuses: dict[str, list[Json]] = {}
         self.check_runs: list[CheckRun] = []
         self.rules: dict[str, Rules] = {}  # branch -> what it asks for
@@ -121,7 +122,9 @@ class Hub:
 
     def replace_labels(self, login: str, item: Item, labels: Sequence[str]) -> None:
         """Set all labels in one step; one event for each that came or went."""
-        wanted = list(dict.fromkeys(labels))
+        wanted = list(dict.fromkeys(self.kept_name(name) or name for name in labels))
+        for name in wanted:
+            self.labels.setdefault(name, {})
         for name in item.labels:
             if name not in wanted:
                 self._event(login, item, "unlabeled", name)
@@ -131,6 +134,10 @@ class Hub:
         if wanted != item.labels:
             item.labels = wanted
             item.updated = self.now()
+
+    def kept_name(self, name: str) -> str:
+        """The label that a name finds, whatever its case; "" when there is none."""
+        return next((one for one in self.labels if one.casefold() == name.casefold()), "")
 
     def _event(self, login: str, item: Item, kind: str, label: str) -> None:
         self.events.append(

@@ -27,7 +27,7 @@ class Route:
 
 ROUTES: list[Route] = []
 _WRITERS = ("write", "maintain", "admin")
-_PARTS = {"owner": OWNER, "repo": NAME, "ref": "(.+)"}  # other parameters are one part of the path
+_PARTS = {"owner": OWNER, "repo": NAME, "ref": "(.+)", "name": "(.+)"}  # other parameters are one part of the path
 
 
 def route(method: str, template: str) -> Callable[[Handler], Handler]:

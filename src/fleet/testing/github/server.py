@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from fleet.testing.github import rest_checks
+from fleet.testing.github import rest_checks, rest_labels
 from fleet.testing.github.hub import Hub
 from fleet.testing.github.rest import ROUTES, Rest
 
 LIMIT = 5000
-assert {one.template for one in ROUTES} >= rest_checks.HERE  # importing it enters its routes
+assert {one.template for one in ROUTES} >= rest_checks.HERE | rest_labels.HERE  # importing it enters its routes
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(found, list) and status == 200:
             found, link = self._page(found)
             headers |= {"Link": link} if link else {}
-        data = json.dumps(found).encode()
+        data = json.dumps(found).encode() if found is not None else b""
         if self.command == "GET" and status == 200:
             # A validator belongs to a token, as GitHub's do.
             headers["ETag"] = 'W/"' + hashlib.sha256(login.encode() + data).hexdigest() + '"'

@@ -143,8 +143,8 @@ class Shapes:
                 "node_id": node("L", plain_number(name)),
                 "url": f"{self.api}/labels/{name}",
                 "name": name,
-                "description": None,
-                "color": "ededed",
+                "description": self.hub.labels.get(name, {}).get("description"),
+                "color": self.hub.labels.get(name, {}).get("color", "ededed"),
                 "default": False,
             }
             for name in names
