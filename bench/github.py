@@ -60,6 +60,7 @@ class Row:
 
     name: str
     delays: list[float]  # seconds from the label to the running process
+    steps: list[int]  # requests of the fleet about that repository in between
     idle_seconds: float
     idle: list[Asked]
     busy: list[Asked]
@@ -153,8 +154,15 @@ def measured(name: str, place: Place, fleets: dict[str, FleetPaths], *, count: i
     wait_until(all_started, timeout=120, what="every agent's process")
     busy = [asked for asked in place.server.log[begin:] if asked.login != "ann"]
     delays = [ends[item] - watch.set_at[item] for item in work]
+    steps = [
+        sum(
+            asked.target.startswith(f"/repos/{item[0]}/") and watch.set_at[item] < asked.at < ends[item]
+            for asked in busy
+        )
+        for item in work
+    ]
     memory, threads = status_of(pid, "VmRSS") / 1024, status_of(pid, "Threads")
-    return Row(name, delays, idle_seconds, idle, busy, core, memory, threads)
+    return Row(name, delays, steps, idle_seconds, idle, busy, core, memory, threads)
 
 
 def seen(paths: FleetPaths) -> int:
@@ -217,15 +225,18 @@ def report(rows: Sequence[Row]) -> str:
         f" computed from that product's documented intervals ({LABEL_LOOP:.0f} s for labels, then {START_LOOP:.0f} s"
         " for starts), with nothing added for its programs.",
         "",
+        "Requests are those about that repository between the label and the process, regular looks included; through gh"
+        " each of them is a process.",
+        "",
         f"The machine's load over the last minute was {os.getloadavg()[0]:.1f} at the end, on {os.cpu_count()} cores.",
         "",
-        "| | p50 s | p99 s | worst s | daemon MB | threads | idle: % of a core |",
-        "|---|---|---|---|---|---|---|",
+        "| | p50 s | p99 s | worst s | requests, p50 | daemon MB | threads | idle: % of a core |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         size = f"{row.megabytes:.0f} | {row.threads} | {row.idle_core * 100:.1f}"
-        lines.append(f"| {row.name} | {_figures(row.delays)} | {size} |")
-    lines.append(f"| public product, 120 s + 10 s loops (computed) | {_figures(other)} | | | |")
+        lines.append(f"| {row.name} | {_figures(row.delays)} | {percentile(row.steps, 0.5):.0f} | {size} |")
+    lines.append(f"| public product, 120 s + 10 s loops (computed) | {_figures(other)} | | | | |")
     lines += [
         "",
         "### Requests at GitHub an hour",

@@ -31,13 +31,14 @@ def announcing(db: Database, base: str) -> Callable[[str, str], None]:
     return announce
 
 
-def refresh_base(db: Database, forge: Forge, base: str) -> BaseReport:
+def refresh_base(db: Database, forge: Forge, base: str, *, fresh: bool = True) -> BaseReport:
     """Bring the fleet's base to where people have it (their checkout, or GitHub); on record before it moves.
 
     A movement that is not forward is announced by nobody, so that the guard holds merges until a person has
-    explained it. Raises TemporaryError when the forge cannot be asked now.
+    explained it. Not ``fresh``: where it was a little while ago will do. Raises TemporaryError when the forge cannot
+    be asked now.
     """
-    report = forge.refresh(announcing(db, base))
+    report = forge.refresh(announcing(db, base), fresh=fresh)
     if report.kind in ("fetched", "diverged"):
         draft = Draft(
             Stream.ACTIVITY,
@@ -56,7 +57,7 @@ def follow_base(db: Database, forge: Forge, config: InForce) -> Callable[[], obj
     """What keeps the fleet's base where it is at the forge; None where it is nowhere else than here."""
     if forge.name == "local":
         return None
-    return lambda: refresh_base(db, forge, config().config.base)
+    return lambda: refresh_base(db, forge, config().config.base, fresh=False)
 
 
 def update_checkout(db: Database, forge: Forge, pull: LivePull, *, run_id: str = "") -> list[str]:

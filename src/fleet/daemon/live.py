@@ -137,7 +137,7 @@ class WorkGatherer:
 
         Raises TemporaryError when the forge cannot be asked now, FLT-FRG-040 while a changed text is not accepted.
         """
-        refresh_base(self._db, self._forge, self._base)
+        refresh_base(self._db, self._forge, self._base, fresh=False)
         ticket = self._ticket_of(run)
         pull = self._pull_of(run)
         branch = pull.head_ref if pull is not None else f"{_BRANCHES}{ticket.number if ticket is not None else run.id}"

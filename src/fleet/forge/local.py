@@ -291,7 +291,7 @@ class LocalForge(Alone, GitContent):
 
     # -- base and checkout -----------------------------------------------------------------------------
 
-    def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
+    def refresh(self, announce: Callable[[str, str], None] | None = None, *, fresh: bool = True) -> BaseReport:
         """Fetch the person's new base commits, fast-forward only."""
         return localbase.refresh(self._base, announce)
 

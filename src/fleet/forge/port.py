@@ -244,11 +244,12 @@ class Forge(Protocol):
     def rules(self) -> BaseRules:
         """What the forge itself asks of a merge into the base branch."""
 
-    def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
+    def refresh(self, announce: Callable[[str, str], None] | None = None, *, fresh: bool = True) -> BaseReport:
         """Fetch the person's new base commits, forward only.
 
         ``announce`` is told the old and the new commit before the branch moves, so that the intent is on record.
-        A forge whose base branch is elsewhere follows it also where it was rewritten, without announcing that.
+        A forge whose base branch is elsewhere follows it also where it was rewritten, without announcing that;
+        not ``fresh``, as it was there a little while ago.
         """
 
     def publish_base(self) -> BaseReport:

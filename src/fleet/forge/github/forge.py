@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from fleet.forge.github.gate import post_gate
 from fleet.forge.github.labels import Labels
 from fleet.forge.github.merging import another_base, merge_request, not_that_head, refused_by_rule
 from fleet.forge.github.people import People
+from fleet.forge.github.reading import Reading
 from fleet.forge.github.remote import Remote
-from fleet.forge.github.shapes import as_comment, as_pull, as_ticket, marked, unmarked
-from fleet.forge.github.view import WAKING, View
+from fleet.forge.github.shapes import marked
+from fleet.forge.github.view import View
 from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, is_commit, move_refs, refs
 from fleet.forge.intake import take_from_checkout, take_in
 from fleet.forge.judging import require_as_judged
@@ -37,7 +39,6 @@ from fleet.forge.port import (
     Comment,
     Condition,
     Judged,
-    LabelMark,
     Merged,
     Pull,
     Snapshot,
@@ -68,7 +69,7 @@ class GitHubForge(GitContent):
         self._clock = clock
         self._names = view.names
         self._labels = Labels(client, repo, view.names)
-        self._people = people
+        self._reading = Reading(view, people, repo)
         self._checks = Checks(client, repo, base.name, clock)
         localbase.prepare(base)
 
@@ -87,20 +88,20 @@ class GitHubForge(GitContent):
     # -- reading ---------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Everything open and what closed lately; three conditional requests at most."""
+        """Everything open and what closed lately; a few conditional requests."""
         issues, pulls = self._view.issues(), self._view.pulls()
         base = self._base_here()
         with asked_again():
             return Snapshot(
-                tuple(self._ticket(item) for item in issues.values()),
-                tuple(self._pull(item, base) for item in pulls.values()),
+                tuple(self._reading.ticket(item, listed=True) for item in issues.values()),
+                tuple(self._reading.pull(item, base, listed=True) for item in pulls.values()),
                 complete=True,
             )
 
     def ticket(self, number: int) -> Ticket:
         """One ticket. Raises NotFound FLT-FRG-001."""
         try:
-            return self._ticket(self._view.one_issue(number))
+            return self._reading.ticket(self._view.one_issue(number))
         except NotFound as error:
             raise NotFound("FLT-FRG-001", "no such ticket", where=f"ticket/{number}") from error
 
@@ -113,10 +114,12 @@ class GitHubForge(GitContent):
 
     def comments(self, number: int) -> tuple[Comment, ...]:
         """Remarks, oldest first. Raises NotFound FLT-FRG-007."""
+        if not self._view.has_remarks(number):
+            return ()
         items = self._of_number(
             number, lambda: self._client.pages(f"{self._root}/issues/{number}/comments?per_page=100")
         )
-        return tuple(as_comment(item, number, self._people.of, self._people.own_login()) for item in items)
+        return tuple(self._reading.comment(item, number) for item in items)
 
     def branch_head(self, branch: str) -> str:
         """Commit of a branch at GitHub; "" when there is none."""
@@ -147,7 +150,7 @@ class GitHubForge(GitContent):
         if marker is not None:
             self._view.forget()
             for number, item in self._view.issues().items():
-                if self._carries(item, marker):
+                if self._reading.carries(item, marker):
                     return self.ticket(number)
             written = marked(written, "mark", marker)
         text = {"title": title, "body": written, "labels": [self._names.outside(name) for name in labels]}
@@ -179,10 +182,11 @@ class GitHubForge(GitContent):
         path = f"{self._root}/issues/{number}/comments"
         if marker is not None:
             found = self._of_number(number, lambda: self._client.pages(f"{path}?per_page=100"))
-            if any(self._carries(item, marker) for item in found):
+            if any(self._reading.carries(item, marker) for item in found):
                 return
             body = marked(body, "mark", marker)
         self._of_number(number, lambda: self._client.write("POST", path, {"body": body}))
+        self._view.forget()
 
     def close_ticket(self, number: int) -> None:
         """Close an issue; harmless when closed. Raises NotFound FLT-FRG-001."""
@@ -285,14 +289,14 @@ class GitHubForge(GitContent):
 
     # -- base and checkout -----------------------------------------------------------------------------
 
-    def refresh(self, announce: Callable[[str, str], None] | None = None) -> BaseReport:
-        """Bring the fleet's base branch to where GitHub's is, also where that was rewritten.
+    def refresh(self, announce: Callable[[str, str], None] | None = None, *, fresh: bool = True) -> BaseReport:
+        """Bring the fleet's base branch to where GitHub's is (not ``fresh``: was), also where that was rewritten.
 
         ``announce`` is told old and new commit before the branch moves forward; a rewrite is announced to nobody.
         """
         ours = self._base_here()
         with asked_again():  # a base that is gone there, a person brings back
-            theirs = self._base_now()
+            theirs = self._base_now(fresh=fresh)
         return localbase.follow(self._base, ours, theirs, announce)
 
     def publish_base(self) -> BaseReport:
@@ -301,24 +305,8 @@ class GitHubForge(GitContent):
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _ticket(self, item: Any) -> Ticket:
-        return as_ticket(item, self._marks(item), self._people.of, self._people.own_login())
-
-    def _pull(self, item: Any, base: str | None = None) -> Pull:
-        """A pull request; ``base`` is the fleet's base commit where the caller has asked git for it."""
-        here = self._base_here() if base is None else base
-        return as_pull(item, self._marks(item), self._people.of, self._people.own_login(), self._repo, here)
-
-    def _marks(self, item: Any) -> tuple[LabelMark, ...]:
-        """Labels as marks. One that wakes counts only when somebody put it on whose labels count here."""
-        found = {}
-        for mark in self._view.marks(item):
-            actor = self._people.principal(mark.actor, self._view.accounts.get(mark.actor, 0)) if mark.actor else ""
-            name = self._names.inside(mark.name)
-            if name in WAKING and not actor.startswith(("human:", "bot:")):
-                continue
-            found[name] = LabelMark(name, actor, mark.mark_id, mark.at)
-        return tuple(found[name] for name in sorted(found))
+    def _pull(self, item: Any) -> Pull:
+        return self._reading.pull(item, self._base_here())
 
     def _of_number(self, number: int, step: Any) -> Any:
         try:
@@ -327,13 +315,9 @@ class GitHubForge(GitContent):
             text = "neither a ticket nor a pull request has this number"
             raise NotFound("FLT-FRG-007", text, where=f"#{number}") from error
 
-    def _carries(self, item: Any, marker: str) -> bool:
-        ours = str((item.get("user") or {}).get("login", "")) == self._people.own_login()
-        return ours and unmarked(str(item.get("body") or ""))[1].get("mark") == marker
-
-    def _base_now(self) -> str:
+    def _base_now(self, *, fresh: bool = True) -> str:
         """The base branch's commit at GitHub; its objects are here, the fleet's own branch may be behind."""
-        head = self.branch_head(self._base.name)
+        head = (self.branch_head if fresh else partial(self._view.head, ask=self.branch_head))(self._base.name)
         if not head:
             raise localbase.no_base(self._base, Path(self._repo))
         self._have(head)

@@ -29,6 +29,9 @@ _FIXED = {
     "NO_COLOR": "1",
     "TZ": "UTC",
     "LC_ALL": "C",
+    # A run is over before collecting garbage pays: a fifth less processor time. The bound is for a huge answer.
+    "GOGC": "off",
+    "GOMEMLIMIT": "256MiB",
 }
 
 

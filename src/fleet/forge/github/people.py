@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fleet.core.clock import SECOND, Clock
@@ -11,6 +13,7 @@ from fleet.forge.github.client import Client
 
 RANKS = ("triage", "write", "maintain", "admin")  # what may be asked of whoever puts a label on, least first
 BELIEVED_SECONDS = 60  # how long a person's permission is believed
+LISTED_SECONDS = 600  # and where it only tells whose text something is that wakes nobody
 
 
 class People:
@@ -39,15 +42,23 @@ class People:
             self._own_login = str(self._client.read("user")["login"])
         return self._own_login
 
-    def of(self, account: Mapping[str, Any] | None) -> str:
+    def of(self, account: Mapping[str, Any] | None, seconds: float = BELIEVED_SECONDS) -> str:
         """Whoever GitHub says that something is from."""
         found = account or {}
-        return self.principal(str(found.get("login") or ""), int(found.get("id") or 0))
+        return self.principal(str(found.get("login") or ""), int(found.get("id") or 0), seconds)
 
-    def principal(self, login: str, account: int = 0) -> str:
+    def as_listed(self, item: Mapping[str, Any]) -> Callable[[Mapping[str, Any] | None], str]:
+        """Who wrote something in a listing: asked about seldom, and not again where it is closed.
+
+        Whatever is done about one issue or pull request looks at that one alone, and asks anew.
+        """
+        return partial(self.of, seconds=LISTED_SECONDS if item.get("state") == "open" else math.inf)
+
+    def principal(self, login: str, account: int = 0, seconds: float = BELIEVED_SECONDS) -> str:
         """``human:<login>`` for somebody with the permission, ``bot:<login>`` for a bot of ours, else ``outsider:``.
 
-        A bot counts by its number: its name somebody else may have tomorrow.
+        A bot counts by its number: its name somebody else may have tomorrow. What was found so many ``seconds`` ago
+        is believed.
         """
         if not login:
             return "outsider:ghost"  # the name GitHub gives to deleted accounts
@@ -56,7 +67,7 @@ class People:
         self._forget_another_login()
         now = self._clock.now()
         at, permission = self._permissions.get(login, (-1, ""))
-        if at < 0 or not at <= now < at + BELIEVED_SECONDS * SECOND:
+        if at < 0 or not at <= now < at + seconds * SECOND:
             permission = self._ask(login)
             self._permissions[login] = (now, permission)
         return f"human:{login}" if permission in self._enough else f"outsider:{login}"

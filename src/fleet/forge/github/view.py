@@ -1,12 +1,17 @@
-"""What GitHub shows, kept up to date by three conditional listings: issues, pull requests, label events.
+"""What GitHub shows, kept up to date by three conditional listings: issues, label events, pull requests.
 
 State decides, the events explain: a label counts when the issue carries it, and its mark (who put it on,
 which time) comes from the event. A label that must be explained and is not yet, is not there yet.
+
+The list of issues is the bell: whatever happens to an issue or a pull request moves its time there. While it
+says nothing new the other two are not asked, except now and then, and at the look after one with news: GitHub's
+times are whole seconds, so a second change within one of them shows only in the other lists.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +26,7 @@ from fleet.forge.port import Condition, LabelMark
 _NEWEST = "state=all&sort=updated&direction=desc&per_page=100"
 _FIRST_EVENTS = 300  # items of the feed that are read at the start; older labels are looked up one by one
 KEEP_CLOSED = 200
+WHOLE_SECONDS = 30  # after which all three lists are asked, whatever the first one says
 # Labels that start agents, by the fleet's own names: they count only together with who put them on.
 WAKING = ("ready", "needs-review", "shipped")
 
@@ -47,11 +53,15 @@ class View:
         self._last_event = 0
         self._events_taken: str | None = None
         self._gone: set[int] = set()  # pull requests whose branch was deleted
+        self._whole_at = -1  # when all lists were asked last
+        self._restless = True  # there was news, or there may be: the next look asks all of them
+        self._heads: dict[str, tuple[int, str]] = {}  # branch -> when it was asked for, and its commit
 
     def forget(self) -> None:
-        """We changed something ourselves: the next question looks again."""
+        """We changed something ourselves: the next question looks again, everywhere."""
         with self._lock:
-            self._read_at = -1
+            self._read_at, self._restless = -1, True
+            self._heads = {}
 
     def issues(self) -> dict[int, Any]:
         """Open issues and those closed lately, by number; no pull requests."""
@@ -79,6 +89,27 @@ class View:
         found = self.pulls().get(number)
         return found if found is not None else self._client.read(f"{self._root}/pulls/{number}")
 
+    def wakes(self, item: Any) -> bool:
+        """Whether an issue or pull request carries a label that starts agents, whoever put it on."""
+        return not self._waking.isdisjoint(label_names(item))
+
+    def has_remarks(self, number: int) -> bool:
+        """False only where the list of issues says so: nobody has remarked on this number yet."""
+        with self._lock:
+            self._refresh()
+            found = self._issues.items.get(number)
+        return found is None or found.get("comments") != 0
+
+    def head(self, branch: str, ask: Callable[[str], str]) -> str:
+        """The commit of a branch, as old as everything else here; ``ask`` asks GitHub for it."""
+        with self._lock:  # one of those who want to know it asks, the others hear it from there
+            now = self._clock.now()
+            at, sha = self._heads.get(branch, (-1, ""))
+            if not sha or not at <= now < self._due(Quota(), at):
+                sha = ask(branch)
+                self._heads[branch] = (now, sha)
+            return sha
+
     def marks(self, item: Any) -> tuple[LabelMark, ...]:
         """The labels of an issue or pull request; those that must be explained, only with their explanation."""
         with self._lock:
@@ -87,6 +118,7 @@ class View:
                 mark = self._marks.get((number, name))
                 if mark is None and name in self._waking:
                     mark = self._explain(item, name)
+                    self._restless = self._restless or mark is None
                 if mark is not None:
                     found.append(mark)
                 elif name not in self._waking:
@@ -97,18 +129,30 @@ class View:
 
     def _refresh(self) -> None:
         now = self._clock.now()
-        if 0 <= self._read_at <= now < self._due(Quota()):
+        if 0 <= self._read_at <= now < self._due(Quota(), self._read_at):
             return
         with asked_again():
-            news = [self._events(), self._issues.take(self._client), self._pulls.take(self._client)]
-        if any(news) or self._changed_at > now:
+            news = self._look(now)
+        if news or self._changed_at > now:
             self._changed_at = now
         self._read_at = now
+
+    def _look(self, now: int) -> bool:
+        """Ask for what may be new; whether anything was."""
+        whole = self._restless or not 0 <= now - self._whole_at < WHOLE_SECONDS * SECOND
+        issues = self._issues.take(self._client)
+        self._restless = whole or bool(issues)  # also when an answer below is lost: the bell has rung
+        told = (whole or bool(issues)) and self._events()
+        pulls = self._pulls.take(self._client) if whole or _any_pull(issues) else {}
+        if whole:
+            self._whole_at = now
+        self._restless = bool(issues or told or pulls)
+        return self._restless
 
     @property
     def next_at(self) -> int:
         """When it is looked again; 0 before the first look and after a change of ours."""
-        return self._due(self._client.quota) if self._read_at >= 0 else 0
+        return self._due(self._client.quota, self._read_at) if self._read_at >= 0 else 0
 
     def condition(self) -> Condition:
         """What GitHub said last of its limit, and present trouble."""
@@ -124,9 +168,9 @@ class View:
             quota.counted,
         )
 
-    def _due(self, quota: Quota) -> int:
+    def _due(self, quota: Quota, since: int) -> int:
         return next_poll(
-            self._read_at,
+            since,
             poll_seconds=self._poll,
             changed_at=self._changed_at,
             limit=quota.limit,
@@ -190,20 +234,27 @@ class _Listing:
         self._path = path
         self._taken: str | None = None
 
-    def take(self, client: Client) -> bool:
-        """Bring what is known up to date; False when nothing changed."""
+    def take(self, client: Client) -> dict[int, Any]:
+        """Bring what is known up to date; what is new or not as it was, by number."""
         newest = f"{self._path}?{_NEWEST}"
         first = client.look(newest)
         if first.mark and first.mark == self._taken:
-            return False
+            return {}
         if self._taken is None:
             found = [*client.pages(f"{self._path}?state=open&per_page=100"), *first.items]
         else:
             mark = max((str(item["updated_at"]) for item in self.items.values()), default="")
             found = client.pages(newest, enough=lambda read: str(read[-1]["updated_at"]) < mark, first=first)
-        self.items = _trimmed({**self.items, **{int(item["number"]): item for item in found}})
+        read = {int(item["number"]): item for item in found}
+        changed = {number: item for number, item in read.items() if self.items.get(number) != item}
+        self.items = _trimmed({**self.items, **read})
         self._taken = first.mark
-        return True
+        return changed
+
+
+def _any_pull(issues: dict[int, Any]) -> bool:
+    """Whether a pull request is among items of the list of issues."""
+    return any("pull_request" in item for item in issues.values())
 
 
 def _trimmed(items: dict[int, Any]) -> dict[int, Any]:

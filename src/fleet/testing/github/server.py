@@ -6,9 +6,10 @@ import hashlib
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ assert {one.template for one in ROUTES} >= rest_checks.HERE | rest_labels.HERE  
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came, and the status of its answer; 0 when the connection was dropped."""
+    """One request as it came, at which ``time.time``, and its answer's status; 0 when the connection was dropped."""
 
     number: int
     login: str
     method: str
     target: str
     status: int
+    at: float
 
     @property
     def counted(self) -> bool:
@@ -125,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         login = self.server.hub.tokens.get(token, "")
         with self.server.hub.lock:
             number = len(self.server.log) + 1
-            self.server.log.append(Asked(number, login, self.command, self.path, 0))
+            self.server.log.append(Asked(number, login, self.command, self.path, 0, time.time()))
         fault = self.server.faults(number, self.command, self.path)
         if fault is not None and not fault.after:
             self._fail(number, login, fault)
@@ -190,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(number, login, fault.status, fault.headers, fault.body.encode())
 
     def _send(self, number: int, login: str, status: int, headers: dict[str, str], data: bytes) -> None:
-        self.server.log[number - 1] = Asked(number, login, self.command, self.path, status)
+        self.server.log[number - 1] = replace(self.server.log[number - 1], status=status)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
