@@ -74,18 +74,23 @@ def rig(
     *,
     agents: tuple[str, ...] = ("developer",),
     agent_keys: str = "",
+    others: Mapping[str, str] | None = None,
     fleet_keys: str = "",
     claude_keys: str = "",
     backend: str = "kind: anthropic",
     auth: str = "kind: key_helper, command: [echo, a-key-of-the-test]",
 ) -> Iterator[Rig]:
-    """A fleet whose agents play the scenarios of their own names. The keys are lines of YAML."""
+    """A fleet whose agents play the scenarios of their own names. The keys are lines of YAML.
+
+    ``others`` are further agents, by name, with the keys of each in YAML's short form; they start by hand.
+    """
+    others = others or {}
     with scripted_model(scenarios) as model, fleet_in() as paths:
         members = "".join(
             f"  - name: {name}\n    role: {ROLES[name][0]}\n    vendor: claude-code\n"
             f"    subscribes_to: {ROLES[name][1]}\n{agent_keys}"
             for name in agents
-        )
+        ) + "".join(f"  - {{name: {name}, vendor: claude-code, {keys}}}\n" for name, keys in others.items())
         paths.config.write_text(
             "version: 1\nallow_shared_uid_merge: true\nshared_uid_merge_reason: a test\n"
             f"auth: {{{auth}}}\n"
@@ -93,7 +98,7 @@ def rig(
             f"claude: {{program: {json.dumps(str(client))}, max_retries: 2{claude_keys}}}\n"
             f"{fleet_keys}agents:\n{members}"
         )
-        for name in agents:
+        for name in (*agents, *others):
             (paths.config.parent / "prompts" / f"{name}.md").write_text(f"SCENARIO:{name}\n")
         shell = Shell(paths.checkout, {})
         shell.answer("up")

@@ -59,7 +59,8 @@ def agent_text(result: Row, style: Style) -> str:
 def _facts(found: Row) -> list[tuple[str, str]]:
     """What the configuration says, in the order in which people ask."""
     return [
-        ("vendor", " ".join(word for word in (found["vendor"], found.get("model", "")) if word)),
+        ("vendor", found["vendor"]),
+        ("model", _model(found.get("model_used"))),
         ("subscribes to", ", ".join(found["subscribes_to"])),
         ("publishes", ", ".join(found.get("publishes", ()))),
         ("may start", ", ".join(found.get("may_start", ()))),
@@ -69,6 +70,11 @@ def _facts(found: Row) -> list[tuple[str, str]]:
         ("at once", str(found["max_concurrent"] or "")),
         ("one run", f"at most {duration(found['timeout_seconds'])}" if "timeout_seconds" in found else ""),
     ]
+
+
+def _model(used: Row | None) -> str:
+    """The model that its runs get, and by whose word."""
+    return f"{used['model']} ({', then '.join(used['because'])})" if used is not None and used["model"] else ""
 
 
 def _budget(budget: Row) -> str:

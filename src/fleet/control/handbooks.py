@@ -11,6 +11,7 @@ from fleet.control.context import Context, Handlers
 from fleet.core.errors import NotFound
 from fleet.core.principal import Principal
 from fleet.runtime.instructions import handbook_of
+from fleet.runtime.vendors import VENDORS
 
 
 def handbook(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
@@ -21,6 +22,8 @@ def handbook(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[s
 def handbook_by(loaded: LoadedConfig, settings: Path, name: str) -> dict[str, Any]:
     """The handbook of a member by this configuration; ``settings`` is the .fleet/ folder of the checkout.
 
+    ``added`` is what its vendor tells it beside that.
+
     Raises NotFound FLT-AGT-001, PermanentError FLT-AGT-130 for instructions that cannot be used.
     """
     member = loaded.config.agent(name)
@@ -28,6 +31,7 @@ def handbook_by(loaded: LoadedConfig, settings: Path, name: str) -> dict[str, An
         hint = nearest(name, [agent.name for agent in loaded.config.agents]) or "fleet agent list shows the names"
         raise NotFound("FLT-AGT-001", "no such agent", where=name, hint=hint)
     made = handbook_of(member, loaded, settings)
+    added = VENDORS[member.vendor].adds(loaded.roles[member.role])
     return {
         "agent": name,
         "role": made.role,
@@ -35,6 +39,15 @@ def handbook_by(loaded: LoadedConfig, settings: Path, name: str) -> dict[str, An
         "sha256": made.digest,
         "config": loaded.digest,
         "parts": made.provenance(),
+        "added": [
+            {
+                "title": part.title,
+                "text": part.text,
+                "sha256": part.digest,
+                "sources": [{"name": source.name, "sha256": source.digest} for source in part.sources],
+            }
+            for part in added
+        ],
     }
 
 

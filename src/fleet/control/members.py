@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.config.model import AgentConfig
+from fleet.config.modelchoice import model_of
 from fleet.config.validate import nearest
 from fleet.control import shapes
 from fleet.control.budgets import KEYS
@@ -172,10 +173,12 @@ def _configured(ctx: Context, member: AgentConfig | None) -> dict[str, Any]:
     """What the configuration says about a member, beside what every list shows."""
     if member is None:
         return {}
+    choice = model_of(ctx.loaded.config, member, ctx.loaded.roles.get(member.role))
     return {
         "department": department_of(ctx, member),
         "reports_to": member.reports_to,
         "model": member.model,
+        "model_used": {"model": choice.model, "asked": choice.asked, "because": list(choice.because)},
         "timeout_seconds": member.timeout_seconds,
         "publishes": list(member.publishes),
         "may_start": list(member.may_start),

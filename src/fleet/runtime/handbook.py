@@ -59,6 +59,11 @@ class Part:
     text: str
     sources: tuple[Source, ...]
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text in hex."""
+        return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Handbook:

@@ -14,7 +14,7 @@ from fleet.core.clock import SECOND
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal, system
 from fleet.core.work import Run, RunState, budget_title
-from fleet.runtime.handbook import Handbook
+from fleet.runtime.handbook import Handbook, Part
 from fleet.runtime.outcome import Outcome
 from fleet.runtime.port import Death, Observation
 from fleet.runtime.restarts import Again
@@ -62,13 +62,14 @@ def take(
     return taken
 
 
-def instructed(tx: Tx, run: Run, handbook: Handbook) -> None:
-    """Which handbook this session reads, by its hash, and where each part of it comes from."""
+def instructed(tx: Tx, run: Run, handbook: Handbook, added: Sequence[Part]) -> None:
+    """Which handbook this session reads, by its hash, where each part of it comes from, and what its vendor adds."""
     payload: dict[str, object] = {
         "session": run.session,
         "sha256": handbook.digest,
         "bytes": len(handbook.text.encode("utf-8")),
         "parts": handbook.provenance(),
+        "added": [{"title": part.title, "sha256": part.digest} for part in added],
     }
     text = f"{run.agent} reads handbook {handbook.digest[:12]} as {handbook.role}"
     _note(tx, run, "handbook.compiled", text, payload, f"handbook.compiled:{run.session}:{handbook.digest}")

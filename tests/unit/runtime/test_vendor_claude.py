@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fleet.config.catalogue import load_roles
 from fleet.config.model import AgentConfig
 from fleet.core.errors import PermanentError
 from fleet.runtime.vendors import VENDORS
@@ -85,6 +86,17 @@ def test_the_model_is_the_agents_or_the_tier_of_its_role_mapped_for_its_backend(
     vertex = launched(tmp_path, backend=gateway, auth={"kind": "none"})
     assert vertex.env["CLAUDE_CODE_SKIP_VERTEX_AUTH"] == "1"
     assert vertex.env["ANTHROPIC_VERTEX_BASE_URL"] == "http://127.0.0.1:9/v1"
+
+
+def test_the_skill_of_its_role_comes_as_a_plugin_of_this_session(tmp_path: Path) -> None:
+    launch = launched(tmp_path)
+    assert launch.argv[launch.argv.index("--plugin-dir") + 1] == f"{tmp_path}/r1x-e1/skills"
+    found = {name: data for name, data in launch.files.items() if name.startswith("skills/")}
+    assert sorted(found) == ["skills/.claude-plugin/plugin.json", "skills/skills/fleet-develop/SKILL.md"]
+    added = {part.title: part.text for part in VENDORS["claude-code"].adds(load_roles()["developer"])}
+    assert found["skills/skills/fleet-develop/SKILL.md"].decode() == added["fleet-develop"]
+    said = launch.files["system-prompt.md"].decode()
+    assert said.endswith(added["This session"].replace("RUN/", f"{tmp_path}/r1x-e1/"))
 
 
 def test_a_login_is_linked_and_its_absence_told(tmp_path: Path) -> None:

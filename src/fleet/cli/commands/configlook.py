@@ -25,6 +25,7 @@ from fleet.config.configfile import digest_of
 from fleet.config.environment import VARIABLES
 from fleet.config.keys import Key, effective_keys, key_named, value_in
 from fleet.config.loader import load_config, parse_config, read_config
+from fleet.config.modelchoice import model_of
 from fleet.config.ownroles import shown_as, texts_of
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
 from fleet.config.roles import Role
@@ -99,6 +100,8 @@ def explain(door: Door, ctx: click.Context, key: str) -> None:
     }
     if key.startswith("agents.") and key.endswith(".role"):
         facts["role"] = _role_facts(roles_at(door).get(str(facts["value"])))
+    if key.startswith("agents.") and key.endswith(".model"):
+        facts["used"] = _model_facts(door, key.removeprefix("agents.").removesuffix(".model"))
     _print(ctx, facts, _explained(facts))
 
 
@@ -118,6 +121,19 @@ def _role_facts(role: Role | None) -> dict[str, Any] | None:
     return {"name": role.name, "may": sorted(role.verbs), "emits": sorted(role.emits)}
 
 
+def _model_facts(door: Door, name: str) -> dict[str, Any] | None:
+    """The model that runs of an agent get by the file, and by whose word; None where the file is faulty."""
+    try:
+        loaded = load_config(_file(door), roles=load_roles(), name=NAME)
+    except FleetError:
+        return None
+    agent = loaded.config.agent(name)
+    if agent is None:
+        return None
+    choice = model_of(loaded.config, agent, loaded.roles.get(agent.role))
+    return {"model": choice.model, "asked": choice.asked, "because": list(choice.because)}
+
+
 def _explained(facts: dict[str, Any]) -> str:
     where = f"{facts['file']}:{facts['line']}" if facts["source"] == "file" else "the default; the file does not say"
     rows = [
@@ -126,6 +142,9 @@ def _explained(facts: dict[str, Any]) -> str:
         ("default", "none: it has to be written" if facts["required"] else said(facts["default"])),
         ("from", where),
     ]
+    used = facts.get("used")
+    if used is not None:
+        rows.append(("its runs", f"{used['model'] or 'whatever the vendor takes'}: {', then '.join(used['because'])}"))
     role, in_force = facts.get("role"), facts["in_force"]
     if role is not None:
         rows.append(("the role", f"may {', '.join(role['may']) or 'nothing of its own'}"))

@@ -40,7 +40,8 @@ def show(door: Door, ctx: click.Context, agent: str, sources: bool) -> None:
     """Print the handbook of an agent, exactly as its next run reads it.
 
     It is made by the configuration in force; where this fleet was never up, by the file. A run keeps its own copy, and
-    the hash of that is in the journal: fleet log --type handbook.compiled
+    the hash of that is in the journal: fleet log --type handbook.compiled. What a vendor adds comes last, with RUN for
+    the run's folder; skills, which an agent reads when it uses them, are listed by --sources and printed by --json.
     """
     found = _found(door, agent)
     if wants_json(ctx):
@@ -48,7 +49,7 @@ def show(door: Door, ctx: click.Context, agent: str, sources: bool) -> None:
     elif sources:
         sys.stdout.write(_sources(found, style_of(ctx)))
     else:
-        sys.stdout.write(visible(found["text"], lines=True))
+        sys.stdout.write(visible("".join((found["text"], *_last_part(found))), lines=True))
 
 
 def _found(door: Door, agent: str) -> dict[str, Any]:
@@ -62,6 +63,11 @@ def _found(door: Door, agent: str) -> dict[str, Any]:
         return handbook_by(loaded, path.parent, agent)
 
 
+def _last_part(found: dict[str, Any]) -> list[str]:
+    """What stands in the same text after the handbook: the parts that begin with a heading of their own."""
+    return [part["text"] for part in found["added"] if part["text"].lstrip().startswith("## ")]
+
+
 def _sources(found: dict[str, Any], style: Style) -> str:
     rows = [
         (f"{part['first_line']}-{part['last_line']}", part["title"], _one(part["sources"][0]))
@@ -71,6 +77,11 @@ def _sources(found: dict[str, Any], style: Style) -> str:
         for number, source in enumerate(part["sources"])
     ]
     head = f"handbook of {visible(found['agent'])}, {found['sha256'][:12]}\n"
+    rows += [
+        ("added" if not number else "", part["title"] if not number else "", _one(source))
+        for part in found["added"]
+        for number, source in enumerate(part["sources"])
+    ]
     return head + table(("LINES", "PART", "FROM"), rows, style)
 
 

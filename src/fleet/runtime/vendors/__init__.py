@@ -22,6 +22,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
             exit_code_counts=False,
             reports=True,
             pins=claude_code.PINS,
+            adds=claude_code.adds,
         ),
     }
 )

@@ -18,9 +18,14 @@ from functools import lru_cache
 from pathlib import Path
 from shutil import which
 
+from fleet import __version__
 from fleet.config.claude import AuthConfig, BackendConfig
+from fleet.config.modelchoice import model_of
+from fleet.config.roles import Role
 from fleet.core.errors import PermanentError
 from fleet.process import run
+from fleet.runtime.handbook import Part, Source
+from fleet.runtime.skills import PLUGIN, skill_files
 from fleet.runtime.vendors.port import Start, VendorLaunch
 
 OLDEST = (2, 1, 295)  # the first version that refuses when a guard cannot be asked
@@ -50,6 +55,7 @@ USUAL_TOOLS = (
 GUARDS = ("PreToolUse", "PermissionRequest")
 REPORTS = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure", "Notification", "Stop", "StopFailure", "SessionEnd")
 _SYSTEM_PROMPT = "system-prompt.md"
+_SKILLS = "skills"  # a plugin of this one session
 _SESSION = """
 ## This session
 
@@ -72,13 +78,15 @@ def launch(start: Start) -> VendorLaunch:
     folder, agent = start.folder, start.agent
     backend, auth = start.config.backend_of(agent), start.config.auth_of(agent)
     conversation = str(uuid.uuid5(uuid.NAMESPACE_URL, f"fleet:{start.session}"))
-    tier = agent.model or (start.role.default_tier if start.role is not None else "sonnet")
+    model = model_of(start.config, agent, start.role).model
+    skills = {f"{_SKILLS}/{name}": data for name, data in skill_files(start.role, as_plugin=True).items()}
     headless = ("-p", "--output-format", "stream-json", "--verbose") if agent.mode == "headless" else ()
     options = (
         *("--settings", str(folder / "settings.json")),
         *("--mcp-config", str(folder / "mcp.json"), "--strict-mcp-config"),
         *("--permission-mode", agent.permission_mode),
-        *("--model", backend.models.id_of(tier)),
+        *("--model", model),
+        *("--plugin-dir", str(folder / _SKILLS)),
         *("--append-system-prompt-file", str(folder / _SYSTEM_PROMPT)),
     )
     settings = {**_settings(start), **_helper(auth)}
@@ -86,7 +94,7 @@ def launch(start: Start) -> VendorLaunch:
         (program, *headless, "--session-id", conversation, *options, PROMPT),
         again=(program, *headless, "--resume", conversation, *options, GO_ON),
         env={**_environment(start), **_provider(backend, auth), **_telemetry(start)},
-        files={_SYSTEM_PROMPT: _system_prompt(start), "home/.claude.json": _seed(start.clone)},
+        files={_SYSTEM_PROMPT: _system_prompt(start), "home/.claude.json": _seed(start.clone), **skills},
         secret_files={"settings.json": _json(settings), "mcp.json": _json(_servers(start))},
         links=_login(auth),
         conversation=conversation,
@@ -128,6 +136,21 @@ def version_of(path: str, changed: int) -> tuple[int, ...]:
 def _system_prompt(start: Start) -> bytes:
     """The handbook, and what only concerns this session."""
     return (start.handbook + _SESSION.format(brief=start.folder / "brief.json")).encode("utf-8")
+
+
+def adds(role: Role) -> tuple[Part, ...]:
+    """What a session is told beside the handbook: a last part of the same text, and the skill of its role.
+
+    Where the run folder has its place, which differs, RUN stands.
+    """
+    fleet = Source(f"Fleet {__version__}, for every session of Claude Code")
+    of_role = Source(f"role {role.name} ({role.file})", role.digest)
+    skills = (
+        Part(name.split("/")[1], data.decode("utf-8"), (Source(f"Fleet {__version__}, a skill"), of_role))
+        for name, data in skill_files(role, as_plugin=True).items()
+        if name != PLUGIN
+    )
+    return (Part("This session", _SESSION.format(brief="RUN/brief.json"), (fleet,)), *skills)
 
 
 def _settings(start: Start) -> dict[str, object]:

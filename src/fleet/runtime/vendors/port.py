@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.roles import Role
+from fleet.runtime.handbook import Part
 
 
 class Guarantee(StrEnum):
@@ -69,12 +70,18 @@ class VendorLaunch:
 Starts = Callable[[Start], VendorLaunch]
 
 
+def _nothing(role: Role) -> tuple[Part, ...]:
+    """What a vendor adds that adds nothing."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Vendor:
     """A kind of program. ``exit_code_counts`` False: with its work on record a run succeeded, whatever the code.
 
     ``reports`` True: its sessions tell the daemon what they do; a session whose work is done is told to leave.
     ``pins`` are the paths, as git names them, that its program obeys: a clone has them as the base branch does.
+    ``adds`` is what its agents are told beside the handbook.
     """
 
     launch: Starts
@@ -82,6 +89,7 @@ class Vendor:
     exit_code_counts: bool = True
     reports: bool = False
     pins: tuple[str, ...] = ()
+    adds: Callable[[Role], tuple[Part, ...]] = _nothing
 
 
 def provider_of(config: FleetConfig, agent: AgentConfig) -> str:
