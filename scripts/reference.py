@@ -23,10 +23,19 @@ from fleet.cli import main as command_line
 from fleet.cli.commands.about import EXIT_CODES
 from fleet.cli.remote import COMMON, Local
 from fleet.config import catalogue
+from fleet.config.budgets import (
+    BudgetConfig,
+    BudgetsConfig,
+    LongPromptConfig,
+    PriceConfig,
+    TokensConfig,
+    UsdConfig,
+)
 from fleet.config.catalogue import load_roles
 from fleet.config.claude import RestartConfig
 from fleet.config.gate import DiffConfig, EventConfig, GateConfig, WindowConfig
 from fleet.config.model import AgentConfig, FleetConfig, ScheduleConfig, SetupConfig
+from fleet.config.prices import shipped, version
 from fleet.config.sections import (
     ApprovalsConfig,
     AuditConfig,
@@ -40,6 +49,8 @@ from fleet.core.board import MAIL_MOVES, TASK_MOVES
 from fleet.core.catalogue import CATALOGUE
 from fleet.core.event import BUILTIN
 from fleet.core.journal import Stream
+from fleet.core.money import dollars
+from fleet.core.price import Price, Rates
 from fleet.core.probe import POINTS
 from fleet.core.work import DELIVERY_MOVES, RUN_MOVES
 
@@ -164,6 +175,12 @@ def config_page() -> str:
         ("`event` of a gate", EventConfig),
         ("`teams[]`", TeamConfig),
         ("`approvals`", ApprovalsConfig),
+        ("`budgets`", BudgetsConfig),
+        ("`budget_seconds`, `fleet_seconds`", BudgetConfig),
+        ("`budget_tokens`, `fleet_tokens`", TokensConfig),
+        ("`budget_usd`, `fleet_usd`", UsdConfig),
+        ("`prices[]`", PriceConfig),
+        ("`long_prompt` of a price", LongPromptConfig),
         ("`setup`", SetupConfig),
         ("`retry`", RetryConfig),
         ("`restart`", RestartConfig),
@@ -193,6 +210,34 @@ def _yaml(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(str(item) for item in value) + "]"
     return str(value) if value != "" else '""'
+
+
+def prices_page() -> str:
+    """The shipped table of prices."""
+    rows = shipped()
+    lines = [
+        _NOTE,
+        "# Prices of models",
+        "",
+        f"Version {version()} of the table, in US dollars for a million tokens: what budgets in dollars and the costs",
+        "that are shown rest on. A model or backend that is not here has no price. That is shown as unknown, and",
+        "where a budget in dollars has to hold, nothing goes on; [budgets](../howto/budgets.md) says how to add a",
+        "price or to put another in its place.",
+        "",
+        "| backend | model | input | output | cache write, 5 min | cache write, 1 h | cache read | read at | on |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for price in rows:
+        lines.append(_price_row(price, price.model, price.rates))
+        if price.long is not None:
+            lines.append(_price_row(price, f"the same, prompts over {price.long_above:,} tokens", price.long))
+    return "\n".join(lines) + "\n"
+
+
+def _price_row(price: Price, name: str, rates: Rates) -> str:
+    numbers = (rates.input, rates.output, rates.cache_write_5m, rates.cache_write_1h, rates.cache_read)
+    shown = " | ".join(dollars(number) for number in numbers)
+    return f"| {price.backend} | {name} | {shown} | {price.source} | {price.date} |"
 
 
 def points_page() -> str:
@@ -361,6 +406,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "configuration.md": config_page,
     "crash-points.md": points_page,
+    "prices.md": prices_page,
     "roles.md": roles_page,
 }
 CATALOGUE_INDEX = Path(catalogue.__file__).parent / "catalog" / catalogue.INDEX

@@ -51,6 +51,9 @@ class Ended:
     good: bool
     seconds: float | None
     start: Start
+    tokens: int = 0  # what its client and its transcript measured
+    micros: int = 0  # millionths of a dollar of the answers that have a price
+    unpriced: int = 0  # answers that have none
 
 
 @dataclass(slots=True)
@@ -109,7 +112,8 @@ def gather(entries: Sequence[Entry], starts: Mapping[str, Start], key: Key) -> d
 def _count(held: Evidence, entry: Entry, start: Start) -> None:
     """What one entry says by itself about the run that it belongs to."""
     if entry.type in ENDS:
-        held.runs.append(Ended(entry.seq, entry.run_id, entry.type == SUCCEEDED, _seconds(entry), start))
+        used = (_count_of(entry, key) for key in ("used_tokens", "used_micros", "unpriced"))
+        held.runs.append(Ended(entry.seq, entry.run_id, entry.type == SUCCEEDED, _seconds(entry), start, *used))
     elif entry.type in REFUSALS:
         held.refused.setdefault(entry.run_id, entry.seq)
     elif entry.type == "blocker":
@@ -124,6 +128,12 @@ def _seconds(entry: Entry) -> float | None:
     """The run time that the runner measured."""
     value = (entry.payload or {}).get("used_seconds")
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _count_of(entry: Entry, key: str) -> int:
+    """A whole number that the store added up; 0 where none was recorded."""
+    value = (entry.payload or {}).get(key)
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fleet.assess.evidence import Ended, Evidence
+from fleet.core.money import MICROS
 
 VERSION = 1  # of the formulas; recorded with every stored evaluation
 MINIMUM = 3  # counted facts below which a dimension says "insufficient data"
@@ -137,6 +138,11 @@ def _cost(evidence: Evidence) -> Score:
     if len(work) >= MINIMUM:
         value = max(0.0, 100.0 * (1.0 - spent / granted)) if granted > 0 else 0.0
     inputs = {"seconds": round(spent, 3), "granted_seconds": round(granted, 3), "delivered": len(done)}
+    used = [run for attempts in work for run in attempts]
+    if any(run.tokens for run in used):
+        inputs["tokens"] = sum(run.tokens for run in used)
+        inputs["dollars"] = sum(run.micros for run in used) / MICROS
+        inputs["answers_without_a_price"] = sum(run.unpriced for run in used)
     good = tuple(attempts[-1].seq for attempts in done)
     bad = tuple(run.seq for attempts in work if attempts not in done for run in attempts)
     return Score("cost", value, len(work), inputs, good, bad)
@@ -205,6 +211,9 @@ DIMENSIONS = (
             "seconds": "run time of all attempts, those that delivered nothing included",
             "granted_seconds": "the time limit of one run for each piece of delivered work",
             "delivered": "pieces of delivered work",
+            "tokens": "tokens of all attempts, where any were measured; shown beside the score, and no part of it",
+            "dollars": "what they cost by the table of prices; shown beside the score, and no part of it",
+            "answers_without_a_price": "answers whose cost is unknown and not in `dollars`",
         },
         _cost,
     ),

@@ -76,7 +76,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "schedules": ("Work", "schedules", "schedules", "List what starts by the clock, with the next times."),
     "team": ("Work", "team", "team", "List, show and change teams of agents."),
     "agent": ("Work", "agent", "agent", "List, start, stop, pause, watch and write to agents."),
-    "budget": ("Work", "budget", "budget", "Show budgets of run time, and grant more."),
+    "budget": ("Work", "budget", "budget", "Show budgets of run time, tokens and dollars, and grant more."),
     "role": ("Work", "role", "role", "List, search and show the roles that agents are made from."),
     "handbook": (
         "Work",

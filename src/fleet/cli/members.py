@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fleet.cli.output import Style, duration, moment, table, visible
+from fleet.cli.output import Style, counted, duration, moment, table, visible
 from fleet.cli.rows import runs_text
+from fleet.core.money import dollars
 
 Row = Mapping[str, Any]
 
 
 def budgets_text(budgets: Iterable[Row], style: Style) -> str:
-    """Run time as a table: what was used in the window, how much of the ceiling that is, and what is left."""
+    """Run time as a table: what was used in the window, how much of the ceiling that is, and what is left.
+
+    Below it tokens and money, of those who used some or have a budget of them.
+    """
+    budgets = list(budgets)
     rows = [
         (
             item.get("name") or item["budget"].removeprefix("agent/"),
@@ -26,7 +31,50 @@ def budgets_text(budgets: Iterable[Row], style: Style) -> str:
         for item in budgets
     ]
     headings = ("NAME", "RUNS", "DURATION", "BUDGET", "USED", "WINDOW", "LEFT")
-    return table(headings, rows, style) if rows else "no agents\n"
+    return table(headings, rows, style) + _metered_text(budgets, style) if rows else "no agents\n"
+
+
+def _metered_text(budgets: Iterable[Row], style: Style) -> str:
+    """Tokens and money by the table of prices; what has no price is unknown, and said so."""
+    rows = [
+        (item.get("name") or item["budget"].removeprefix("agent/"), *_metered_row(item, key, shown))
+        for item in budgets
+        for key, shown in (("tokens", _tokens), ("usd_micros", dollars))
+        if item[key]["used"] or item[key]["budget"] is not None or (key == "usd_micros" and item["unpriced_answers"])
+    ]
+    headings = ("NAME", "METERED", "BUDGET", "USED", "WINDOW", "LEFT")
+    return "\n" + table(headings, rows, style) if rows else ""
+
+
+def _metered_row(item: Row, key: str, shown: Callable[[int], str]) -> tuple[str, ...]:
+    found = item[key]
+    lacking = item["unpriced_answers"] if key == "usd_micros" else 0
+    used = (
+        f"{shown(found['used'])} + {counted(lacking, 'answer')} of unknown price" if lacking else shown(found["used"])
+    )
+    if found["budget"] is None:
+        return used, "none", "-", "-", "-"
+    when = f"{found['window']}, until {found['until']}" if found["until"] else str(found["window"])
+    left = "unknown" if lacking else shown(found["left"])
+    total = shown(found["budget"] + found["granted"])
+    return used, total, "unknown" if lacking else f"{found['used_percent']:.0f}%", when, left
+
+
+def _tokens(number: int) -> str:
+    return f"{number:,} tokens"
+
+
+def metered_line(budget: Row) -> str:
+    """What an agent used of tokens and money, for one line; "" where nothing was and there is no budget."""
+    parts = []
+    for key, shown in (("tokens", _tokens), ("usd_micros", dollars)):
+        used, total, percent, when, left = _metered_row(budget, key, shown)
+        if total != "none":
+            this = "" if when == "lifetime" else f" ({when})"
+            parts.append(f"{used}, {percent} of {total}{this}, {left} left")
+        elif budget[key]["used"] or (key == "usd_micros" and budget["unpriced_answers"]):
+            parts.append(used)
+    return "; ".join(parts)
 
 
 def ceiling(budget: Row) -> float:
@@ -50,6 +98,8 @@ def agent_text(result: Row, style: Style) -> str:
         text += f"  {visible(found['reason'])}\n"
     text += "".join(f"  {name.ljust(14)} {visible(value)}\n" for name, value in _facts(found) if value)
     text += f"  {'run time'.ljust(14)} {_budget(budget)}\n"
+    metered = metered_line(budget)
+    text += f"  {'metered'.ljust(14)} {visible(metered)}\n" if metered else ""
     text += "".join(f"  idle: {visible(reason)}\n" for reason in result["idle"])
     if result["waiting"]:
         text += "\n" + _waiting_text(result["waiting"], style)

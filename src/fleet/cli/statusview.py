@@ -14,6 +14,7 @@ from typing import Any
 from fleet import __version__
 from fleet.cli.output import Style, counted, duration, shortened, visible
 from fleet.core.clock import SECOND
+from fleet.core.money import dollars
 
 Row = Mapping[str, Any]
 
@@ -153,8 +154,15 @@ def _run_line(run: Row, now: int, names: int) -> str:
     if run["turn"]:
         text += f", {_TURNS.get(run['turn'], run['turn'])}{' ' + visible(run['tool']) if run['tool'] else ''}"
     if run["usage"]:
-        text += f", {run['usage']['input'] + run['usage']['output']} tokens"
+        text += f", {_used(run['usage'])}"
     return (text + (f", stopping: {visible(run['stopping'])}" if run["stopping"] else "")).rstrip()
+
+
+def _used(usage: Row) -> str:
+    """Tokens of all kinds, and their price; a price that nobody knows is said to be unknown."""
+    tokens = sum(usage[kind] for kind in ("input", "output", "cache_read", "cache_write"))
+    price = "of unknown price" if usage["unpriced"] else dollars(usage["cost_micros"] or 0)
+    return f"{tokens:,} tokens {price if usage['unpriced'] else '(' + price + ')'}"
 
 
 def bar(used: float, whole: float) -> str:

@@ -56,9 +56,19 @@ class BackendConfig(StrictModel):
     )
     region: str = Field(default="", max_length=60, description="Region of Bedrock or Vertex, such as us-east-1.")
     project: str = Field(default="", max_length=100, description="Project of Vertex.")
+    price_list: str = Field(
+        default="",
+        max_length=60,
+        description="Under which name its prices stand in `prices`, where they are not those of its `kind`.",
+    )
     models: ModelMap = Field(
         default_factory=ModelMap, description="The full id for a tier, where the client's choice does not fit."
     )
+
+    @property
+    def priced_as(self) -> str:
+        """The backend of its rows in the table of prices."""
+        return self.price_list or self.kind
 
 
 class ClaudeConfig(StrictModel):

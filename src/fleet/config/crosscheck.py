@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from fleet.config import claudecheck, gatecheck, labelcheck
+from fleet.config import budgetcheck, claudecheck, gatecheck, labelcheck
 from fleet.config.commands import faults_of
 from fleet.config.roles import Role
 from fleet.config.scope import command_fault, path_fault
@@ -37,7 +37,7 @@ def faults(document: Document, roles: Mapping[str, Role]) -> Iterator[Problem]:
     yield from _teams(document, agents)
     yield from _publishes(document, agents, roles)
     yield from _schedules(document)
-    yield from _budgets(document)
+    yield from budgetcheck.faults(document)
     yield from _commands(document)
     yield from _patterns(document)
     yield from claudecheck.faults(document)
@@ -230,23 +230,6 @@ def _schedules(document: Document) -> Iterator[Problem]:
                 timetable(cron, "UTC")
             except BadTimetable as fault:
                 yield Problem(document.value_spot((*path, "cron")), f"cron is {shown(cron)}", str(fault))
-
-
-def _budgets(document: Document) -> Iterator[Problem]:
-    """Zones of budget windows that the system does not know."""
-    fleet = document.data.get("budgets")
-    found: list[tuple[Path, object]] = [
-        (("agents", index, "budget_seconds"), row.get("budget_seconds")) for index, row in _rows(document.data)
-    ]
-    if isinstance(fleet, dict):
-        found.append((("budgets", "fleet_seconds"), fleet.get("fleet_seconds")))
-    for path, budget in found:
-        zone = budget.get("timezone") if isinstance(budget, dict) else None
-        if isinstance(zone, str):
-            try:
-                zone_named(zone)
-            except BadTimetable as fault:
-                yield Problem(document.value_spot((*path, "timezone")), f"timezone is {shown(zone)}", str(fault))
 
 
 def _commands(document: Document) -> Iterator[Problem]:

@@ -14,11 +14,13 @@ from fleet.config.configfile import digest_of
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.ownroles import roles_in, texts_of
 from fleet.config.paths import ORG_FILE
+from fleet.config.prices import prices_of
 from fleet.config.roles import Role
 from fleet.config.scope import Scope
 from fleet.config.validate import check
 from fleet.config.yamlfile import PROBLEM_LIMIT, SIZE_LIMIT, invalid, read_yaml
 from fleet.core.errors import ConfigError, NotFound
+from fleet.core.price import PriceTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class LoadedConfig:
     warnings: tuple[str, ...]
     text: bytes
     roles: Mapping[str, Role]
+
+    @property
+    def prices(self) -> PriceTable:
+        """What models cost: the shipped table under the prices of this configuration."""
+        return prices_of(self.config.prices)
 
     def role_of(self, agent: str) -> Role | None:
         """The role of an agent of this configuration; None for an unknown agent."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field
 
+from fleet.config.budgets import (
+    Budget,
+    BudgetsConfig,
+    Dollars,
+    PriceConfig,
+    Seconds,
+    TokenBudget,
+    Tokens,
+    UsdBudget,
+)
 from fleet.config.checks import RequiredCheck
 from fleet.config.claude import (
     AuthConfig,
@@ -33,7 +42,6 @@ PORT_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 PREFIX_PATTERN = r"^([A-Za-z0-9][A-Za-z0-9._:/-]*)?$"
 BRANCH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
 REPO_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$"
-_SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overflow
 
 
 def _one_or_many(value: object) -> object:
@@ -46,24 +54,12 @@ def _cron_alone(value: object) -> object:
     return {"cron": value} if isinstance(value, str) else value
 
 
-def _seconds_alone(value: object) -> object:
-    """A number of seconds by itself means a budget without a window."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 0 < value <= _SECONDS_LIMIT:
-            raise PydanticCustomError("budget", f"seconds from 1 to {_SECONDS_LIMIT}, or none")
-        return {"seconds": value}
-    if value is None or isinstance(value, dict | BaseModel):
-        return value
-    raise PydanticCustomError("budget", "a whole number of seconds, or a mapping with seconds, window and timezone")
-
-
 PortName = Annotated[str, Field(pattern=PORT_PATTERN)]
 EventNames = Annotated[
     tuple[EventName, ...],
     BeforeValidator(_one_or_many, json_schema_input_type=EventName | tuple[EventName, ...]),
     Field(max_length=100),
 ]
-Seconds = Annotated[int, Field(gt=0, le=_SECONDS_LIMIT)]
 
 
 class ScheduleConfig(StrictModel):
@@ -75,24 +71,6 @@ class ScheduleConfig(StrictModel):
         default="skip",
         description="Times that passed while nothing could start: leave out, or make up for all with one start.",
     )
-
-
-class BudgetConfig(StrictModel):
-    """Run time that may be used in a window; with the next window all of it is there again."""
-
-    seconds: Seconds = Field(description="Run time in seconds.")
-    window: Literal["lifetime", "day", "week", "month"] = Field(
-        default="lifetime",
-        description="What the seconds are for: all time, or each calendar day, week (from Monday) or month.",
-    )
-    timezone: str = Field(
-        default="UTC", max_length=64, description="Zone whose midnight begins a window, such as Europe/Berlin."
-    )
-
-
-Budget = Annotated[
-    BudgetConfig | None, BeforeValidator(_seconds_alone, json_schema_input_type=Seconds | BudgetConfig | None)
-]
 
 
 class SetupConfig(StrictModel):
@@ -181,7 +159,23 @@ class AgentConfig(StrictModel):
         description="Cumulative run time of this agent in seconds, enforced: a number, or the mapping below; none ="
         " unlimited.",
     )
+    budget_tokens: TokenBudget = Field(
+        default=None,
+        description="Cumulative tokens of this agent, enforced after every answer of its model: a number, or a mapping"
+        " with tokens, window and timezone; none = unlimited. For `vendor: claude-code`.",
+    )
+    budget_usd: UsdBudget = Field(
+        default=None,
+        description="The same in US dollars, by the table of prices: 12.5, or a mapping with usd, window and timezone.",
+    )
     timeout_seconds: Seconds = Field(default=3600, description="Limit of one run, in seconds.")
+    run_tokens: Tokens | None = Field(default=None, description="Limit of one run, in tokens; none = unlimited.")
+    run_usd: Dollars | None = Field(default=None, description="Limit of one run, in US dollars; none = unlimited.")
+    unmetered: bool = Field(
+        default=False,
+        description="True: budgets of a ticket or the fleet in tokens or dollars knowingly leave this agent out. For"
+        " `vendor: command`, whose programs nobody meters.",
+    )
     read_untrusted: bool = Field(
         default=False,
         description="True: this agent is also told what people wrote whose labels do not count, marked as untrusted.",
@@ -196,20 +190,6 @@ class AgentConfig(StrictModel):
         default="",
         max_length=200,
         description="Playbook of a scripted agent, relative to .fleet/; default playbooks/<name>.yaml.",
-    )
-
-
-class BudgetsConfig(StrictModel):
-    """Run time of more than one agent together, and when people hear that a budget ends."""
-
-    fleet_seconds: Budget = Field(
-        default=None, description="Run time of all agents together, as a number or the mapping below; none = unlimited."
-    )
-    ticket_seconds: Seconds | None = Field(
-        default=None, description="Run time of all agents on one ticket together, in seconds; none = unlimited."
-    )
-    warn_percent: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=80, description="Part of a budget after which people are told, once in each window."
     )
 
 
@@ -285,7 +265,10 @@ class FleetConfig(StrictModel):
     )
     budgets: BudgetsConfig = Field(
         default_factory=BudgetsConfig,
-        description="Run time of a ticket and of the whole fleet, beside each agent's own.",
+        description="Seconds, tokens and dollars of a ticket and of the whole fleet, beside each agent's own.",
+    )
+    prices: Annotated[tuple[PriceConfig, ...], Field(max_length=500)] = Field(
+        default=(), description="Prices of models, beside the shipped table or in place of what it says."
     )
     keeping: KeepingConfig = Field(
         default_factory=KeepingConfig, description="What is kept how long, and how much disk stays free."

@@ -31,6 +31,7 @@ MAX_WORD = 4000  # characters
 MAX_COUNT = 10_000
 MAX_NUMBER = 2**53
 MAX_SECONDS = 1_000_000_000
+MAX_AMOUNT = 10**12  # tokens, or millionths of a dollar
 LONGEST_WAIT = 60.0  # seconds
 
 _NOT_IN_A_LINE = frozenset({"Cc", "Zl", "Zp"})  # control characters, line and paragraph separators
@@ -326,6 +327,9 @@ _CHECKERS: dict[str, Callable[[object], Any]] = {
     "count": _integer(1, MAX_COUNT),
     "count0": _integer(0, MAX_NUMBER),
     "seconds": _integer(1, MAX_SECONDS),
+    "seconds0": _integer(0, MAX_SECONDS),
+    "amount0": _integer(0, MAX_AMOUNT),
+    "ceiling": lambda given: None if given is None else _integer(0, MAX_AMOUNT)(given),
     "limit_target": _matching(_LIMIT_TARGET, "ticket/7, pr/8 or an agent's name"),
     "budget_target": _matching(_BUDGET_TARGET, "an agent's name, ticket/7 or fleet"),
     "instant": _integer(0, 2**62),

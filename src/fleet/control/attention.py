@@ -51,6 +51,9 @@ _PERSONS: dict[str, tuple[str, str]] = {
     "FLT-POL-021": ("budget", "fleet budget grant {agent} SECONDS --reason TEXT"),
     "FLT-POL-023": ("budget", "fleet budget grant {item} SECONDS --reason TEXT"),
     "FLT-POL-024": ("budget", "fleet budget grant fleet SECONDS --reason TEXT"),
+    "FLT-POL-025": ("budget", "fleet budget list"),
+    "FLT-POL-026": ("budget", "fleet budget list"),
+    "FLT-POL-027": ("budget", "fleet budget list"),
     "FLT-POL-141": ("loop", "fleet limits release {item} --reason TEXT"),
     "FLT-POL-143": ("loop", "fleet limits release {item} --reason TEXT"),
     "FLT-POL-147": ("loop", "fleet limits release agent/{agent} --reason TEXT"),
@@ -180,7 +183,8 @@ def _nearly_used(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterato
         used = used_so_far(limit, live, tx.now)
         if limit.total * part <= used and not used_up(limit):
             until = f" until {limit.until}" if limit.until else ""
-            text = f"{100 * used / limit.total:.0f}% of the budget of {limit.title} are used{until}"
+            kind = "" if limit.unit == "seconds" else f" in {limit.unit}"
+            text = f"{100 * used / limit.total:.0f}% of the budget{kind} of {limit.title} are used{until}"
             agent = limit.name if limit.scope == "agent" else ""
             yield Need("nearly_used", text, "fleet budget list", agent=agent)
 

@@ -21,7 +21,8 @@ from fleet.config.yamlfile import read_yaml
 from fleet.control import configs
 from fleet.control.context import Context, Handlers
 from fleet.control.members import budget
-from fleet.core.errors import Conflict, FleetError, NotFound, PermanentError
+from fleet.core.errors import Conflict, FleetError, NotFound, PermanentError, UsageError
+from fleet.core.money import MICROS
 from fleet.core.principal import Principal
 from fleet.store import config_revisions
 from fleet.store.config_revisions import Revision
@@ -34,6 +35,7 @@ _KEYS = (
     "vendor", "command", "stdin", "model", "department", "reports_to", "subscribes_to", "publishes", "may_start",
     "budget_seconds", "timeout_seconds", "max_concurrent",
 )  # fmt: skip
+_CEILINGS = {"seconds": "seconds", "tokens": "tokens", "micros": "usd"}  # argument and unit of set_budget
 _SAY_NOTHING = ("", 0, (), None, "terminal")
 
 
@@ -99,16 +101,26 @@ def _write_files(ctx: Context, member: AgentConfig, role: Role, config: FleetCon
 
 
 def set_budget(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Give an agent another ceiling in seconds, or none (0). Raises NotFound FLT-AGT-001."""
-    name, seconds = args["name"], args["seconds"]
+    """Give an agent another ceiling in seconds, tokens or millionths of a dollar, or none (0).
+
+    Raises NotFound FLT-AGT-001, UsageError FLT-BUD-004 unless exactly one is given.
+    """
+    name = args["name"]
+    chosen = [(key, unit) for key, unit in _CEILINGS.items() if args[key] is not None]
+    if len(chosen) != 1:
+        raise UsageError("FLT-BUD-004", "a ceiling is of seconds, tokens or dollars: exactly one of them")
+    ((key, unit),) = chosen
+    number: int | float = args[key]
+    if key == "micros":
+        number = number // MICROS if number % MICROS == 0 else number / MICROS
     data = read_config(ctx.paths.config, configs.NAME)
     block = _blocks(data).get(name, {})
-    place: tuple[str, ...] = ("agents", name, "budget_seconds")
+    place: tuple[str, ...] = ("agents", name, f"budget_{unit}")
     # a window that stands there stays
-    edit: Edit = Set((*place, "seconds") if isinstance(block.get("budget_seconds"), dict) else place, seconds)
-    if not seconds:
+    edit: Edit = Set((*place, unit) if isinstance(block.get(place[-1]), dict) else place, number)
+    if not number:
         edit = Unset(place)
-    if seconds or not block or "budget_seconds" in block:
+    if number or not block or place[-1] in block:
         configs.change(ctx, principal, [edit], args["reason"], if_hash=digest_of(data))
     return budget(ctx, principal, {"name": name})
 

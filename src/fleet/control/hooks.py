@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.control.context import Context
+from fleet.control.metered import LOOKS, Meter
 from fleet.control.toolgate import ToolUse, objection
 from fleet.control.toolguard import guarded
 from fleet.core.clock import SECOND
@@ -20,15 +21,17 @@ from fleet.core.journal import Draft, Stream
 from fleet.core.principal import Principal
 from fleet.core.redact import shapes
 from fleet.core.session import PermissionState, Session, SessionState
-from fleet.core.work import LIVE_RUNS, Run
+from fleet.core.work import LIVE_RUNS, OVER_BUDGET, Run
+from fleet.dispatch.metering import stop_if_over
 from fleet.policy.guard import Objection
 from fleet.runtime import turns
 from fleet.runtime.telemetry import answers_in
-from fleet.store import agents, journal, permissions, runs, sessions
+from fleet.store import agents, journal, permissions, runs, sessions, usage
 from fleet.store.db import Tx
 
 _INPUT_LIMIT = 2000  # characters of a tool's input that are kept
 _TOOL_LIMIT = 200  # characters of a tool's name
+_OVER = Objection("FLT-TRN-014", "a budget of this run is used up; it is being stopped and its work saved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class _Report:
     session: Session
     body: Mapping[str, Any]
     guarded: tuple[Objection | None, bool] = (None, False)  # for PreToolUse: what the guard of tools said
+    blind: int = 0  # uses of tools beyond those that may go unmeasured
 
     def text(self, name: str, limit: int = 500) -> str:
         """A text field of the body, cut to a bound."""
@@ -68,9 +72,10 @@ class _Report:
 class Hooks:
     """The hook desk of the HTTP door."""
 
-    def __init__(self, context: Context) -> None:
-        """Take the rooms to speak to."""
+    def __init__(self, context: Context, *, looks: int = LOOKS) -> None:
+        """Take the rooms to speak to; ``looks`` as ``control.metered`` says."""
         self._ctx = context
+        self._meter = Meter(context, looks=looks)
 
     def hook(self, principal: Principal, event: str, body: Mapping[str, Any]) -> HookAnswer:
         """Take in one report and answer it, in one transaction. Raises NotFound FLT-TRN-002 for an unknown event."""
@@ -79,13 +84,17 @@ class Hooks:
             raise NotFound("FLT-TRN-002", "no such hook", where=event[:100])
 
         said = self._guarded(principal, body) if event == "PreToolUse" else (None, False)
+        measured = self._meter.before(principal, event, body)
 
         def transaction(tx: Tx) -> HookAnswer:
             run = runs.get(tx, principal.run_id)
             session = sessions.get(tx, f"{principal.run_id}-e{principal.epoch}")
             if session is None:
                 raise NotFound("FLT-TRN-003", "this session does not report by hooks", where=principal.run_id)
-            return handler(_Report(self._ctx, tx, run, session, body, said))
+            run, blind = self._meter.settle(tx, run, session, measured)
+            answer = handler(_Report(self._ctx, tx, run, session, body, said, blind))
+            over = event == "PreToolUse" and _is_over(run)
+            return HookAnswer(ticket=self._meter.ticket(run)) if over else answer
 
         return self._ctx.db.write(transaction)
 
@@ -102,7 +111,12 @@ class Hooks:
         )
 
     def waited(self, principal: Principal, ticket: str) -> dict[str, Any] | None:
-        """The answer to a question whether a tool may be used; None while nobody gave one."""
+        """The answer to a question whether a tool may be used; None while nobody gave one.
+
+        A run that is over gets its no when it has ended: until then its client does not go on.
+        """
+        if self._meter.is_ours(ticket):
+            return _denial(_OVER) if self._meter.over(ticket) else None
         found = self._ctx.db.read(lambda tx: permissions.get(tx, ticket))
         if found.state is PermissionState.ASKED:
             return None
@@ -110,6 +124,9 @@ class Hooks:
 
     def given_up(self, ticket: str) -> None:
         """The session does not wait any more, or cannot be answered by this daemon: a no."""
+        if self._meter.is_ours(ticket):
+            self._meter.give_up(ticket)
+            return
 
         def transaction(tx: Tx) -> None:
             found = permissions.get(tx, ticket)
@@ -127,8 +144,9 @@ class Hooks:
         def transaction(tx: Tx) -> None:
             row = sessions.get(tx, session)
             if row is not None:
-                sessions.count_answers(tx, row, found, "telemetry")
+                usage.count(tx, row, found, "telemetry", self._ctx.loaded.prices)
                 turns.answered(tx, row.provider)
+                stop_if_over(tx, runs.get(tx, row.run_id), self._ctx.loaded)
 
         self._ctx.db.write(transaction)
 
@@ -154,19 +172,26 @@ def _before_tool(report: _Report) -> HookAnswer:
     """Judge; only an objection is put on record, uses that are allowed are counted."""
     given = report.body.get("tool_input")
     state = agents.get(report.tx, report.run.agent).state
-    use = ToolUse(report.tool, given if isinstance(given, dict) else {}, report.run, report.session, state)
+    use = ToolUse(
+        report.tool, given if isinstance(given, dict) else {}, report.run, report.session, state, report.blind
+    )
     said, answers_for_it = report.guarded
     found = objection(use) or said
     if found is None:
         report.hear(SessionState.WORKING, tool=report.tool, tools=1)
         return HookAnswer(_allowed(report) if answers_for_it else {})
     _record_objection(report, found)
+    return HookAnswer(_denial(found))
+
+
+def _denial(found: Objection) -> dict[str, Any]:
+    """How a client is told no, with the reason that its model reads."""
     decision = {
         "hookEventName": "PreToolUse",
         "permissionDecision": "deny",
         "permissionDecisionReason": f"{found.text} [{found.code}]",
     }
-    return HookAnswer({"hookSpecificOutput": decision})
+    return {"hookSpecificOutput": decision}
 
 
 def _allowed(report: _Report) -> dict[str, Any]:
@@ -240,6 +265,9 @@ def _stopped(report: _Report) -> HookAnswer:
     if report.body.get("background_tasks"):
         report.hear(SessionState.WORKING)  # its end starts another turn, and that one stops again
         return HookAnswer()
+    if _is_over(report.run):
+        report.hear(SessionState.STOPPED)  # nothing more is asked of it, nor of its model
+        return HookAnswer()
     words = turns.stopped(report.tx, report.ctx.config.at(report.run.config_hash), report.run, report.session)
     return HookAnswer({"decision": "block", "reason": words} if words else {})
 
@@ -255,6 +283,11 @@ def _ended(report: _Report) -> HookAnswer:
     """The client ends its conversation; its process is watched elsewhere."""
     report.hear(SessionState.STOPPED)
     return HookAnswer()
+
+
+def _is_over(run: Run) -> bool:
+    """Whether a run was asked to end because a budget in tokens or dollars is used up."""
+    return run.cancel_reason.startswith(OVER_BUDGET)
 
 
 def _input_text(report: _Report) -> str:

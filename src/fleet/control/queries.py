@@ -17,7 +17,7 @@ from fleet.dispatch.holds import accepted_text
 from fleet.dispatch.verdicts import lost_force
 from fleet.forge.port import Pull, Ticket
 from fleet.store import agents as agent_rows
-from fleet.store import audits, journal, risk, runs, sessions
+from fleet.store import audits, journal, risk, runs, sessions, usage
 from fleet.store.db import Tx
 
 _RECENT_RUNS = 200
@@ -45,7 +45,7 @@ def reported(tx: Tx, run: Run) -> dict[str, Any]:
     session = sessions.get(tx, run.session) if run.epoch else None
     if session is None:
         return {**shapes.run_dict(run, tx.now), "turn": "", "tool": "", "usage": None}
-    used = sessions.usage_of(tx, run.id)
+    used = usage.of_run(tx, run.id)
     live = run.state in LIVE_RUNS
     return {
         **shapes.run_dict(run, tx.now),
@@ -58,6 +58,7 @@ def reported(tx: Tx, run: Run) -> dict[str, Any]:
             "cache_read": used.cache_read,
             "cache_write": used.cache_write,
             "cost_micros": used.cost_micros,
+            "unpriced": used.unpriced,
         },
     }
 

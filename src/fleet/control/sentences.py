@@ -7,6 +7,7 @@ from typing import Any
 
 from fleet.core.clock import SECOND
 from fleet.core.journal import Entry
+from fleet.core.money import dollars
 from fleet.core.work import LIVE_RUNS, Delivery, DeliveryState, Run, RunState, budget_title
 
 _SHOWN = 8  # things of a list that are named one by one
@@ -93,6 +94,14 @@ def limit_line(run: Run) -> str:
     whose = budget_title(run.limit_of or f"agent/{run.agent}")
     which = f"what was left of the budget of {whose}" if run.allowance_kind == "budget" else "its time limit"
     return f"It may take {run.allowance_seconds:.0f} s ({which})."
+
+
+def used_line(run: Run) -> str:
+    """What the answers of a run's model used, as far as that is known; "" where nothing was measured."""
+    if not run.used_tokens:
+        return ""
+    lacks = f", and {run.unpriced} answers of unknown price" if run.unpriced else ""
+    return f"Its model used {run.used_tokens:,} tokens, {dollars(run.used_micros)}{lacks}."
 
 
 def delivery_line(delivery: Delivery) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleet.core.agent import AgentState
 from fleet.core.session import Session
-from fleet.core.work import LIVE_RUNS, Run
+from fleet.core.work import LIVE_RUNS, OVER_BUDGET, Run
 from fleet.policy.guard import Objection
 
 
@@ -25,6 +25,7 @@ class ToolUse:
     run: Run
     session: Session
     agent_state: AgentState
+    blind: int = 0  # uses of tools beyond those whose answers may go unmeasured
 
 
 def objection(use: ToolUse) -> Objection | None:
@@ -35,6 +36,8 @@ def objection(use: ToolUse) -> Objection | None:
 def _run_lives(use: ToolUse) -> Objection | None:
     if use.run.state not in LIVE_RUNS or use.run.epoch != use.session.epoch:
         return Objection("FLT-TRN-010", "this run has ended; nothing may be done for it any more")
+    if use.run.cancel_reason.startswith(OVER_BUDGET):
+        return Objection("FLT-TRN-014", f"this run is stopped, {use.run.cancel_reason}; use no further tools")
     if use.run.cancel_reason:
         return Objection("FLT-TRN-011", f"this run was asked to stop ({use.run.cancel_reason}); use no further tools")
     if use.session.ending:
@@ -48,4 +51,14 @@ def _agent_is_trusted(use: ToolUse) -> Objection | None:
     return None
 
 
-_CHECKS: tuple[Callable[[ToolUse], Objection | None], ...] = (_run_lives, _agent_is_trusted)
+def _is_measured(use: ToolUse) -> Objection | None:
+    if use.blind > 0:
+        return Objection(
+            "FLT-TRN-015",
+            "nobody can measure what this session uses now, and a budget in tokens or dollars has to hold; wait a"
+            " moment and try again",
+        )
+    return None
+
+
+_CHECKS: tuple[Callable[[ToolUse], Objection | None], ...] = (_run_lives, _agent_is_trusted, _is_measured)

@@ -115,6 +115,7 @@ def _of_run(ctx: Context, run_id: str) -> _Story:
         if entry.type == "delivery.dispatched":
             lines += sentences.decided(entry)
     lines.append(sentences.limit_line(run))
+    lines += [line for line in (sentences.used_line(run),) if line]
     lines.append(sentences.ended(f"Now: {sentences.run_state(run)}"))
     said = [entry for entry in own if entry.stream == Stream.EVENT and entry.actor == f"agent:{run.agent}"]
     lines.append(f"It put on record: {sentences.listed(entry.type for entry in said)}." if said else _silent(run))

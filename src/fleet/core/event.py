@@ -122,7 +122,9 @@ _ALL = (
     _decision("config.refused", "human system", "fleet", "A file was not taken into force, and for which faults."),
     _decision("budget.warned", "system", "any", "A budget is nearly used up; said once in each window."),
     _decision("budget.exhausted", "system", "any", "A budget was used up; the run was frozen, saved and stopped."),
-    _decision("budget.granted", "human", "any", "A person gave seconds on top of a budget, and why."),
+    _decision(
+        "budget.granted", "human", "any", "A person gave seconds, tokens or dollars on top of a budget, and why."
+    ),
     _decision("limit.released", "human", "any", "A person let go on what a limit on loops held, and why."),
     _decision("fleet.halted", "human system", "fleet", "A person ended every run; nothing starts until one resumes."),
     _decision("fleet.resumed", "human", "fleet", "A person let starts happen again; what was halted comes back."),

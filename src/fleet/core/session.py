@@ -31,7 +31,8 @@ class Session:
     """A row of the sessions table. ``ending`` is empty, ``done`` or ``failed`` (then ``failure`` says why).
 
     ``fault`` is the kind of its provider's refusal that failed it. ``told_at`` is when it was told what is missing.
-    ``read_to`` is how far its transcript was taken in, in bytes. Instants in microseconds.
+    ``backend`` names its prices. ``blind`` counts uses of tools, one after the other, of which nobody measured what
+    asking for them cost. Instants in microseconds.
     """
 
     session: str
@@ -40,7 +41,6 @@ class Session:
     agent: str
     provider: str
     conversation: str
-    read_to: int
     state: SessionState
     since: int
     heard_at: int
@@ -51,11 +51,17 @@ class Session:
     ending: str
     failure: str
     fault: str = ""
+    backend: str = ""
+    blind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of a model: its tokens, and its list price in millionths of a dollar where the client says it."""
+    """One answer of a model: its tokens, and the price in millionths of a dollar that its client claims.
+
+    ``cache_write`` are all tokens written to a cache, ``cache_write_1h`` those of them that are kept for an hour; None
+    where that is not said.
+    """
 
     answer: str
     model: str
@@ -63,12 +69,18 @@ class Answer:
     output: int
     cache_read: int
     cache_write: int
-    cost_micros: int | None = None
+    said_micros: int | None = None
+    cache_write_1h: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, whatever they cost."""
+        return self.input + self.output + self.cache_read + self.cache_write
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What answers add up to. ``cost_micros`` is None when none of them has a price."""
+    """What answers add up to. ``cost_micros`` is None when one of them has no price: then nobody knows."""
 
     answers: int
     input: int
@@ -76,6 +88,12 @@ class Usage:
     cache_read: int
     cache_write: int
     cost_micros: int | None
+    unpriced: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, whatever they cost."""
+        return self.input + self.output + self.cache_read + self.cache_write
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,9 @@ class Run:
     restart_at: int | None = None  # when a restart that was decided is due
     restart_why: str = ""  # what the agent died of last, or why it was not resumed
     resumed_at: int | None = None  # when it was last seen alive after a restart
+    used_tokens: int = 0  # as far as they were measured
+    used_micros: int = 0  # millionths of a dollar of the answers that have a price
+    unpriced: int = 0  # answers that have none
 
     @property
     def session(self) -> str:
@@ -151,8 +154,12 @@ class Run:
         return f"{self.id}-e{self.epoch}"
 
 
+# How the reason begins by which a run is asked to end because its tokens or its money are used up.
+OVER_BUDGET = "over budget"
+
+
 def budget_title(limit_of: str) -> str:
-    """Whose budget a label (agent/developer, ticket/7, fleet) names, as people call it."""
+    """Whose budget a label (agent/developer, ticket/7, run/…, fleet) names, as people call it."""
     if limit_of == "fleet":
         return "the fleet"
     return limit_of.removeprefix("agent/")

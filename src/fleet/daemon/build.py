@@ -35,6 +35,7 @@ from fleet.daemon.lookout import Lookout
 from fleet.daemon.service import Loop, Report
 from fleet.dispatch.budgetwatch import BudgetWatch
 from fleet.dispatch.dispatcher import Dispatcher
+from fleet.dispatch.metering import Metering
 from fleet.dispatch.reconciler import Reconciler
 from fleet.dispatch.scheduler import Scheduler
 from fleet.fabric.router import Router
@@ -64,6 +65,7 @@ _GAPS = {
     "scheduler": 0.2,
     "runner": 0.02,
     "budgetwatch": 0.2,
+    "metering": 0.05,
     "sessions": 0.5,
     "janitor": 0.5,
     "checkpointer": 1.0,
@@ -213,6 +215,7 @@ def _services(
         WhenOpen(Scheduler(db, config), switch),
         runner,
         BudgetWatch(db, config),
+        Metering(db, config),
         Attendant(db, context.paths, config.at),
         Janitor(db),
         *_witnesses(db, context.paths, config),

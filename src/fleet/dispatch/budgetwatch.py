@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fleet.config.loader import LoadedConfig
+from fleet.config.model import FleetConfig
 from fleet.core.clock import SECOND
 from fleet.core.journal import Draft, Stream
 from fleet.core.principal import system
 from fleet.core.service import Tick, earliest
 from fleet.core.work import Run
 from fleet.dispatch.budgets import agent_limit, fleet_limit, ticket_limit
-from fleet.policy.budget import label
+from fleet.policy.budget import amount, label
+from fleet.policy.ceilings import UNITS
 from fleet.policy.facts import Limit
 from fleet.store import budgets, journal, runs
 from fleet.store.db import Database, Tx
 
+_KEYS = {"seconds": "seconds", "tokens": "tokens", "usd": "micros"}  # of payloads
+
 
 class BudgetWatch:
-    """Used seconds against ``budgets.warn_percent``. One instance runs at a time."""
+    """What was used against ``budgets.warn_percent``. One instance runs at a time."""
 
     name = "budgetwatch"
 
@@ -52,41 +56,56 @@ class BudgetWatch:
             agent=limit.name if limit.scope == "agent" else "",
             dedup_key=warning_key(limit),
             summary=f"{loaded.config.budgets.warn_percent} % of the budget of {limit.title}{window} are used:"
-            f" {used:.0f} of {limit.total:g} s",
+            f" {used_of_total(limit, used)}",
             payload={
                 "budget": whose,
-                "used_seconds": round(used, 3),
-                "budget_seconds": limit.total,
+                f"used_{_KEYS[limit.unit]}": round(used, 3),
+                f"budget_{_KEYS[limit.unit]}": limit.total,
                 "window": limit.window,
                 "until": limit.until,
             },
         )
 
 
+def used_of_total(limit: Limit, used: float) -> str:
+    """So much of so much, in the unit of a budget."""
+    if limit.unit == "seconds":
+        return f"{used:.0f} of {limit.total:g} s"
+    return f"{amount(used, limit.unit)} of {amount(limit.total, limit.unit)}"
+
+
 def warning_key(limit: Limit) -> str:
     """What makes a warning the only one of its window; another ceiling is another mark."""
-    return f"budget.warned:{label(limit)}:{limit.since}:{limit.total:g}"
+    unit = "" if limit.unit == "seconds" else f":{limit.unit}"
+    return f"budget.warned:{label(limit)}:{limit.since}:{limit.total:g}{unit}"
 
 
 def limits_in_use(tx: Tx, loaded: LoadedConfig) -> Iterator[tuple[Limit, list[Run]]]:
     """Every budget, each with the live runs that use it up."""
-    config, live = loaded.config, runs.live(tx)
+    live = runs.live(tx)
+    for unit in UNITS:
+        yield from _in_use(tx, loaded.config, live, unit)
+
+
+def _in_use(tx: Tx, config: FleetConfig, live: list[Run], unit: str) -> Iterator[tuple[Limit, list[Run]]]:
     for member in config.agents:
-        limit = agent_limit(tx, member, config)
+        limit = agent_limit(tx, member, config, unit)
         if limit is not None:
             names = budgets.account_names(tx, member.name)
             yield limit, [run for run in live if run.agent in names and run.queued_at >= limit.since]
     for item in sorted({run.work_item for run in live if run.work_item}):
-        limit = ticket_limit(tx, item, config)
+        limit = ticket_limit(tx, item, config, unit)
         if limit is not None:
             yield limit, [run for run in live if run.work_item == item]
-    limit = fleet_limit(tx, config)
+    limit = fleet_limit(tx, config, unit)
     if limit is not None:
         yield limit, [run for run in live if run.queued_at >= limit.since]
 
 
 def used_so_far(limit: Limit, live: list[Run], now: int) -> float:
-    """Seconds of ended runs, and of live ones up to now."""
+    """What was used up to now: of seconds those of ended runs and of live ones; the rest is measured as it is used."""
+    if limit.unit != "seconds":
+        return limit.spent
     return limit.spent + sum(_elapsed(run, now) for run in live)
 
 
@@ -105,7 +124,7 @@ def _due(tx: Tx, loaded: LoadedConfig) -> tuple[list[tuple[Limit, float]], int |
         used, mark = used_so_far(limit, live, tx.now), limit.total * part
         if journal.find_dedup(tx, warning_key(limit)) is not None:
             continue
-        running = sum(run.started_at is not None for run in live)
+        running = sum(run.started_at is not None for run in live) if limit.unit == "seconds" else 0
         if used >= mark:
             found.append((limit, used))
         elif running:

@@ -57,14 +57,15 @@ class LoadFacts:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Seconds that an agent, a ticket or the fleet may use in a window.
+    """Seconds, tokens or money that an agent, a ticket, the fleet or a run may use in a window.
 
     ``ceiling`` is the configuration's (None = unlimited), ``granted`` what people gave on top in this window;
     ``spent`` by ended runs, ``reserved`` by live ones. ``slots`` is how many runs may share what is left; ``until``
-    when the window ends.
+    when the window ends. Tokens and money (``usd``, in whole millionths of a dollar) are spent as they are measured, by
+    live runs too, and nothing of them is reserved. ``unpriced`` answers have no price: what they cost is unknown.
     """
 
-    scope: str  # agent, ticket or fleet
+    scope: str  # agent, ticket, fleet, or run: each one of an agent
     name: str  # the agent, or ticket/7; "" for the fleet
     ceiling: float | None
     granted: float
@@ -74,21 +75,23 @@ class Limit:
     window: str = "lifetime"
     until: str = ""
     since: int = 0  # when the window began, in microseconds; 0 for all time
+    unit: str = "seconds"  # seconds, tokens or usd
+    unpriced: int = 0
 
     @property
     def total(self) -> float:
-        """All seconds of the window."""
+        """All that the window has."""
         return math.inf if self.ceiling is None else self.ceiling + self.granted
 
     @property
     def left(self) -> float:
-        """Seconds that nobody used and nobody holds."""
+        """What nobody used and nobody holds."""
         return max(0.0, self.total - self.spent - self.reserved)
 
     @property
     def title(self) -> str:
         """Whose budget it is, as people call it."""
-        return {"agent": self.name, "ticket": self.name, "fleet": "the fleet"}[self.scope]
+        return {"run": f"one run of {self.name}", "fleet": "the fleet"}.get(self.scope, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ is taken as said. Where the candidate would look at something that was not recor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import assert_never
 
 from fleet.config.gate import GateConfig, names_in
 from fleet.config.model import FleetConfig
 from fleet.core.decision import Decision, Verdict
 from fleet.policy.budget import Allowance, allowance
+from fleet.policy.ceilings import METERED, window_named
 from fleet.policy.conditions import APPROVALS
 from fleet.policy.decide import decide_merge, decide_review, decide_start
 from fleet.policy.facts import MergeFacts, ReviewFacts, StartFacts
@@ -69,9 +71,14 @@ def _require_recorded(was: StartFacts, now: StartFacts, config: FleetConfig) -> 
     member = config.agent(now.agent.name)
     _require_gate(was, member.subscription_gate if member is not None else None, is_open=is_open)
     for limit in was.budget.limits:
-        window = _window(config, now.agent.name, limit.scope)
+        window = window_named(config, now.agent.name, limit.scope, limit.unit)
         if window not in ("", limit.window):
             raise NotReplayable(f"a budget by {window}: what was used was recorded by {limit.window}")
+    measured = {(limit.scope, limit.unit) for limit in was.budget.limits}
+    scopes = ("agent", "fleet", *(("ticket",) if ("ticket", "seconds") in measured else ()))
+    for scope, unit in product(scopes, METERED):
+        if window_named(config, now.agent.name, scope, unit) and (scope, unit) not in measured:
+            raise NotReplayable(f"a budget in {unit}: what was used of it was not recorded")
 
 
 def _require_gate(was: StartFacts, gate: GateConfig | None, *, is_open: bool) -> None:
@@ -89,13 +96,3 @@ def _require_gate(was: StartFacts, gate: GateConfig | None, *, is_open: bool) ->
         raise NotReplayable("a gate that asks for a check of the forge")
     if "max_diff" in wanted and was.gate.diff is None:
         raise NotReplayable("a gate that asks how large the diff is")
-
-
-def _window(config: FleetConfig, agent: str, scope: str) -> str:
-    """The window of a budget; "" where there is none."""
-    member = config.agent(agent)
-    if scope == "agent":
-        return member.budget_seconds.window if member is not None and member.budget_seconds is not None else ""
-    if scope == "fleet":
-        return config.budgets.fleet_seconds.window if config.budgets.fleet_seconds is not None else ""
-    return "lifetime" if config.budgets.ticket_seconds is not None else ""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from fleet.config.model import FleetConfig
 from fleet.config.roles import Role
 from fleet.core.live import WantedCheck
+from fleet.policy.ceilings import ceiling_of
 from fleet.policy.disk import floor_bytes, is_low
 from fleet.policy.facts import (
     AgentFacts,
@@ -115,16 +116,9 @@ def budget_under(facts: BudgetFacts, agent: str, live: int, config: FleetConfig)
 def limit_under(limit: Limit, agent: str, live: int, config: FleetConfig) -> Limit:
     """The ceiling of one budget (None = unlimited), and how many runs may share what is left of it."""
     member = config.agent(agent)
-    own = member.budget_seconds if member is not None else None
-    fleet = config.budgets.fleet_seconds
-    ceilings = {
-        "agent": own.seconds if own is not None else None,
-        "ticket": config.budgets.ticket_seconds,
-        "fleet": fleet.seconds if fleet is not None else None,
-    }
-    ceiling = ceilings[limit.scope]
+    ceiling = ceiling_of(config, agent, limit.scope, limit.unit)
     slots = max(1, member.max_concurrent - live) if member is not None and limit.scope == "agent" else 1
-    return replace(limit, ceiling=float(ceiling) if ceiling is not None else None, slots=slots)
+    return replace(limit, ceiling=ceiling, slots=slots)
 
 
 def pull_under(facts: PullFacts, config: FleetConfig, roles: Roles) -> PullFacts:

@@ -167,6 +167,8 @@ def finish(tx: Tx, run: Run, outcome: Outcome) -> Run | None:
     risk.thawed(tx, run.id)
     ended = runs.get(tx, run.id)
     facts: dict[str, object] = {**asdict(outcome), "state": str(outcome.state), "session": run.session}
+    if ended.used_tokens:
+        facts |= {"used_tokens": ended.used_tokens, "used_micros": ended.used_micros, "unpriced": ended.unpriced}
     if outcome.over_budget:
         _note_budget(tx, ended, outcome)
     verb = "" if outcome.state is RunState.SUCCEEDED else f" {outcome.state.replace('_', ' ')}"

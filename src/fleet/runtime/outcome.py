@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fleet.core.clock import SECOND
-from fleet.core.work import Run, RunState, budget_title
+from fleet.core.work import OVER_BUDGET, Run, RunState, budget_title
 from fleet.runtime.port import ExitRecord
 from fleet.runtime.records import SETUP_FAILED
 
@@ -89,7 +89,9 @@ def of_loss(
     """
     since = (now - run.started_at) / SECOND if run.started_at is not None else 0.0
     state, text = RunState.LOST, "its processes vanished without a record"
-    if run.cancel_reason:
+    if run.cancel_reason.startswith(OVER_BUDGET):
+        state, text = RunState.OVER_BUDGET, f"{text} after it was asked to stop: {run.cancel_reason}"
+    elif run.cancel_reason:
         state, text = RunState.CANCELLED, f"{text} after it was asked to stop: {run.cancel_reason}"
     if error:
         text += f"; its work could not be saved ({error}) and stays in clones/{run.session}"
@@ -108,7 +110,8 @@ def of_loss(
 def not_started(run: Run, why: str) -> Outcome:
     """Judge a run that never had a session: cancelled in time, or impossible to start."""
     if run.cancel_reason:
-        return Outcome(RunState.CANCELLED, "cancelled", f"stopped before it began: {run.cancel_reason}")
+        state = RunState.OVER_BUDGET if run.cancel_reason.startswith(OVER_BUDGET) else RunState.CANCELLED
+        return Outcome(state, "cancelled", f"stopped before it began: {run.cancel_reason}")
     return Outcome(RunState.FAILED, "not_started", f"could not be started: {why}")
 
 
@@ -120,6 +123,8 @@ def _judge(
         odd = f" (its program ended with exit code {record.code})" if record.code and not settled else ""
         return RunState.SUCCEEDED, f"{', '.join(found)} is on record{odd}"
     state, text = _failure(run, record, expected)
+    if run.cancel_reason.startswith(OVER_BUDGET) and state is not RunState.OVER_BUDGET:
+        return RunState.OVER_BUDGET, f"{run.cancel_reason.removeprefix(OVER_BUDGET).lstrip(': ')}; it {text}"
     if run.cancel_reason and state is not RunState.OVER_BUDGET:
         return RunState.CANCELLED, f"stopped on request ({run.cancel_reason}): {text}"
     return state, text

@@ -90,9 +90,8 @@ class Runner:
     ) -> None:
         """``executor`` bounds the effects; ``wake`` asks for another tick and is called from its threads.
 
-        ``config`` knows the configuration in force, ``config_at`` the one of a hash: a run keeps what it was
-        dispatched under, whatever is reloaded meanwhile. ``work_facts`` gathers the live state around a run; it may
-        be slow and may raise TemporaryError.
+        ``config`` knows the configuration in force, ``config_at`` the one of a hash: a run keeps what it was dispatched
+        under. ``work_facts`` gathers the live state around a run; it may be slow and may raise TemporaryError.
         ``programs`` is the folder of the fleet command, ``door`` the base URL of the daemon's loopback port. While
         ``may_start`` says False, queued runs wait. ``on_trouble`` hears, as ``runner``, of what is put off.
         """
@@ -115,7 +114,7 @@ class Runner:
         self._told: set[str] = set()  # sessions that were asked to stop
         self._dismissed: dict[str, float] = {}  # sessions whose agent was asked to end, and when (monotonic)
         self._gate = ProviderGate(db, clock, config_at)
-        self._stopping = Stopping(db, runtime)
+        self._stopping = Stopping(db, runtime, paths, config_at)
         self._restarting = Restarting(db, runtime, self._gate, config_at)
         self._uncleared: dict[str, Run] | None = None  # by run; None until the first tick has looked
 
@@ -220,7 +219,8 @@ class Runner:
 
     def _let_leave(self, run: Run, ref: SessionRef) -> None:
         """A session whose work is settled ends: its program is asked to, and stopped when it does not."""
-        if not self._reports(run):
+        agent = self._config_at(run.config_hash).config.agent(run.agent)
+        if agent is None or not VENDORS[agent.vendor].reports:
             return
         known = self._db.read(lambda tx: sessions.get(tx, run.session))
         if not (known and known.ending):
@@ -232,11 +232,6 @@ class Runner:
         elif self._clock.monotonic() - asked > LEAVE_SECONDS and run.session not in self._told:
             self._told.add(run.session)
             self._runtime.stop(ref, "its work is settled and its program did not end by itself")
-
-    def _reports(self, run: Run) -> bool:
-        """Whether the program of a run tells us what it does."""
-        agent = self._config_at(run.config_hash).config.agent(run.agent)
-        return agent is not None and VENDORS[agent.vendor].reports
 
     # -- moves -----------------------------------------------------------------------------------
 
@@ -316,6 +311,7 @@ class Runner:
             current = runs.get(tx, run.id)
             return moves.finish(tx, current, judge(tx, current)) if current.epoch == run.epoch else None
 
+        self._stopping.read_out(run)
         ended = self._db.write(transaction)
         if ended is None:
             return 0

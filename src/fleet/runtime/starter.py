@@ -169,6 +169,7 @@ class Starter:
                     provider=provider_of(loaded.config, agent),
                     conversation=launch.conversation,
                     meter_hash=capabilities.digest(meter),
+                    backend=loaded.config.backend_of(agent).priced_as,
                 )
 
             self._db.write(known)

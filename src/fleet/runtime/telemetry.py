@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fleet.core.session import Answer
+from fleet.runtime.transcript import priced_model
 
 _EVENT = "api_request"
+_HOUR = "cache_creation_1h_tokens"
 
 
 def answers_in(body: Mapping[str, Any]) -> list[Answer]:
@@ -21,12 +23,13 @@ def answers_in(body: Mapping[str, Any]) -> list[Answer]:
         found.append(
             Answer(
                 str(name),
-                str(values.get("model", "")),
+                priced_model(str(values.get("model", "")), values.get("speed"), None),
                 _number(values.get("input_tokens")),
                 _number(values.get("output_tokens")),
                 _number(values.get("cache_read_tokens")),
                 _number(values.get("cache_creation_tokens")),
                 _cost(values),
+                _number(values[_HOUR]) if _HOUR in values else None,
             )
         )
     return found

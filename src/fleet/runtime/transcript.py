@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fleet.core.session import Answer
@@ -57,7 +57,7 @@ def read_part(data: bytes) -> Part:
         remarks += _said(identity, "assistant", message.get("content"))
         answer = _answer(line, message)
         if answer is not None:
-            answers[answer.answer] = answer
+            answers[answer.answer] = _larger(answers.get(answer.answer, answer), answer)
     return Part(tuple(answers.values()), tuple(remarks), over)
 
 
@@ -76,11 +76,35 @@ def _answer(line: Mapping[str, Any], message: Mapping[str, Any]) -> Answer | Non
     usage, name = message.get("usage"), line.get("requestId") or message.get("id")
     if not isinstance(usage, dict) or not name or line.get("isApiErrorMessage"):
         return None
-    counts = (
+    sent, said, read, written = (
         _count(usage.get(key))
         for key in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     )
-    return Answer(str(name), str(message.get("model", "")), *counts)
+    writes = usage.get("cache_creation")
+    hour = writes.get("ephemeral_1h_input_tokens") if isinstance(writes, dict) else None
+    model = priced_model(str(message.get("model", "")), usage.get("speed"), usage.get("inference_geo"))
+    kept = _count(hour) if isinstance(hour, int) else None
+    return Answer(str(name), model, sent, said, read, written, cache_write_1h=kept)
+
+
+def priced_model(model: str, speed: object, place: object) -> str:
+    """A model's name for its price: what is charged apart, such as fast answers, stands behind it in parentheses."""
+    more = [str(speed)] if speed not in (None, "", "normal", "standard") else []
+    more += [str(place)] if place not in (None, "", "global", "not_available") else []
+    return f"{model} ({', '.join(more)})" if more else model
+
+
+def _larger(one: Answer, other: Answer) -> Answer:
+    """The same answer on two lines: an earlier line may have been written before all was counted."""
+    hours = [each.cache_write_1h for each in (one, other) if each.cache_write_1h is not None]
+    return replace(
+        other,
+        input=max(one.input, other.input),
+        output=max(one.output, other.output),
+        cache_read=max(one.cache_read, other.cache_read),
+        cache_write=max(one.cache_write, other.cache_write),
+        cache_write_1h=max(hours, default=None),
+    )
 
 
 def _said(identity: str, who: str, content: object) -> list[Remark]:

@@ -11,7 +11,7 @@ _COLUMNS = (
     "id, delivery_id, event_id, event_type, agent, role, subject, generation, work_item, attempt, parent_run, state,"
     " epoch, host, allowance_seconds, allowance_kind, used_seconds, cancel_reason, exit_code, outcome, escrow_ref,"
     " escrow_sha, config_hash, queued_at, started_at, finished_at, limit_of, hops,"
-    " restarts, restart_streak, restart_at, restart_why, resumed_at"
+    " restarts, restart_streak, restart_at, restart_why, resumed_at, used_tokens, used_micros, unpriced"
 )
 _LIVE = "('queued', 'starting', 'running')"
 

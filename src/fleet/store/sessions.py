@@ -1,28 +1,36 @@
-"""Sessions that report: their state, and what their models used. Nobody but control, keeper and runner writes here."""
+"""Sessions that report: their state, and how far their transcripts were read. What they used is in ``store.usage``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from fleet.core.session import Answer, Session, SessionState, Usage
+from fleet.core.session import Session, SessionState
 from fleet.store.db import Tx
 from fleet.store.dialect import Row
 
 _COLUMNS = (
-    "session, run_id, epoch, agent, provider, conversation, read_to, state, since, heard_at, tool, turns,"
-    " tools, told_at, ending, failure, fault"
+    "session, run_id, epoch, agent, provider, conversation, state, since, heard_at, tool, turns,"
+    " tools, told_at, ending, failure, fault, backend, blind"
 )
 
 
 def open_(
-    tx: Tx, session: str, *, run_id: str, epoch: int, agent: str, provider: str, conversation: str, meter_hash: str
+    tx: Tx,
+    session: str,
+    *,
+    run_id: str,
+    epoch: int,
+    agent: str,
+    provider: str,
+    conversation: str,
+    meter_hash: str,
+    backend: str,
 ) -> None:
-    """Record a session that is about to be launched; one that is known keeps its facts."""
+    """Record a session that is about to be launched; one that is known keeps its facts. ``backend``: whose prices."""
     tx.run(
         "INSERT INTO sessions (session, run_id, epoch, agent, provider, conversation, meter_hash, state, since,"
-        " heard_at) VALUES (:session, :run_id, :epoch, :agent, :provider, :conversation, :meter_hash, 'starting',"
-        " :now, :now) ON CONFLICT (session) DO UPDATE SET meter_hash = :meter_hash",
+        " heard_at, backend) VALUES (:session, :run_id, :epoch, :agent, :provider, :conversation, :meter_hash,"
+        " 'starting', :now, :now, :backend) ON CONFLICT (session) DO UPDATE SET meter_hash = :meter_hash",
         session=session,
         run_id=run_id,
         epoch=epoch,
@@ -30,6 +38,7 @@ def open_(
         provider=provider,
         conversation=conversation,
         meter_hash=meter_hash,
+        backend=backend,
         now=tx.now,
     )
 
@@ -112,53 +121,31 @@ def close(tx: Tx, session: str) -> None:
     tx.run(sql, session=session, now=tx.now)
 
 
-def read_on(tx: Tx, session: str, before: int, after: int) -> bool:
-    """Its transcript was taken in from one byte to another; False when somebody else did that meanwhile."""
-    sql = "UPDATE sessions SET read_to = :after WHERE session = :session AND read_to = :before"
-    return tx.run(sql, session=session, before=before, after=after) == 1
+def read_to(tx: Tx, session: str, file: str) -> int:
+    """How far a transcript of a session was taken in, in bytes; ``file`` is its name."""
+    sql = "SELECT read_to FROM transcripts WHERE session = :session AND file = :file"
+    row = tx.one(sql, session=session, file=file)
+    return int(row[0]) if row else 0
 
 
-def count_answers(tx: Tx, session: Session, answers: Iterable[Answer], source: str) -> int:
-    """Count answers once each; returns how many were new. What the transcript says replaces what was measured."""
-    new = 0
-    for one in answers:
-        known = tx.one(
-            "SELECT source, output FROM usage WHERE run_id = :run_id AND answer = :answer",
-            run_id=session.run_id,
-            answer=one.answer,
-        )
-        new += known is None
-        tx.run(
-            "INSERT INTO usage (run_id, answer, session, agent, model, input, output, cache_read, cache_write,"
-            " cost_micros, source, at) VALUES (:run_id, :answer, :session, :agent, :model, :input, :output,"
-            " :cache_read, :cache_write, :cost, :source, :now) ON CONFLICT (run_id, answer) DO UPDATE SET"
-            " output = max(output, :output), input = max(input, :input), cache_read = max(cache_read, :cache_read),"
-            " cache_write = max(cache_write, :cache_write), cost_micros = coalesce(:cost, cost_micros)",
-            run_id=session.run_id,
-            answer=one.answer,
-            session=session.session,
-            agent=session.agent,
-            model=one.model,
-            input=one.input,
-            output=one.output,
-            cache_read=one.cache_read,
-            cache_write=one.cache_write,
-            cost=one.cost_micros,
-            source=source,
-            now=tx.now,
-        )
-    return new
-
-
-def usage_of(tx: Tx, run_id: str) -> Usage:
-    """What the answers of a run add up to."""
-    row = tx.one(
-        "SELECT count(*), coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(cache_read), 0),"
-        " coalesce(sum(cache_write), 0), sum(cost_micros) FROM usage WHERE run_id = :run_id",
-        run_id=run_id,
+def read_on(tx: Tx, session: str, file: str, before: int, after: int) -> bool:
+    """It was taken in from one byte to another; False when somebody else did that meanwhile."""
+    if read_to(tx, session, file) != before:
+        return False
+    sql = (
+        "INSERT INTO transcripts (session, file, read_to) VALUES (:session, :file, :after)"
+        " ON CONFLICT (session, file) DO UPDATE SET read_to = :after"
     )
-    assert row is not None
-    return Usage(*row)
+    tx.run(sql, session=session, file=file, after=after)
+    return True
+
+
+def saw(tx: Tx, session: str, *, measured: bool) -> int:
+    """A tool is asked for; how many in a row nobody measured, this one included."""
+    sql = "UPDATE sessions SET blind = CASE WHEN :measured THEN 0 ELSE blind + 1 END WHERE session = :session"
+    tx.run(sql, session=session, measured=int(measured))
+    found = get(tx, session)
+    return found.blind if found is not None else 0
 
 
 def _session(row: Row) -> Session:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.config.model import BudgetConfig
+from fleet.config.budgets import BudgetConfig
 from fleet.config.windows import ALL_TIME, window_of
 from fleet.core.clock import SECOND
 

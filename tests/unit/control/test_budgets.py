@@ -181,3 +181,33 @@ def test_renaming_an_agent_gives_it_no_fresh_budget(desk: Desk) -> None:
 def test_another_role_is_another_budget(desk: Desk) -> None:
     accept_config(desk.db, load((member("scribe", "docs-writer"),), desk.loaded.roles), ANN)
     assert accounts(desk)["scribe"] == "scribe"
+
+
+CLAUDE = member("coder", "developer", "ticket_ready", vendor="claude-code", budget_tokens=1000, budget_usd=2.5)
+AUTH = {"kind": "key_helper", "command": ("echo", "key")}
+
+
+def test_tokens_and_dollars_are_granted_shown_and_on_record(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, (CLAUDE,), auth=AUTH, budgets={"fleet_usd": 10})
+    done = desk.ask("budget.grant", target="coder", tokens=500, reason="one more round")
+    assert (done["granted"], done["tokens"]["left"]) == ({"unit": "tokens", "amount": 500}, 1500)
+    assert done["usd_micros"]["left"] == 2_500_000
+    desk.ask("budget.grant", target="fleet", micros=1_000_000, reason="the release")
+    rows = {row["budget"]: row for row in desk.ask("budgets")["budgets"]}
+    assert rows["fleet"]["usd_micros"]["granted"] == 1_000_000
+    assert rows["fleet"]["budget_seconds"] is None
+    first, second = desk.entries("budget.granted")
+    assert "500 tokens" in first.summary
+    assert "$1.00" in second.summary
+    with pytest.raises(Conflict) as caught:
+        desk.ask("budget.grant", target="fleet", tokens=5, reason="none there")
+    assert caught.value.code == "FLT-BUD-003"
+    assert any("1,500 tokens" in line or "1,000 tokens" in line for line in desk.ask("why", ref="coder")["lines"])
+    desk.close()
+
+
+@pytest.mark.parametrize("amounts", [{}, {"seconds": 5, "tokens": 5}, {"tokens": 5, "micros": 5}])
+def test_a_grant_is_of_exactly_one_kind(desk: Desk, amounts: dict[str, int]) -> None:
+    with pytest.raises(UsageError) as caught:
+        desk.ask("budget.grant", ANN, target="developer", reason="both", **amounts)
+    assert caught.value.code == "FLT-BUD-004"

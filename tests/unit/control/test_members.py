@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config.model import BudgetConfig
+from fleet.config.budgets import BudgetConfig
 from fleet.core.agent import AgentState
 from fleet.core.errors import BudgetRefused, Conflict, NotFound, Refused
 from fleet.core.work import RunState

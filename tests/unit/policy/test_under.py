@@ -24,7 +24,7 @@ OBSERVED = {
     "AgentFacts": {"name", "state", "state_reason", "probation"},
     "LoadFacts": {"agent_live", "fleet_live", "busy_run", "other_author"},
     "BudgetFacts": {"limits"},
-    "Limit": {"scope", "name", "granted", "spent", "reserved", "window", "until", "since"},
+    "Limit": {"scope", "name", "granted", "spent", "reserved", "window", "until", "since", "unit", "unpriced"},
     "PullFacts": {"number", "state", "head", "author"},
     "TicketFacts": {"number", "state", "labels", "in_hand", "in_hand_author", "merged_seq"},
     "VerdictFact": {"seq", "principal", "approves", "head", "lineage", "content", "diff", "void"},

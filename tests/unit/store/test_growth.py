@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fleet.core.work import DeliveryState
-from fleet.store import budgets, deliveries, forge_local, journal, runs
+from fleet.store import budgets, deliveries, forge_local, journal, runs, usage
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
 from fleet.store.migrate import migrate
@@ -48,6 +48,9 @@ QUESTIONS: dict[str, Callable[[Tx], object]] = {
     "budgets.of_fleet": lambda tx: budgets.of_fleet(tx, 5),
     "budgets.granted": lambda tx: budgets.granted(tx, "agent", ["developer"], 5),
     "budgets.tickets_with_runs": budgets.tickets_with_runs,
+    "usage.unpriced": usage.unpriced,
+    "usage.of_run": lambda tx: usage.of_run(tx, "r1"),
+    "usage.newest": lambda tx: usage.newest(tx, "r1"),
     "journal.events_after": lambda tx: journal.events_after(tx, 0),
     "journal.get": lambda tx: journal.find_dedup(tx, "x"),
     "journal.erased_ids": journal.erased_ids,

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fleet.cli.amounts import DOLLARS, TOKENS
 from fleet.cli.commands import agentcrew, agentguard, agentlogs, mail
 from fleet.cli.door import Door
 from fleet.cli.members import agent_text, budgets_text, ceiling
@@ -184,23 +185,31 @@ def _budget(result: Result, style: Style) -> str:
         "fleet agent budget",
         'fleet agent budget developer --set 10h --reason "a long migration"',
         "fleet agent budget developer --set none",
+        "fleet agent budget developer --set-tokens 2M",
+        "fleet agent budget developer --set-usd 25",
     ),
 )
 @click.argument("name", default="")
 @click.option("--set", "seconds", type=agentcrew.SECONDS, help="Another ceiling: 7200, 15m, 10h or none. People only.")
+@click.option("--set-tokens", "tokens", type=TOKENS, help="Another ceiling in tokens: 250k, 2M or none.")
+@click.option("--set-usd", "micros", type=DOLLARS, help="Another ceiling in US dollars: 25, 12.5 or none.")
 @click.option("--reason", metavar="TEXT", default="", help="Why, for the journal.")
-def budget(name: str, seconds: int | None, reason: str) -> Call:
-    """Print what agents have used of their run time, or change a ceiling in the configuration.
+def budget(name: str, seconds: int | None, tokens: int | None, micros: int | None, reason: str) -> Call:
+    """Print what agents have used of their budgets, or change a ceiling in the configuration.
 
     All of it is that of the budget's window. More for once, with the ceiling as it is: fleet budget grant.
     """
-    if seconds is None:
+    changes = {"seconds": seconds, "tokens": tokens, "micros": micros}
+    chosen = {unit: number for unit, number in changes.items() if number is not None}
+    if not chosen:
         if reason:
             raise UsageError("FLT-CLI-016", "--reason belongs to --set")
         return Call("agent.budget", given(name=name))
     if not name:
         raise UsageError("FLT-CLI-016", "--set needs an agent's name")
-    return Call("agent.set_budget", {"name": name, "seconds": seconds, **given(reason=reason)})
+    if len(chosen) > 1:
+        raise UsageError("FLT-CLI-016", "one of --set, --set-tokens and --set-usd at a time")
+    return Call("agent.set_budget", {"name": name, **chosen, **given(reason=reason)})
 
 
 def _output(result: Result, style: Style) -> str:

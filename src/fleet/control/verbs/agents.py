@@ -86,7 +86,13 @@ VERBS = (
     Verb(
         "agent.set_budget",
         Access.HUMAN,
-        (need("name", "name"), need("seconds", "count0"), Arg("reason", "line", "")),
+        (
+            need("name", "name"),
+            Arg("seconds", "ceiling", None),
+            Arg("tokens", "ceiling", None),
+            Arg("micros", "ceiling", None),
+            Arg("reason", "line", ""),
+        ),
         "agents[]",
     ),
     Verb("agent.revisions", Access.READ, (need("name", "name"),), "agent, revisions[]"),

@@ -8,9 +8,16 @@ ROWS: dict[str, tuple[str, str]] = {
         "Grant more: fleet budget grant TARGET SECONDS --reason TEXT. fleet budget list shows what is left of which.",
     ),
     "FLT-BUD-002": ("There is no agent, ticket or fleet of this name.", "Write an agent's name, ticket/N or fleet."),
-    "FLT-BUD-003": ("This has no budget, so there is nothing to add to.", "fleet budget list shows the budgets."),
+    "FLT-BUD-003": (
+        "This has no budget of that kind, so there is nothing to add to.",
+        "fleet budget list shows the budgets.",
+    ),
+    "FLT-BUD-004": (
+        "A grant needs exactly one amount: seconds, tokens or dollars.",
+        "fleet budget grant TARGET SECONDS, or --tokens N, or --usd N; with --reason TEXT.",
+    ),
     "FLT-CTL-120": ("The fleet is not halted, so there is nothing to resume.", "fleet status says what it waits for."),
-    "FLT-POL-020": ("The agent has seconds left.", "Nothing."),
+    "FLT-POL-020": ("The agent has budget left.", "Nothing."),
     "FLT-POL-021": (
         "The agent's budget is exhausted.",
         "Wait for the next window, grant more (fleet budget grant), or raise its budget_seconds.",
@@ -20,6 +27,18 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-POL-024": (
         "The budget of the whole fleet is exhausted.",
         "Wait for the next window, or grant more: fleet budget grant fleet SECONDS --reason …",
+    ),
+    "FLT-POL-025": (
+        "Answers of a model have no price, so what a budget in dollars has spent is unknown; nothing goes on.",
+        "Add the model to prices: in .fleet/config.yaml, then fleet reload; fleet budget list names the model.",
+    ),
+    "FLT-POL-026": (
+        "A budget in tokens is used up.",
+        "Wait for the next window, or grant more: fleet budget grant TARGET --tokens N --reason TEXT.",
+    ),
+    "FLT-POL-027": (
+        "A budget in dollars is used up.",
+        "Wait for the next window, or grant more: fleet budget grant TARGET --usd N --reason TEXT.",
     ),
     "FLT-CTL-121": (
         "Nothing of this is held by a limit on loops.",

@@ -263,7 +263,7 @@ def _telemetry(start: Start) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": start.door,
         "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer {start.meter}",
         "OTEL_METRIC_EXPORT_INTERVAL": "10000",
-        "OTEL_LOGS_EXPORT_INTERVAL": "2000",
+        "OTEL_LOGS_EXPORT_INTERVAL": "1000",
     }
 
 
