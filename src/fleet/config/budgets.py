@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -72,22 +72,33 @@ Dollars = Annotated[float, Field(gt=0, le=MOST_DOLLARS), AfterValidator(_exact_d
 Rate = Annotated[float, Field(ge=0, le=1_000_000), AfterValidator(_exact_rate)]
 
 
-class WindowConfig(StrictModel):
-    """The time that a budget is for; with the next window all of it is there again."""
-
-    window: Literal["lifetime", "day", "week", "month"] = Field(
-        default="lifetime",
-        description="What the budget is for: all time, or each calendar day, week (from Monday) or month.",
-    )
-    timezone: str = Field(
-        default="UTC", max_length=64, description="Zone whose midnight begins a window, such as Europe/Berlin."
-    )
+WindowName = Annotated[
+    Literal["lifetime", "day", "week", "month"],
+    Field(description="What the budget is for: all time, or each calendar day, week (from Monday) or month."),
+]
+ZoneName = Annotated[
+    str, Field(max_length=64, description="Zone whose midnight begins a window, such as Europe/Berlin.")
+]
 
 
-class BudgetConfig(WindowConfig):
+class Windowed(Protocol):
+    """A budget for a time; with the next window all of it is there again."""
+
+    @property
+    def window(self) -> str:
+        """What it is for."""
+
+    @property
+    def timezone(self) -> str:
+        """Whose midnight begins it."""
+
+
+class BudgetConfig(StrictModel):
     """Run time that may be used in a window."""
 
     seconds: Seconds = Field(description="Run time in seconds.")
+    window: WindowName = "lifetime"
+    timezone: ZoneName = "UTC"
 
     @property
     def amount(self) -> int:
@@ -95,10 +106,12 @@ class BudgetConfig(WindowConfig):
         return self.seconds
 
 
-class TokensConfig(WindowConfig):
+class TokensConfig(StrictModel):
     """Tokens that may be used in a window: those read, written, and written to and read from a cache."""
 
     tokens: Tokens = Field(description="Tokens of all kinds together.")
+    window: WindowName = "lifetime"
+    timezone: ZoneName = "UTC"
 
     @property
     def amount(self) -> int:
@@ -106,10 +119,12 @@ class TokensConfig(WindowConfig):
         return self.tokens
 
 
-class UsdConfig(WindowConfig):
+class UsdConfig(StrictModel):
     """Money that may be spent in a window, by the table of prices."""
 
     usd: Dollars = Field(description="US dollars, such as 12.5.")
+    window: WindowName = "lifetime"
+    timezone: ZoneName = "UTC"
 
     @property
     def amount(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from fleet.config.budgets import WindowConfig
+from fleet.config.budgets import Windowed
 from fleet.config.timetable import zone_named
 from fleet.core.clock import SECOND
 
@@ -27,7 +27,7 @@ class Window:
 ALL_TIME = Window(0, 0, "")
 
 
-def window_of(budget: WindowConfig, now: int) -> Window:
+def window_of(budget: Windowed, now: int) -> Window:
     """The window that ``now`` (microseconds) lies in."""
     if budget.window == "lifetime":
         return ALL_TIME

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleet.config.budgets import WindowConfig
+from fleet.config.budgets import Windowed
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.windows import ALL_TIME, Window, window_of
 from fleet.core.work import Run
@@ -113,11 +113,11 @@ def _of_fleet(tx: Tx, unit: str, config: FleetConfig) -> Limit:
     return _seen(tx, "fleet", "", ("",), budgets.of_fleet(tx, window.start), window, unit, _named(budget))
 
 
-def _window(budget: WindowConfig | None, now: int) -> Window:
+def _window(budget: Windowed | None, now: int) -> Window:
     return window_of(budget, now) if budget is not None else ALL_TIME
 
 
-def _named(budget: WindowConfig | None) -> str:
+def _named(budget: Windowed | None) -> str:
     return budget.window if budget is not None else "lifetime"
 
 

@@ -126,6 +126,7 @@ def test_the_budget_table_counts_ended_and_live_runs(tmp_path: Path) -> None:
     desk.end(desk.run("developer", "ticket/1"))
     desk.run("developer", "ticket/2")
     (found,) = desk.ask("agent.budget", name="developer")["agents"]
+    nothing = {"used": 0, "budget": None, "granted": 0, "left": None, "used_percent": None, "window": "lifetime"}
     assert found == {
         "name": "developer",
         "runs": 2,
@@ -138,6 +139,9 @@ def test_the_budget_table_counts_ended_and_live_runs(tmp_path: Path) -> None:
         "left_seconds": 39.0,
         "used_percent": 1.0,
         "counts_with": [],
+        "tokens": {**nothing, "until": ""},
+        "usd_micros": {**nothing, "until": ""},
+        "unpriced_answers": 0,
     }
     assert len(desk.ask("agent.budget")["agents"]) == 4
     with pytest.raises(NotFound):
