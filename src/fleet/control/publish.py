@@ -29,6 +29,7 @@ SOURCES = {
     "pr_approved": "fleet pr review N --approve",
     "pr_changes_requested": "fleet pr review N --request-changes",
     "pr_conflict": "fleet pr merge or the reconciler, when the branch no longer merges",
+    "pr_edited": "the watcher, when the text of a pull request changed after it was opened or marked for review",
     "pr_head_moved": "the reconciler, when a head moves without a push through the fleet",
     "pr_branch_deleted": "the reconciler, when the branch of a pull request is gone",
     "pr_retargeted": "the reconciler, when a pull request is pointed at another base branch",

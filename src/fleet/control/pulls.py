@@ -15,6 +15,7 @@ from fleet.control.context import Context, Handlers, own_ticket, still_alive
 from fleet.core.errors import Conflict, NotFound, UsageError
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Draft, Stream
+from fleet.core.pin import text_digest
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.forge.gitrepo import Repo, git, head_of
@@ -167,6 +168,7 @@ def _announce(tx: Tx, principal: Principal, plan: _Push, pull: Pull) -> bool:
     still_alive(tx, principal)
     subject = f"pr/{pull.number}"
     first = not journal.select(tx, journal.Filter(type="pr_created", subject=subject), limit=1)
+    known = {"text": text_digest(pull.title, pull.body)} if first else {}
     made = journal.append(
         tx,
         Draft(
@@ -182,6 +184,7 @@ def _announce(tx: Tx, principal: Principal, plan: _Push, pull: Pull) -> bool:
                 "head": plan.sha,
                 "title": pull.title,
                 "author": pull.author,
+                **known,
             },
             kind="handoff",
             generation=plan.sha,

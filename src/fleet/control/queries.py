@@ -13,7 +13,7 @@ from fleet.core.errors import UsageError
 from fleet.core.journal import Entry, Stream
 from fleet.core.principal import Principal
 from fleet.core.work import LIVE_RUNS, Run
-from fleet.dispatch.holds import accepted_text
+from fleet.dispatch.holds import accepted_pull_text, accepted_text
 from fleet.dispatch.verdicts import lost_force
 from fleet.forge.port import Pull, Ticket
 from fleet.store import agents as agent_rows
@@ -127,8 +127,11 @@ def _tickets_for(ctx: Context, principal: Principal, found: Sequence[Ticket]) ->
 
 
 def _pulls_for(ctx: Context, principal: Principal, found: Sequence[Pull]) -> list[Pull]:
+    if not principal.is_agent:
+        return list(found)
     reads = _reads_untrusted(ctx, principal)
-    return [telling.pull_for_agent(one, reads_untrusted=reads) for one in found]
+    accepted = ctx.db.read(lambda tx: [accepted_pull_text(tx, one.number) for one in found])
+    return [telling.pull_for_agent(one, text, reads_untrusted=reads) for one, text in zip(found, accepted, strict=True)]
 
 
 def prs(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:

@@ -31,9 +31,10 @@ def ticket_for_agent(ticket: Ticket, accepted: str, *, reads_untrusted: bool) ->
     return replace(ticket, title="", body="")
 
 
-def pull_for_agent(pull: Pull, *, reads_untrusted: bool) -> Pull:
-    """A pull request as an agent may see it."""
-    return pull if reads_untrusted or is_trusted(pull.author) else replace(pull, title="", body="")
+def pull_for_agent(pull: Pull, accepted: str, *, reads_untrusted: bool) -> Pull:
+    """A pull request as an agent may see it; ``accepted`` as for a ticket."""
+    same = accepted in ("", text_digest(pull.title, pull.body))
+    return pull if same and (reads_untrusted or is_trusted(pull.author)) else replace(pull, title="", body="")
 
 
 def remarks(comments: Iterable[Comment], *, reads_untrusted: bool) -> Mapping[str, Any]:

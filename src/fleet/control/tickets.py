@@ -1,17 +1,21 @@
-"""Verbs about tickets: open one, change labels. The watcher turns what changed into events."""
+"""Verbs about tickets: open one, change labels, accept a text. The watcher turns what changed into events."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fleet.control.context import Context, Handlers, still_alive
 from fleet.control.shapes import label_names, ticket_dict
 from fleet.core.errors import Conflict, NotFound, UsageError
+from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Draft, Stream
 from fleet.core.label import LabelNames
 from fleet.core.pin import text_digest
 from fleet.core.principal import Principal
-from fleet.dispatch.holds import accepted_text
+from fleet.dispatch.holds import accepted_pull_text, accepted_text
 from fleet.store import journal
 from fleet.store.db import Tx
 
@@ -91,40 +95,71 @@ def record_labels(
     ctx.db.write(append)
 
 
-def accept(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Accept a ticket's text as it is now, after it was changed; where it was not, nothing is recorded.
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The text of a ticket or pull request: what it is called, how it begins, its digest, how one accepts it."""
 
-    Raises NotFound FLT-FRG-001, Conflict FLT-CTL-040 for a ticket that was never marked ready.
+    subject: str
+    item: str
+    title: str
+    digest: str
+    accepting: str
+    before: Callable[[Tx], str]
+
+
+def _text_of(ctx: Context, number: int) -> _Text:
+    """The text of the ticket or pull request of this number. Raises NotFound FLT-FRG-001."""
+    try:
+        ticket = ctx.forge.ticket(number)
+    except NotFound as no_ticket:
+        pull = ctx.live.pull(number)
+        if pull is None:
+            raise no_ticket
+        digest, before = text_digest(pull.title, pull.body), partial(accepted_pull_text, number=number)
+        return _Text(pull.subject, pull.work_item, pull.title, digest, "pr.text_accepted", before)
+    subject, digest = f"ticket/{number}", text_digest(ticket.title, ticket.body)
+    return _Text(subject, subject, ticket.title, digest, "ticket.text_accepted", partial(accepted_text, number=number))
+
+
+def accept(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
+    """Accept the text of a ticket or pull request as it is now, after it was changed; else nothing is recorded.
+
+    Raises NotFound FLT-FRG-001, Conflict FLT-CTL-040 where no text of it holds anything up.
     """
-    ticket = ctx.forge.ticket(args["number"])
-    subject, text = f"ticket/{ticket.number}", text_digest(ticket.title, ticket.body)
+    text = _text_of(ctx, args["number"])
 
     def record(tx: Tx) -> bool:
-        before = accepted_text(tx, ticket.number)
+        before = text.before(tx)
         if not before:
-            raise Conflict(
-                "FLT-CTL-040",
-                "this ticket was never marked ready, so no text of it holds anything up",
-                where=subject,
-                hint=f"To hand it to the fleet: fleet ticket label {ticket.number} --add ready",
-            )
-        if before == text:
+            raise _holds_nothing(text)
+        if before == text.digest:
             return False
         journal.append(
             tx,
             Draft(
                 Stream.DECISION,
-                "ticket.text_accepted",
+                text.accepting,
                 str(principal),
-                subject=subject,
-                work_item=subject,
-                summary=f"{principal} accepts the text of {subject} as it is now: {ticket.title[:200]}",
-                payload={"text": text, "before": before, "reason": args["reason"]},
+                subject=text.subject,
+                work_item=text.item,
+                summary=f"{principal} accepts the text of {text.subject} as it is now: {text.title[:200]}",
+                payload={"text": text.digest, "before": before, "reason": args["reason"]},
             ),
         )
         return True
 
-    return {"ticket": ticket.number, "text": text, "accepted": ctx.db.write(record)}
+    number = subject_number(text.item) if subject_kind(text.item) == "ticket" else 0
+    return {"ticket": number, "subject": text.subject, "text": text.digest, "accepted": ctx.db.write(record)}
+
+
+def _holds_nothing(text: _Text) -> Conflict:
+    is_ticket, number = subject_kind(text.subject) == "ticket", subject_number(text.subject)
+    return Conflict(
+        "FLT-CTL-040",
+        f"it was never {'marked ready' if is_ticket else 'up for review'}, so no text of it holds anything up",
+        where=text.subject,
+        hint=f"To hand it to the fleet: fleet ticket label {number} --add {'ready' if is_ticket else 'needs-review'}",
+    )
 
 
 HANDLERS: Handlers = {

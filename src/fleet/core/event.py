@@ -54,6 +54,7 @@ _ALL = (
     _event("pr_approved", "agent human", "pr", "A reviewer approved exactly this head.", "decision"),
     _event("pr_changes_requested", "agent human", "pr", "A reviewer wants changes at this head.", "decision"),
     _event("pr_conflict", "system", "pr", "The pull request no longer merges; goes back to its author.", "blocker"),
+    _event("pr_edited", "forge", "pr", "The text of a pull request is not the one that is known of it any more."),
     _event("pr_head_moved", "system", "pr", "The head moved, and no push through the fleet announced it."),
     _event("pr_branch_deleted", "system", "pr", "The branch of a pull request that was not merged is gone."),
     _event("pr_retargeted", "system", "pr", "The pull request is to go into another branch than the fleet's base."),
@@ -198,6 +199,7 @@ _ALL = (
     _activity("collision.found", "system", "pr", "Two open branches no longer merge with each other; both were told."),
     _activity("evaluation.recorded", "human", "agent", "A person had a scorecard of an agent kept."),
     _decision("ticket.text_accepted", "human", "ticket", "A person accepted the changed text of a ticket."),
+    _decision("pr.text_accepted", "human", "pr", "A person accepted the changed text of a pull request."),
     _activity("labels.synced", "human", "any", "The fleet's labels were made, or coloured, in the repository."),
     _activity("label.changed", "agent human system", "any", "Labels were set."),
 )

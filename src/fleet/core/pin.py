@@ -1,4 +1,4 @@
-"""The digest of a ticket's text: what a person has seen is told by it from what stands there now. Pure."""
+"""The digest of a text: what somebody has seen is told by it from what stands there now. Pure."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ HOLD_LABEL = "fleet:hold"  # while a ticket or pull request carries it, nothing 
 
 
 def text_digest(title: str, body: str) -> str:
-    """The digest of an issue's text."""
+    """The digest of the text of an issue or pull request."""
     return hashlib.sha256(f"{len(title)}:{title}{body}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -16,7 +16,7 @@ from fleet.core.event import subject_kind, subject_number
 from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveTicket, WantedCheck
 from fleet.core.pin import text_digest
 from fleet.core.work import Run
-from fleet.dispatch.holds import accepted_text
+from fleet.dispatch.holds import accepted_pull_text, accepted_text
 from fleet.fabric.mail import as_dict
 from fleet.forge.port import CommitFact, Forge, Pull, Ticket
 from fleet.forge.pullgit import DIFF_LIMIT
@@ -176,25 +176,32 @@ class WorkGatherer:
 
     def _ticket_facts(self, ticket: Ticket, reads: bool) -> dict[str, object]:
         accepted = self._db.read(lambda tx: accepted_text(tx, ticket.number))
-        if accepted not in ("", text_digest(ticket.title, ticket.body)):
-            raise TemporaryError(
-                "FLT-FRG-040",
-                "the text of this ticket changed after it was marked ready, and nobody has accepted it yet",
-                where=f"ticket/{ticket.number}",
-                hint=f"Read it, then: fleet ticket accept {ticket.number}",
-                retry_after=5.0,
-            )
+        _require_accepted(accepted, ticket, f"ticket/{ticket.number}")
         facts = asdict(ticket_for_agent(ticket, accepted, reads_untrusted=reads))
         said = remarks(self._forge.comments(ticket.number), reads_untrusted=reads)
         return {**facts, "labels": label_names(ticket.labels), **said}
 
     def _pull_facts(self, pull: Pull, reads: bool) -> dict[str, object]:
-        told = asdict(pull_for_agent(pull, reads_untrusted=reads))
+        accepted = self._db.read(lambda tx: accepted_pull_text(tx, pull.number))
+        _require_accepted(accepted, pull, f"pr/{pull.number}")
+        told = asdict(pull_for_agent(pull, accepted, reads_untrusted=reads))
         facts = {**told, "labels": label_names(pull.labels), "head": pull.head_sha, "branch": pull.head_ref}
         return {**facts, "base": pull.base_ref, **remarks(self._forge.comments(pull.number), reads_untrusted=reads)}
 
     def _reviews(self, pull: Pull) -> list[dict[str, object]]:
         return self._db.read(lambda tx: review_dicts(tx, f"pr/{pull.number}", pull.head_sha))
+
+
+def _require_accepted(accepted: str, item: Ticket | Pull, where: str) -> None:
+    """Raise unless the text is the ``accepted`` one, or none ever was ("")."""
+    if accepted not in ("", text_digest(item.title, item.body)):
+        raise TemporaryError(
+            "FLT-FRG-040",
+            "this text was changed, and nobody has accepted it yet",
+            where=where,
+            hint=f"Read it, then: fleet ticket accept {item.number}",
+            retry_after=5.0,
+        )
 
 
 def _ticket(ticket: Ticket) -> LiveTicket:

@@ -98,7 +98,7 @@ def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool, me
     text = text_digest(ticket.title, ticket.body)
     if ready and ready != facts["ready"]:
         key = f"ticket_ready:{subject}:{ready}"
-        pinned = text if _is_of(marks[READY], ticket) else UNKNOWN
+        pinned = _pinned(ticket, marks[READY])
         events.append(_of_ticket(ticket, "ticket_ready", key, "ready", text=pinned))
         facts["ready_at"] = marks[READY].at
     elif ready and text != facts.get("text", text):
@@ -115,9 +115,10 @@ def _ticket(ticket: Ticket, new: Facts, required_label: str, *, is_new: bool, me
     return events
 
 
-def _is_of(mark: LabelMark, ticket: Ticket) -> bool:
-    """Whether the text is the one that was marked: its author could not change it afterwards, or is trusted."""
-    return not ticket.author.startswith("outsider:") or ticket.updated_at <= mark.at + _SAME_MOMENT
+def _pinned(item: Ticket | Pull, mark: LabelMark) -> str:
+    """The digest of the text that was marked, if it is the present one: its author left it alone, or is trusted."""
+    same = not item.author.startswith("outsider:") or item.updated_at <= mark.at + _SAME_MOMENT
+    return text_digest(item.title, item.body) if same else UNKNOWN
 
 
 def _of_ticket(ticket: Ticket, kind: str, key: str, word: str, **more: object) -> ForgeFact:
@@ -147,11 +148,15 @@ def _pull(pull: Pull, new: Facts, *, is_new: bool, settled_before: int) -> list[
     facts = new.setdefault(subject, {**_pull_facts(pull), "state": "open"})
     before, facts["state"] = facts["state"], pull.state
     facts["ticket"] = pull.ticket
-    head = pull.head_sha if pull.state == "open" and NEEDS_REVIEW in _marks(pull.labels) else ""
-    events: list[ForgeFact] = []
-    if head and head != facts["review"]:
+    mark = _marks(pull.labels).get(NEEDS_REVIEW)
+    head = pull.head_sha if pull.state == "open" and mark is not None else ""
+    events = _edited(pull, facts)
+    if mark is not None and head and head != facts["review"]:
         key = f"pr_needs_review:{subject}:{head}"
-        events.append(_of_pull(pull, "pr_needs_review", key, "needs review", head))
+        # The text that is known of it is the one of the first time, unless whoever opened it told it before.
+        more = {"text": _pinned(pull, mark)} if "text" not in facts else {}
+        events.append(_of_pull(pull, "pr_needs_review", key, "needs review", head, **more))
+        facts["text"] = text_digest(pull.title, pull.body)
     facts["review"] = head
     if pull.state == "merged" and before != "merged":
         events.append(_of_pull(pull, "pr_merged", f"pr_merged:{subject}", "was merged", pull.merged_head))
@@ -161,11 +166,21 @@ def _pull(pull: Pull, new: Facts, *, is_new: bool, settled_before: int) -> list[
     return events
 
 
+def _edited(pull: Pull, facts: dict[str, object]) -> list[ForgeFact]:
+    """The event for an open pull request whose text is another one than at the last look; ``facts`` follow."""
+    text, before = text_digest(pull.title, pull.body), facts.get("text")
+    if before is None or text == before or pull.state != "open":
+        return []
+    facts["text"] = text
+    key = f"pr_edited:pr/{pull.number}:{text}"
+    return [_of_pull(pull, "pr_edited", key, "has another text now", pull.head_sha)]
+
+
 def _pull_facts(pull: Pull) -> dict[str, object]:
     return {"state": pull.state, "ticket": pull.ticket, "review": "", "closings": 0}
 
 
-def _of_pull(pull: Pull, kind: str, key: str, words: str, head: str) -> ForgeFact:
+def _of_pull(pull: Pull, kind: str, key: str, words: str, head: str, **more: object) -> ForgeFact:
     subject = f"pr/{pull.number}"
     title = pull.title[:_TITLE_LIMIT]
     payload: dict[str, object] = {
@@ -176,6 +191,7 @@ def _of_pull(pull: Pull, kind: str, key: str, words: str, head: str) -> ForgeFac
         "head": head,
         "title": title,
         "author": pull.author,
+        **more,
     }
     if pull.merge_commit:
         payload["merge_commit"] = pull.merge_commit

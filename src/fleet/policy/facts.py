@@ -176,7 +176,7 @@ class GrantFact:
 
 @dataclass(frozen=True, slots=True)
 class HoldFacts:
-    """What holds a piece of work: subjects with the label ``fleet:hold``, and the ticket whose text changed ("")."""
+    """What holds a piece of work: subjects with the label ``fleet:hold``, and what has a text that changed ("")."""
 
     labelled: tuple[str, ...] = ()
     changed: str = ""

@@ -28,10 +28,13 @@ def _judge(hold: HoldFacts | None) -> Reason:
         text = f"{' and '.join(hold.labelled)} carries the label {HOLD_LABEL}; it goes on when that is taken off"
         return Reason("hold", Verdict.HOLD, "FLT-POL-121", text, seen)
     if hold.changed:
-        number = hold.changed.partition("/")[2]
+        kind, _, number = hold.changed.partition("/")
+        known, otherwise = (
+            ("marked ready", " (or put the label ready on again)") if kind == "ticket" else ("opened", "")
+        )
         text = (
-            f"the text of {hold.changed} is not the one that was marked ready; read it, then: fleet ticket accept"
-            f" {number} (or put the label ready on again)"
+            f"the text of {hold.changed} is not the one that was {known}; read it, then: fleet ticket accept"
+            f" {number}{otherwise}"
         )
         return Reason("hold", Verdict.HOLD, "FLT-POL-122", text, seen)
     return Reason("hold", Verdict.ALLOW, "FLT-POL-120", "nobody holds it", seen)

@@ -87,6 +87,27 @@ def test_a_changed_text_is_accepted_once_and_on_record(desk: Desk) -> None:
     assert desk.ask("ticket.show", who, number=number)["ticket"]["title"] == "Greet"
 
 
+def test_the_text_of_a_pull_request_is_known_from_its_opening_and_accepted_by_its_number(desk: Desk) -> None:
+    ticket = desk.ticket()
+    _, pull, head = desk.pushed("developer", ticket)
+    (opened,) = desk.entries("pr_created")
+    shown = desk.forge.pull(pull)
+    assert (opened.payload or {})["text"] == text_digest(shown.title, shown.body)
+    assert desk.ask("ticket.accept", number=pull)["accepted"] is False
+    edited = Draft(
+        Stream.DECISION, "pr.text_accepted", "human:ann", subject=f"pr/{pull}", payload={"text": text_digest("A", "B")}
+    )
+    desk.db.write(lambda tx: journal.append(tx, edited))
+    who = desk.reviewer("tech-lead", pull, ticket, head)
+    assert desk.ask("pr.show", who, number=pull)["pr"]["title"] == "", "nobody accepted it yet"
+    answer = desk.ask("ticket.accept", number=pull)
+    assert (answer["subject"], answer["ticket"], answer["accepted"]) == (f"pr/{pull}", ticket, True)
+    assert desk.entries("pr.text_accepted")[-1].work_item == f"ticket/{ticket}"
+    assert desk.ask("pr.show", who, number=pull)["pr"]["title"] == shown.title
+    with pytest.raises(NotFound):
+        desk.ask("ticket.accept", number=99)
+
+
 def test_why_names_the_hold(desk: Desk) -> None:
     number = desk.ticket("Greet", "fleet:hold")
     lines = "\n".join(desk.ask("why", ref=f"ticket/{number}")["lines"])

@@ -106,6 +106,21 @@ def test_a_changed_text_reaches_no_agent_before_it_is_accepted(desk: Desk) -> No
     assert (facts(desk, who).ticket or {})["title"] == "Greet"
 
 
+def test_a_changed_text_of_a_pull_request_reaches_no_agent_before_it_is_accepted(desk: Desk) -> None:
+    ticket = desk.ticket()
+    _, pull, head = desk.pushed("developer", ticket)
+    draft = Draft(
+        Stream.DECISION, "pr.text_accepted", "human:ann", subject=f"pr/{pull}", payload={"text": text_digest("A", "B")}
+    )
+    desk.db.write(lambda tx: journal.append(tx, draft))
+    who = desk.reviewer("tech-lead", pull, ticket, head)
+    with pytest.raises(TemporaryError) as caught:
+        facts(desk, who)
+    assert (caught.value.code, caught.value.where) == ("FLT-FRG-040", f"pr/{pull}")
+    desk.ask("ticket.accept", number=pull)
+    assert (facts(desk, who).pull or {})["number"] == pull
+
+
 @pytest.mark.parametrize("reads", [False, True])
 def test_remarks_of_strangers_are_left_out_unless_the_agent_may_read_them(desk: Desk, reads: bool) -> None:
     number = desk.ticket("Greet")

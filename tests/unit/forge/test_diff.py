@@ -158,7 +158,7 @@ def test_what_an_event_carries() -> None:
     assert (review.subject, review.work_item, review.generation) == ("pr/8", "ticket/7", HEAD)
     assert review.payload == {
         "ticket": 7, "pr": 8, "branch": "fleet/7", "base": "main", "head": HEAD, "title": "The fix",
-        "author": "agent:developer",
+        "author": "agent:developer", "text": text_digest(pull(8).title, pull(8).body),
     }  # fmt: skip
     (alone,) = changes({}, shot(pull(9, mark("needs-review"), of=0)))[0]
     assert alone.work_item == "pr/9"

@@ -180,16 +180,17 @@ def reopen(number: int, reason: str) -> Call:
 
 def _accepted(result: Result, style: Style) -> str:
     word = "its present text is accepted" if result["accepted"] else "its text was accepted before; nothing changed"
-    return f"ticket/{result['ticket']}: {word}\n"
+    return f"{visible(result['subject'])}: {word}\n"
 
 
 @ticket.command(cls=Remote, show=_accepted, examples=('fleet ticket accept 7 --reason "only a typo"',))
 @click.argument("number", type=TICKET)
 @click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
 def accept(number: int, reason: str) -> Call:
-    """Accept a ticket's text that was changed after somebody had marked it ready.
+    """Accept the changed text of a ticket or pull request.
 
-    Until then nothing starts on it and no agent reads the new text.
+    It was changed after somebody had marked the ticket ready, or opened the pull request. Until somebody accepts it
+    nothing starts on it, nothing merges, and no agent reads the new text.
     """
     return Call("ticket.accept", {"number": number, **given(reason=reason)})
 

@@ -27,7 +27,7 @@ VERBS = (
     ),
     Verb("ticket.close", Access.HUMAN, (NUMBER, need("reason", "line")), "ticket, state"),
     Verb("ticket.reopen", Access.HUMAN, (NUMBER, Arg("reason", "line", "")), "ticket, state"),
-    Verb("ticket.accept", Access.HUMAN, (NUMBER, Arg("reason", "line", "")), "ticket, text, accepted"),
+    Verb("ticket.accept", Access.HUMAN, (NUMBER, Arg("reason", "line", "")), "ticket, subject, text, accepted"),
     Verb("ticket.comment", Access.HUMAN, (NUMBER, need("body", "body")), "subject, comments"),
     Verb(
         "ticket.label",

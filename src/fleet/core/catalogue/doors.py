@@ -73,8 +73,8 @@ ROWS: dict[str, tuple[str, str]] = {
     "FLT-CTL-015": ("The checkout has no such branch, tag or commit.", "git branch shows the names."),
     "FLT-CTL-016": ("A pull request cannot be named after this ref.", "Name a branch, or the ticket: --ticket N."),
     "FLT-CTL-040": (
-        "A ticket's text is to be accepted that was never marked ready.",
-        "Put the label `ready` on it: that accepts its text.",
+        "A text is to be accepted of a ticket that was never marked ready, or of a pull request never up for review.",
+        "Put the label `ready` on the ticket: that accepts its text. Such a pull request holds nothing up.",
     ),
     "FLT-CTL-017": ("A ticket and a pull request were given at once.", "Choose one."),
     "FLT-CTL-018": ("Nothing has this name.", "Examples: fleet why pr/8, fleet why ticket/7, fleet why developer."),

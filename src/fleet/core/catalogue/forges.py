@@ -4,8 +4,9 @@ from __future__ import annotations
 
 ROWS: dict[str, tuple[str, str]] = {
     "FLT-FRG-040": (
-        "A run waits because the text of its ticket changed after it was marked ready.",
-        "Read the ticket, then accept its text (fleet ticket accept N), or put the label `ready` on again.",
+        "A run waits because the text of its ticket or pull request changed, and nobody has accepted it yet.",
+        "Read it, then accept its text (fleet ticket accept N, for a pull request too); a ticket's also by putting"
+        " `ready` on again.",
     ),
     "FLT-FRG-001": ("There is no such ticket.", "fleet ticket list shows them."),
     "FLT-FRG-002": ("There is no such pull request.", "fleet pr list shows them."),

@@ -11,8 +11,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "Take the label off when it may go on: fleet ticket label N --remove fleet:hold.",
     ),
     "FLT-POL-122": (
-        "The text of the ticket changed after somebody who may put `ready` on had done so.",
-        "Read the ticket, then accept its text (fleet ticket accept N), or put the label `ready` on again.",
+        "The text of the ticket changed after somebody who may put `ready` on had done so, or that of the pull request"
+        " after it was opened or first marked for review.",
+        "Read it, then accept its text (fleet ticket accept N, for a pull request too); a ticket's also by putting"
+        " `ready` on again.",
     ),
     "FLT-POL-110": ("The agent has no `subscription_gate`.", NOTHING),
     "FLT-POL-111": ("Every condition of the agent's `subscription_gate` is met.", NOTHING),
