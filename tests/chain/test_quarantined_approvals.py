@@ -216,3 +216,16 @@ def test_a_merge_that_begins_once_the_door_is_shut_does_not_rest_on_its_approval
     assert git(desk.paths.bare, "rev-parse", "main") == main
     desk.context.doorway.open("qa-engineer")  # it was not critical after all
     assert desk.ask("pr.merge", ANN, number=pull)["pr"] == pull
+
+
+def test_no_archive_takes_the_quarantine_away_and_leaves_the_approval(watched: Watched, tmp_path: Path) -> None:
+    """What an approval of an open pull request is compared with stays in the store as long as it does."""
+    desk = watched.desk
+    _, pull, _ = approved_pull(desk)
+    quarantine(watched)
+    desk.ask("fabric.publish", event="note", summary="today")
+    watched.rest()
+    desk.clock.advance(40 * 86_400)
+    done = desk.ask("audit.archive", file=str(tmp_path / "one.jsonl"), keep=1)
+    assert done["last"] > desk.entries("agent.quarantined")[0].seq
+    assert WHY in refused(watched, pull)

@@ -14,14 +14,24 @@ import pytest
 from tests.unit.control.test_gates import rest
 from tests.unit.control.test_merges import approved_pull
 
+from fleet.assess.assessor import Assessor
 from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
+from fleet.control.replay import KINDS, NOT_AGAIN
 from fleet.core.errors import ConfigError, FleetError, Refused
+from fleet.core.event import BUILTIN
+from fleet.core.journal import Stream
 from fleet.core.principal import Principal
 from fleet.core.work import RunState
+from fleet.dispatch.budgetwatch import BudgetWatch
+from fleet.dispatch.reconciler import Reconciler
+from fleet.fabric.router import CURSOR
 from fleet.policy.record import read_record
 from fleet.policy.replay import decide
-from fleet.store import journal, runs
+from fleet.runtime import moves
+from fleet.runtime.outcome import Outcome
+from fleet.store import cursors, journal, runs
+from fleet.store.db import Tx
 from fleet.testing.desk import ANN, Desk
 
 CONFIG = """version: 1
@@ -59,9 +69,12 @@ def _run(desk: Desk, agent: str, ticket: int, pull: int, head: str) -> Principal
 
 
 def end(desk: Desk, agent: str) -> None:
-    """Its live runs end well, after 40 seconds."""
+    """Its live runs end well, after 40 seconds; on record as far as the dispatcher started them."""
+    ending = Outcome(RunState.SUCCEEDED, "exited", "", 40.0, exit_code=0)
     for run in desk.db.read(runs.live):
-        if run.agent == agent:
+        if run.agent == agent and desk.entries("delivery.dispatched", run_id=run.id):
+            desk.db.write(partial(moves.finish, run=run, outcome=ending))
+        elif run.agent == agent:
             ended: dict[str, Any] = {"state": RunState.SUCCEEDED, "used_seconds": 40.0, "exit_code": 0, "outcome": ""}
             desk.db.write(partial(runs.finish, run_id=run.id, epoch=run.epoch, **ended))
 
@@ -86,6 +99,7 @@ def test_every_recorded_verdict_is_reproduced_from_its_facts(desk: Desk) -> None
     for entry in seen:
         payload = entry.payload or {}
         again = decide(read_record(payload["facts"])).decision
+        assert again is not None
         assert again.as_dict() == payload["decision"]
 
 
@@ -171,3 +185,145 @@ def test_an_agent_does_not_replay(desk: Desk) -> None:
     with pytest.raises((Refused, FleetError)) as caught:
         desk.ask("policy.replay", run, text=CONFIG)
     assert isinstance(caught.value, Refused)
+
+
+# -- decisions that are no verdict on a start, a review or a merge ------------------------------------
+
+
+def test_every_type_of_decision_is_made_again_or_it_is_said_why_not() -> None:
+    """A type that is new in the journal has to be put into one of the lists."""
+    decisions = {name for name, one in BUILTIN.items() if one.stream is Stream.DECISION}
+    not_again = [name for names in NOT_AGAIN.values() for name in names]
+    assert len(not_again) == len(set(not_again))
+    assert set(not_again) & set(KINDS) == set()
+    assert decisions - set(KINDS) == set(not_again)
+
+
+def broken(desk: Desk, attempt: int = 1, state: RunState = RunState.FAILED) -> None:
+    """A run of the developer on a ticket of its own ends without its result, and recovery deals with it."""
+    who = desk.run("developer", f"ticket/{desk.ticket('Break', 'ready')}", event="ticket_ready")
+    ending = Outcome(state, "exited", "it fell over", 40.0, exit_code=1)
+
+    def end_it(tx: Tx) -> None:
+        tx.run("UPDATE runs SET attempt = :n WHERE id = :id", n=attempt, id=who.run_id)
+        assert moves.finish(tx, runs.get(tx, who.run_id), ending)
+
+    desk.db.write(end_it)
+    Reconciler(desk.db, desk.live, desk.live, desk.context.config).tick(desk.clock.now())
+
+
+def differing(desk: Desk, text: str, kind: str) -> list[tuple[str, str, str]]:
+    """Rows about entries of a type: what was, what would be, and how that is called."""
+    rows = [row for row in replay(desk, text)["differs"] if row["type"] == kind]
+    return [(row["was"], row["now"], row["effect"]) for row in rows]
+
+
+def test_what_becomes_of_broken_work_is_decided_again(desk: Desk) -> None:
+    broken(desk)
+    broken(desk, attempt=3)
+    (back,) = [one for one in desk.entries("work_returned") if (one.dedup_key or "").startswith("returned:")]
+    (dead,) = desk.entries("delivery.dead_lettered")
+    assert {row["seq"] for row in replay(desk, CONFIG)["differs"]} & {back.seq, dead.seq} == set()
+    once = CONFIG + "retry: {attempts: 1}\n"
+    assert differing(desk, once, "work_returned") == [("returned", "dead", "dead letter")]
+    often = CONFIG + "retry: {attempts: 4}\n"
+    assert differing(desk, often, "delivery.dead_lettered") == [("dead", "returned", "comes back")]
+    label = CONFIG + "required_label: fleet\n"
+    assert ("dead", "moot", "is dropped") in differing(desk, label, "delivery.dead_lettered")
+
+
+def call_off(desk: Desk) -> None:
+    """The label is taken off a ticket that the developer works on."""
+    ticket = desk.ticket("Off", "ready", "fleet")
+    desk.run("developer", f"ticket/{ticket}", event="ticket_ready")
+    desk.ask("ticket.label", number=ticket, remove=["ready"])
+    desk.publish("ticket_unready", f"ticket/{ticket}")
+    reconciler = Reconciler(desk.db, desk.live, desk.live, desk.context.config)
+    for _ in range(3):
+        desk.clock.advance(5)
+        reconciler.tick(desk.clock.now())
+
+
+def test_a_run_that_was_called_off_is_decided_again(desk: Desk) -> None:
+    call_off(desk)
+    (stopped,) = desk.entries("run.stop_requested")
+    assert stopped.seq not in {row["seq"] for row in replay(desk, CONFIG)["differs"]}
+    reader = CONFIG.replace("{name: developer, role: developer,", "{name: developer, role: qa-engineer,")
+    assert differing(desk, reader, "run.stop_requested") == [("stopped", "goes on", "goes on")]
+
+
+def test_a_quarantine_is_judged_again_on_the_same_signals(desk: Desk) -> None:
+    for _ in range(5):
+        broken(desk, state=RunState.TIMED_OUT)
+        desk.db.write(lambda tx: tx.run("UPDATE runs SET followed_up = 1"))
+    assessor = Assessor(desk.db, desk.context.doorway)
+    assessor.tick(desk.clock.now())
+    (entry,) = desk.entries("agent.quarantined")
+    found = replay(desk, CONFIG)
+    (by_hand,) = found["not_replayable"]  # runs that a test began, and no dispatcher
+    assert (by_hand["count"], "a run began with" in by_hand["why"], found["program_differs"]) == (5, True, [])
+    assert entry.seq not in {row["seq"] for row in found["differs"]}
+    without = "\n".join(line for line in CONFIG.splitlines() if "name: developer" not in line) + "\n"
+    assert differing(desk, without, "agent.quarantined") == [("critical", "not judged", "no quarantine")]
+    desk.ask("agent.release", name="developer", reason="a test")
+    desk.ask("agent.quarantine", name="developer", reason="by hand")
+    assert replay(desk, CONFIG)["decisions"] == found["decisions"], "what a person does is taken as said"
+
+
+def test_a_review_that_counted_is_decided_again(desk: Desk) -> None:
+    allowed = desk.entries("review.allowed")
+    assert {one.actor for one in allowed} == {"agent:tech-lead", "agent:qa-engineer"}
+    writer = CONFIG.replace("{name: tech-lead, role: tech-lead,", "{name: tech-lead, role: developer,")
+    assert {row for row in differing(desk, writer, "review.allowed")} == {("allow", "deny", "review refused")}
+
+
+def test_a_warning_is_decided_again(desk: Desk) -> None:
+    limited = CONFIG + "budgets: {fleet_seconds: 100, warn_percent: 30}\n"
+    desk.context.config.replace(parse_config(limited.encode(), name="c", roles=load_roles()))
+    BudgetWatch(desk.db, desk.context.config).tick(desk.clock.now())
+    (entry,) = desk.entries("budget.warned")
+    assert entry.seq not in {row["seq"] for row in replay(desk, limited)["differs"]}
+    later = limited.replace("warn_percent: 30", "warn_percent: 99")
+    assert differing(desk, later, "budget.warned") == [("warned", "not warned", "does not warn")]
+
+
+def test_decisions_that_left_for_an_archive_are_made_again_too(desk: Desk, tmp_path: Path) -> None:
+    """Until its file is somewhere else, or another one: that is said, and nothing is guessed."""
+    end(desk, "release-manager")
+    broken(desk, attempt=3)
+    changed = CONFIG.replace("allow_shared_uid_merge: true", "allow_shared_uid_merge: false")
+    before = replay(desk, changed)
+    settled(desk)
+    desk.clock.advance(40 * 86_400)
+    file = tmp_path / "one.jsonl"
+    starts = len(desk.entries("delivery.dispatched"))
+    made = desk.ask("audit.archive", file=str(file), keep=1)
+    assert len(desk.entries("delivery.dispatched")) < starts
+    assert len(desk.entries("review.allowed")) == 0
+    after = replay(desk, changed)
+    assert (after["decisions"], after["counts"]) == (before["decisions"], before["counts"])
+    assert after["not_replayable"] == before["not_replayable"]
+    recent = replay(desk, changed, since=desk.clock.now())
+    assert recent["decisions"] == 0, "an archive that is older than what is asked for is not read"
+    file.write_bytes(file.read_bytes().replace(b"pr_approved", b"pr_approveD", 1))
+    (row,) = unread(desk, changed)
+    assert "is not the file that was sealed" in row["why"]
+    file.unlink()
+    (row,) = unread(desk, changed)
+    assert ("cannot be read: No such file" in row["why"], row["count"]) == (True, made["entries"])
+
+
+def unread(desk: Desk, text: str) -> list[dict[str, Any]]:
+    """What is said about archives."""
+    return [row for row in replay(desk, text)["not_replayable"] if row["why"].startswith("archive 1 ")]
+
+
+def settled(desk: Desk) -> None:
+    """Nothing is open and everything is routed: a desk leaves both."""
+
+    def close(tx: Tx) -> None:
+        tx.run("UPDATE deliveries SET state = 'dispatched', lease_token = ''")
+        tx.run("UPDATE runs SET state = 'succeeded', finished_at = 1 WHERE finished_at IS NULL")
+        cursors.advance(tx, CURSOR, journal.head(tx)[0])
+
+    desk.db.write(close)

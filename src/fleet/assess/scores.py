@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.assess.recorded import recorded
 from fleet.assess.risk import WORTH
 from fleet.assess.standing import Standing
 from fleet.core.journal import Draft, Stream
@@ -48,6 +49,7 @@ def evidence(found: Standing, number: int) -> dict[str, object]:
         "model": found.score.model,
         "readings": found.records(),
         "score": number,
+        "facts": recorded(found),
     }
 
 

@@ -78,7 +78,7 @@ def archive(db: Database, prefix: Prefix, path: Path, *, fleet: str, signer: Sig
 
     written = write_whole(path, fill)
     head = _read_back(path, prefix, signer)
-    digest = _digest(path)
+    digest = digest_of(path)
     probe("archive.written")
 
     def seal(tx: Tx) -> Archived:
@@ -129,6 +129,7 @@ def _read_back(path: Path, prefix: Prefix, signer: Signer) -> str:
     return pieces.hash
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, as the seal of an archive names it. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

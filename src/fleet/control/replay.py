@@ -1,53 +1,94 @@
 """``policy.replay``: recorded decisions made again under a candidate configuration. Reads only.
 
-The deciders and the matcher are those that decide in earnest; this file finds the entries and says what differs.
+The deciders and the matcher are those that decide in earnest; this file says what differs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
+from fleet.assess.recorded import is_risk, judge
 from fleet.config.loader import LoadedConfig, parse_config
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import archived_to
+from fleet.control.recorded import Record
 from fleet.core.decision import Verdict
-from fleet.core.errors import NotFound
 from fleet.core.journal import Entry
 from fleet.core.principal import Principal
+from fleet.core.risk import RiskLevel
 from fleet.core.work import LIVE_RUNS, RunState
 from fleet.fabric.match import match
 from fleet.fabric.subscription import subscriptions
 from fleet.policy.record import NotReplayable, read_record
 from fleet.policy.replay import Replayed, decide, decide_under
-from fleet.store import journal, runs
-from fleet.store.db import Tx
-from fleet.store.journal import Filter
 
-# Entries that record a verdict with its facts, and what another verdict means there.
-_TYPES = (
+_ENDS = tuple(f"run.{state}" for state in RunState if state not in LIVE_RUNS)
+# Entries that record an answer with its facts.
+_ANSWERS = (
     "delivery.dispatched",
     "delivery.held",
     "delivery.denied",
+    "delivery.dead_lettered",
+    "work_returned",
     "merge.allowed",
     "merge.refused",
+    "review.allowed",
     "review.refused",
+    "run.stop_requested",
+    "budget.warned",
+    "agent.quarantined",
+    "risk.level_changed",
 )
-_EFFECTS = {
-    "delivery": {Verdict.ALLOW: "starts", Verdict.HOLD: "holds", Verdict.DENY: "denies"},
-    "merge": {Verdict.ALLOW: "merges", Verdict.HOLD: "merge waits", Verdict.DENY: "merge refused"},
-    "review": {Verdict.ALLOW: "review counts", Verdict.HOLD: "review waits", Verdict.DENY: "review refused"},
+KINDS = (*_ANSWERS, *_ENDS, "event.routed")
+# Decisions that are not made again, and why: every type of the journal's decisions is here or above (a test).
+NOT_AGAIN: dict[str, frozenset[str]] = {
+    "what people said is taken as said": frozenset(
+        {
+            "dead_letter.replayed", "dead_letter.discarded", "approval.granted", "approval.refused",
+            "agent.stop_requested", "ticket.cancel_requested", "ticket.retry_requested", "ticket.close_requested",
+            "ticket.reopen_requested", "ticket.text_accepted", "comment.requested", "pr.close_requested",
+            "task.assign_requested", "agent.state_changed", "agent.released", "agent.end_unsaved", "risk.labelled",
+            "risk.model_applied", "budget.granted", "limit.released", "fleet.halted", "fleet.resumed", "payload.erased",
+            "question.answered", "permission.answered", "provider.released", "store.restored", "artifact.removed",
+            "base.accepted", "audit.key_rotated", "journal.archived", "config.change_intended",
+            "config.change_abandoned", "config.accepted", "config.refused",
+        }
+    ),
+    "it follows from a decision that is made again": frozenset(
+        {"approval.requested", "approval.expired", "budget.exhausted", "agent.probation_ended"}
+    ),
+    "git, the clock or the machine decided": frozenset(
+        {
+            "audit.key_introduced", "checkpoint.refused", "base.unexplained", "base.moved_by_person",
+            "branch.unexplained", "provider.parked", "schedule.skipped",
+        }
+    ),
+    "what was asked for is not kept whole, for it may hold secrets": frozenset({"tool.refused", "request.refused"}),
+}  # fmt: skip
+_EFFECTS: dict[str, dict[str, str]] = {
+    "start": {"allow": "starts", "hold": "holds", "deny": "denies"},
+    "merge": {"allow": "merges", "hold": "merge waits", "deny": "merge refused"},
+    "review": {"allow": "review counts", "hold": "review waits", "deny": "review refused"},
+    "broken": {"returned": "comes back", "moot": "is dropped", "dead": "dead letter"},
+    "attempt": {"returned": "comes back", "dead": "dead letter"},
+    "call_off": {"stopped": "stops", "goes on": "goes on"},
+    "warn": {"warned": "warns", "not warned": "does not warn"},
 }
-_PAGE = 200
+WORDS = {  # what an entry without a verdict says that was decided
+    "work_returned": "returned",
+    "delivery.denied": "moot",
+    "delivery.dead_lettered": "dead",
+    "run.stop_requested": "stopped",
+    "budget.warned": "warned",
+}
 _SHOWN = 20  # entries named for one reason
-_LIMITS = (RunState.OVER_BUDGET, RunState.TIMED_OUT)
+_LIMITS = (f"run.{RunState.OVER_BUDGET}", f"run.{RunState.TIMED_OUT}")
 NOTES = (
     "Each decision is made again by itself, on the facts that were recorded with it. What would have followed is not"
     " simulated: a start that did not happen is still in the facts of later decisions.",
-    "What people said (approvals, waivers, reviews) is taken as said.",
+    "What people said (approvals, waivers, reviews, quarantines by hand) is taken as said.",
 )
 
 
@@ -68,18 +109,14 @@ class _Report:
 def replay(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Decide again what was decided since ``since``. Raises ConfigError FLT-CFG-010 for a faulty candidate."""
     candidate = parse_config(args["text"].encode(), name=args["name"], roles=ctx.loaded.roles)
-    report = _Report()
-    for kind in (*_TYPES, "event.routed"):
-        for entry in _entries(ctx, kind, args["since"]):
-            try:
-                if kind == "event.routed":
-                    _route(ctx, entry, candidate, report)
-                else:
-                    _decide(ctx, entry, candidate, report)
-            except NotReplayable as why:
-                report.leave_out(entry, str(why))
+    again = _Again(Record(ctx.db, args["since"], KINDS), candidate, _Report())
+    for kind in KINDS:
+        again.look_at(kind)
+    report, unread = again.report, again.record.unread
     report.differs.sort(key=lambda row: (row["seq"], row["effect"]))
     shown = report.differs[: args["limit"]]
+    left_out = [{"why": why, "count": len(seqs), "entries": seqs[:_SHOWN]} for why, seqs in report.left_out.items()]
+    left_out += [{"why": why, "count": count, "entries": []} for why, count in unread]
     return {
         "since": args["since"],
         "candidate": {"name": args["name"], "hash": candidate.digest},
@@ -89,24 +126,125 @@ def replay(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
         "counts": dict(sorted(Counter(row["effect"] for row in report.differs).items())),
         "more": len(report.differs) - len(shown),
         "program_differs": report.program[: args["limit"]],
-        "not_replayable": [
-            {"why": why, "count": len(seqs), "entries": seqs[:_SHOWN]} for why, seqs in sorted(report.left_out.items())
-        ],
+        "not_replayable": sorted(left_out, key=lambda row: str(row["why"])),
         "archived_to": ctx.db.read(archived_to),
         "warnings": list(candidate.warnings[:50]),
         "notes": list(NOTES),
     }
 
 
-def _entries(ctx: Context, kind: str, since: int) -> Iterator[Entry]:
-    """Entries of a type in journal order, read in pages so that nobody waits for the store."""
-    after = 0
-    while True:
-        page = ctx.db.read(partial(journal.select, wanted=Filter(type=kind, since=since, after=after), limit=_PAGE))
-        yield from page
-        if len(page) < _PAGE:
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """What is read, under which candidate it is decided again, and what was found so far."""
+
+    record: Record
+    candidate: LoadedConfig
+    report: _Report
+
+    def look_at(self, kind: str) -> None:
+        """Every entry of one type."""
+        decide_one = self._route if kind == "event.routed" else self._end if kind in _ENDS else self._decide
+        for entry in self.record.entries(kind):
+            try:
+                decide_one(entry)
+            except NotReplayable as why:
+                self.report.leave_out(entry, str(why))
+
+    def _decide(self, entry: Entry) -> None:
+        """One answer of the program; what a person or git decided is none."""
+        payload = _payload(entry)
+        record: Any = payload.get("facts")
+        decision = payload.get("decision")
+        if is_risk(record):
+            self._risk(entry, dict(record))
             return
-        after = page[-1].seq
+        if not isinstance(decision, dict) and record is None:
+            _require_none_needed(entry, payload)
+            return
+        facts = read_record(record)
+        was = str(decision["verdict"]) if isinstance(decision, dict) else WORDS[entry.type]
+        today, found = decide(facts), decide_under(facts, self.candidate.config, self.candidate.roles)
+        effect = _EFFECTS[str(record["kind"])][found.word]
+        because = _changed_reasons(today, found)
+        codes = [one.code for one in found.decision.binding] if found.decision is not None else []
+        self._compare(entry, was, today.word, found.word, effect, found.text, codes, because)
+
+    def _risk(self, entry: Entry, record: dict[str, Any]) -> None:
+        """A level of risk, and the quarantine that follows from *critical*."""
+        if entry.type == "agent.quarantined" and entry.actor.startswith("human:"):
+            return
+        payload = _payload(entry)
+        was = str(RiskLevel.CRITICAL) if entry.type == "agent.quarantined" else str(payload["level"])
+        try:
+            judged = judge(record)
+        except ValueError as error:
+            raise NotReplayable(str(error)) from error
+        today = now = str(judged.level)
+        text = f"its risk is {judged.probability:.0%} on the same signals"
+        if self.candidate.config.agent(entry.agent) is None:
+            now, text = "not judged", f"{entry.agent} is not in the candidate"
+        critical = str(RiskLevel.CRITICAL) in (was, now)
+        effect = ("quarantines" if now == RiskLevel.CRITICAL else "no quarantine") if critical else "another level"
+        self._compare(entry, was, today, now, effect, text, [], [])
+
+    def _compare(
+        self, entry: Entry, was: str, today: str, now: str, effect: str, why: str, codes: list[str], because: list[str]
+    ) -> None:
+        """Count one decision, and tell where the candidate (or this program) answers otherwise."""
+        self.report.decisions += 1
+        if today != was:
+            self.report.program.append({**_row(entry, was, today), "why": why})
+        if now != was:
+            row = {**_row(entry, was, now), "effect": effect, "why": "; ".join(because) or why}
+            self.report.differs.append({**row, "codes": codes, "because": because})
+
+    def _end(self, entry: Entry) -> None:
+        """A run that ended: would it have been stopped at another moment?"""
+        start = self.record.start_of(entry.run_id)
+        if start is None or start.payload is None:
+            raise NotReplayable("the decision that a run began with is not on record any more")
+        ended, begun = _payload(entry), _payload(start)
+        found = decide_under(read_record(begun.get("facts")), self.candidate.config, self.candidate.roles)
+        self.report.decisions += 1
+        if found.seconds is None:
+            return  # it would not have begun, which its start tells
+        was, now, used = float(begun["allowance_seconds"]), found.seconds.seconds, float(ended["used_seconds"])
+        bound = found.seconds.of or "its time limit"
+        if abs(was - now) < 0.001:
+            return
+        if used > now:
+            text = f"it ran for {used:.1f} s and would be stopped after {now:.1f} s ({bound})"
+        elif entry.type in _LIMITS and now > was:
+            text = f"it was stopped after {was:.1f} s and would be given {now:.1f} s ({bound})"
+        else:
+            return
+        row = {**_row(entry, f"{was:.1f} s", f"{now:.1f} s"), "effect": "stops", "why": text}
+        self.report.differs.append({**row, "codes": [], "because": []})
+
+    def _route(self, entry: Entry) -> None:
+        """Which agents an event would have reached."""
+        payload = _payload(entry)
+        event = self.record.event(entry.cause_id)
+        if event is None:
+            raise NotReplayable("the event that was routed is not on record any more")
+        was, others = set(payload.get("to", {})), payload.get("not", {})
+        retired = payload.get("retired", [name for name, why in others.items() if why == "is retired"])
+        back = _back(self.candidate, retired)
+        answers = {
+            one.agent: one
+            for one in match(event, subscriptions(self.candidate.config.agents), frozenset(retired) - back)
+        }
+        self.report.decisions += 1
+        now = {name for name, one in answers.items() if one.reached}
+        for name in sorted(now ^ was):
+            reached, one = name in now, answers.get(name)
+            if one is None:
+                why = f"{name} is not in the candidate"
+            else:
+                why = f"{name} {one.why} {event.type}" if reached else f"{name} {one.why}"
+            words = ("not reached", "reached") if reached else ("reached", "not reached")
+            row = {**_row(entry, *words), "agent": name, "effect": "reaches" if reached else "no longer reaches"}
+            self.report.differs.append({**row, "why": why, "codes": [], "because": []})
 
 
 def _payload(entry: Entry) -> dict[str, Any]:
@@ -115,90 +253,20 @@ def _payload(entry: Entry) -> dict[str, Any]:
     return dict(entry.payload)
 
 
-def _decide(ctx: Context, entry: Entry, candidate: LoadedConfig, report: _Report) -> None:
-    """One verdict of policy; what a person or git decided is none."""
-    payload = _payload(entry)
-    decision = payload.get("decision")
-    if not isinstance(decision, dict):
-        return
-    facts = read_record(payload.get("facts"))
-    was = Verdict(decision["verdict"])
-    today = decide(facts)
-    found = decide_under(facts, candidate.config, candidate.roles)
-    report.decisions += 1
-    if today.decision.verdict is not was:
-        report.program.append({**_row(entry, str(was), str(today.decision.verdict)), "why": today.decision.text})
-    if found.decision.verdict is not was:
-        because = _changed_reasons(today, found)
-        effect = _EFFECTS[entry.type.partition(".")[0]][found.decision.verdict]
-        report.differs.append(
-            {
-                **_row(entry, str(was), str(found.decision.verdict)),
-                "effect": effect,
-                "why": "; ".join(because) or found.decision.text,
-                "codes": [reason.code for reason in found.decision.binding],
-                "because": because,
-            }
-        )
-    elif found.seconds is not None:
-        _stop(ctx, entry, payload, found, report)
+def _require_none_needed(entry: Entry, payload: dict[str, Any]) -> None:
+    """Raise NotReplayable for a decision of policy without facts; none are needed for a person's, or git's, word."""
+    by_the_program = entry.actor.startswith("system:") and "code" not in payload
+    offered = entry.type == "work_returned" and not (entry.dedup_key or "").startswith("returned:")
+    if by_the_program and not offered:
+        raise NotReplayable("recorded without its facts, by an earlier program")
 
 
 def _changed_reasons(today: Replayed, found: Replayed) -> list[str]:
     """The checks whose answer is another one under the candidate, with what they say there."""
+    if today.decision is None or found.decision is None:
+        return []
     before = {one.check: one.verdict for one in today.decision.reasons}
     return [one.text for one in found.decision.reasons if before.get(one.check, Verdict.ALLOW) is not one.verdict]
-
-
-def _stop(ctx: Context, entry: Entry, payload: dict[str, Any], found: Replayed, report: _Report) -> None:
-    """A start that is allowed either way: would its run have been stopped at another moment?"""
-    assert found.seconds is not None
-    was, now = float(payload.get("allowance_seconds", 0.0)), found.seconds.seconds
-    if not entry.run_id or abs(was - now) < 0.001:
-        return
-    try:
-        run = ctx.db.read(lambda tx: runs.get(tx, entry.run_id))
-    except NotFound:
-        return
-    bound = found.seconds.of or "its time limit"
-    if run.state not in LIVE_RUNS and run.used_seconds > now:
-        text = f"it ran for {run.used_seconds:.1f} s and would be stopped after {now:.1f} s ({bound})"
-    elif run.state in _LIMITS and now > was:
-        text = f"it was stopped after {was:.1f} s and would be given {now:.1f} s ({bound})"
-    else:
-        return
-    row = _row(entry, f"{was:.1f} s", f"{now:.1f} s")
-    report.differs.append({**row, "effect": "stops", "why": text, "codes": [], "because": []})
-
-
-def _route(ctx: Context, entry: Entry, candidate: LoadedConfig, report: _Report) -> None:
-    """Which agents an event would have reached."""
-    payload = _payload(entry)
-
-    def event_of(tx: Tx) -> Entry:
-        try:
-            return journal.get(tx, entry.cause_id)
-        except NotFound:
-            raise NotReplayable("the event that was routed is in an archive") from None
-
-    event = ctx.db.read(event_of)
-    was, others = set(payload.get("to", {})), payload.get("not", {})
-    retired = payload.get("retired", [name for name, why in others.items() if why == "is retired"])
-    found = match(event, subscriptions(candidate.config.agents), frozenset(retired) - _back(candidate, retired))
-    answers = {one.agent: one for one in found}
-    report.decisions += 1
-    now = {name for name, one in answers.items() if one.reached}
-    for name in sorted(now - was):
-        row = {**_row(entry, "not reached", "reached"), "agent": name}
-        report.differs.append(
-            {**row, "effect": "reaches", "why": f"{name} {answers[name].why} {event.type}", "codes": [], "because": []}
-        )
-    for name in sorted(was - now):
-        why = answers[name].why if name in answers else "is not in the candidate"
-        row = {**_row(entry, "reached", "not reached"), "agent": name}
-        report.differs.append(
-            {**row, "effect": "no longer reaches", "why": f"{name} {why}", "codes": [], "because": []}
-        )
 
 
 def _back(candidate: LoadedConfig, retired: list[str]) -> frozenset[str]:

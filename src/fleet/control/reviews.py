@@ -53,18 +53,18 @@ def judged(
 ) -> None:
     """Ask policy whether this principal may speak about this head, and do ``then`` in the same transaction.
 
-    Raises Refused with policy's code; the refusal is on record.
+    Raises Refused with policy's code; either way it is on record.
     """
     commits = ctx.live.commits(pull.number)
 
     def decide(tx: Tx) -> Decision:
         still_alive(tx, principal)
         facts = review_facts(tx, pull, ctx.loaded.roles, principal, head, commits)
-        decision = decide_review(facts)
+        decision, before = decide_review(facts), journal.head(tx)
         if decision.verdict is Verdict.ALLOW:
             then(tx)
-        else:
-            _refuse(tx, principal, pull, verdict, decision, facts)
+        if decision.verdict is not Verdict.ALLOW or journal.head(tx) != before:  # said twice it is on record once
+            _record(tx, principal, pull, verdict, decision, facts)
         return decision
 
     decision = ctx.db.write(decide)
@@ -128,15 +128,17 @@ def say(tx: Tx, principal: Principal, pull: LivePull, args: Mapping[str, Any], c
     )
 
 
-def _refuse(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision: Decision, facts: ReviewFacts) -> None:
+def _record(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision: Decision, facts: ReviewFacts) -> None:
+    allowed = decision.verdict is Verdict.ALLOW
+    text = f"may review {pull.subject}" if allowed else f"may not review {pull.subject}: {decision.text}"
     journal.append(
         tx,
         Draft(
             Stream.DECISION,
-            "review.refused",
+            "review.allowed" if allowed else "review.refused",
             str(principal),
             subject=pull.subject,
-            summary=f"{principal} may not review {pull.subject}: {decision.text}",
+            summary=f"{principal} {text}",
             payload={"verdict": verdict, "decision": decision.as_dict(), "facts": recorded(facts)},
             generation=pull.head_sha,
             work_item=pull.work_item,

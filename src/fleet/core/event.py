@@ -97,6 +97,7 @@ _ALL = (
     _decision("approval.expired", "system", "pr", "Nobody answered in time, or a grant was not used in time."),
     _decision("merge.allowed", "agent human", "pr", "The merge gate passed at this head; the merge was intended."),
     _decision("merge.refused", "agent human", "pr", "The merge gate refused, and on which fact."),
+    _decision("review.allowed", "agent human", "pr", "A word about this head counts, and on which facts."),
     _decision("review.refused", "agent human", "pr", "A review was refused, and on which fact."),
     _decision("request.refused", "agent human system", "any", "A caller was not who or what it would have to be."),
     _decision("agent.stop_requested", "agent human", "agent", "Somebody asked an agent's runs to end."),

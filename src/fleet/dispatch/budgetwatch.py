@@ -12,9 +12,10 @@ from fleet.core.principal import system
 from fleet.core.service import Tick, earliest
 from fleet.core.work import Run
 from fleet.dispatch.budgets import agent_limit, fleet_limit, ticket_limit
-from fleet.policy.budget import amount, label
+from fleet.policy.budget import amount, is_nearly_used, label
 from fleet.policy.ceilings import UNITS
-from fleet.policy.facts import Limit
+from fleet.policy.facts import Limit, WarnFacts
+from fleet.policy.record import recorded
 from fleet.store import budgets, journal, runs
 from fleet.store.db import Database, Tx
 
@@ -63,6 +64,7 @@ class BudgetWatch:
                 f"budget_{_KEYS[limit.unit]}": limit.total,
                 "window": limit.window,
                 "until": limit.until,
+                "facts": recorded(WarnFacts(limit, used, loaded.config.budgets.warn_percent)),
             },
         )
 
@@ -125,7 +127,7 @@ def _due(tx: Tx, loaded: LoadedConfig) -> tuple[list[tuple[Limit, float]], int |
         if journal.find_dedup(tx, warning_key(limit)) is not None:
             continue
         running = sum(run.started_at is not None for run in live) if limit.unit == "seconds" else 0
-        if used >= mark:
+        if is_nearly_used(WarnFacts(limit, used, loaded.config.budgets.warn_percent)):
             found.append((limit, used))
         elif running:
             next_at = earliest(next_at, tx.now + round((mark - used) / running * SECOND) + 1)

@@ -27,8 +27,9 @@ from fleet.policy.budget import allowance
 from fleet.policy.conditions import CHECK as GATE
 from fleet.policy.conditions import next_opening, waits_for_time
 from fleet.policy.decide import decide_start
-from fleet.policy.facts import DiskFacts, StartFacts
+from fleet.policy.facts import AttemptFacts, DiskFacts, StartFacts
 from fleet.policy.record import recorded
+from fleet.policy.recovery import used_up
 from fleet.store import deliveries, journal, runs
 from fleet.store.db import Database, Tx
 
@@ -113,7 +114,10 @@ class Dispatcher:
         return nothing_new, earliest(tx.now + pause, for_the_hour, next_opening(facts)) or tx.now + pause
 
     def _used_up(self, delivery: Delivery) -> bool:
-        return delivery.attempt > self._loaded.config.retry.attempts
+        return used_up(self._attempt(delivery))
+
+    def _attempt(self, delivery: Delivery) -> AttemptFacts:
+        return AttemptFacts(delivery.agent, delivery.attempt, self._loaded.config.retry.attempts)
 
     # -- the deciding transaction --------------------------------------------------------------
 
@@ -186,7 +190,8 @@ class Dispatcher:
         """More attempts than the configuration grants (it may have been lowered meanwhile)."""
         text = f"all {self._loaded.config.retry.attempts} attempts were used; a person has to look"
         _move(tx, delivery, token, DeliveryState.DEAD, text)
-        self._record(tx, delivery, "delivery.dead_lettered", f"{delivery.agent}: {text}", {"reason": text})
+        facts: dict[str, object] = {"reason": text, "facts": recorded(self._attempt(delivery))}
+        self._record(tx, delivery, "delivery.dead_lettered", f"{delivery.agent}: {text}", facts)
 
     def _record(
         self, tx: Tx, delivery: Delivery, kind: str, summary: str, facts: dict[str, object], run_id: str = ""

@@ -1,15 +1,14 @@
-"""Which open deliveries are looked at now, which of them one run answers, what becomes of broken runs. Pure."""
+"""Which open deliveries are looked at now, which of them one run answers, how long to wait. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from fleet.core.clock import SECOND
 from fleet.core.risk import AGENT_QUARANTINED
 from fleet.core.service import earliest
-from fleet.core.work import Delivery, Run, RunState
+from fleet.core.work import Delivery, Run
 
 # Events that say "look at the live state", not something of their own: several of them are one start.
 COALESCING = frozenset(
@@ -85,34 +84,6 @@ def backoff(attempt: int, base_seconds: int) -> int:
     return min(LONGEST_BACKOFF, base_seconds << min(attempt - 2, 20)) * SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What becomes of the work of a broken run: it comes back as ``attempt``, is moot, or is a dead letter."""
-
-    kind: Literal["returned", "moot", "dead"]
-    attempt: int
-    reason: str
-
-
-def what_becomes_of(run: Run, *, overtaken: str, member: bool, attempts: int) -> Outcome:
-    """Judge a run that ended without its result.
-
-    ``overtaken`` says why the work is no longer wanted ("" = it is); ``member``: its agent is still in the
-    configuration; ``attempts`` is how many are granted.
-    """
-    interrupted = next((text for begin, text in _NO_VERDICT.items() if run.cancel_reason.startswith(begin)), "")
-    if run.state is RunState.CANCELLED and not interrupted:
-        return Outcome("moot", run.attempt, f"stopped on request: {run.cancel_reason or 'no reason given'}")
-    if overtaken:
-        return Outcome("moot", run.attempt, overtaken)
-    if not member:
-        return Outcome("dead", run.attempt, f"{run.agent} is no longer in the configuration; a person has to look")
-    ending = f"run {run.id} ended as {run.state}" + (f" ({run.outcome})" if run.outcome else "")
-    if interrupted and run.state in (RunState.CANCELLED, RunState.LOST):
-        return Outcome("returned", run.attempt, interrupted)
-    if run.attempt >= attempts:
-        tried = "its only attempt" if attempts == 1 else f"all {attempts} attempts"
-        last = ": " if attempts == 1 else ", the last: "
-        text = f"{tried} ended without a result{last}{ending}; a person has to look"
-        return Outcome("dead", run.attempt, text)
-    return Outcome("returned", run.attempt + 1, ending)
+def interrupted(run: Run) -> str:
+    """Why the end of a run is nobody's verdict on its work; "" where it is one."""
+    return next((text for begin, text in _NO_VERDICT.items() if run.cancel_reason.startswith(begin)), "")

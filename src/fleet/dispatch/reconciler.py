@@ -12,7 +12,6 @@ from functools import partial
 
 from fleet.config.loader import LoadedConfig
 from fleet.core.clock import SECOND
-from fleet.core.decision import Verdict
 from fleet.core.errors import FleetError, TemporaryError
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LiveEffects, LivePull, LiveState, LiveTicket
@@ -20,19 +19,17 @@ from fleet.core.principal import system
 from fleet.core.service import Tick
 from fleet.core.work import Run
 from fleet.dispatch import unserved
+from fleet.dispatch.broken import broken_facts
 from fleet.dispatch.calledoff import call_off, called_off
-from fleet.dispatch.cancelled import cancelled
-from fleet.dispatch.facts import agent_facts, pull_facts, ticket_facts
 from fleet.dispatch.glance import Glance, look
-from fleet.dispatch.loops import cause_of, same_failures
 from fleet.dispatch.operations import Places, carry_on
-from fleet.dispatch.plan import Outcome, backoff, what_becomes_of
+from fleet.dispatch.plan import backoff
 from fleet.dispatch.pullnews import Asker, Seen, head_before, head_moved, news
-from fleet.dispatch.results import result_of
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.dispatch.verdicts import to_ask_again
-from fleet.policy.facts import WorkFacts
-from fleet.policy.freshness import still_wanted
+from fleet.policy.facts import BrokenFacts, CallOffFacts
+from fleet.policy.record import recorded
+from fleet.policy.recovery import what_becomes_of
 from fleet.store import journal, operations, runs
 from fleet.store.db import Database, Tx
 from fleet.store.journal import Filter
@@ -93,44 +90,13 @@ class Reconciler:
 
     def _deal_with(self, run: Run, glance: LiveState) -> int:
         """Bring the work of one run back, or say on record why not."""
-        overtaken = self._overtaken(run, glance)
-        config = self._loaded.config
-        member = config.agent(run.agent) is not None
-        outcome = what_becomes_of(run, overtaken=overtaken, member=member, attempts=config.retry.attempts)
-        if outcome.kind == "returned":
-            outcome = self._db.read(lambda tx: _not_again(tx, run, outcome, self._loaded))
-        return int(self._db.write(lambda tx: self._record(tx, run, outcome)))
-
-    def _overtaken(self, run: Run, glance: LiveState) -> str:
-        """Why nobody needs this work any more; "" when it is still wanted."""
-        proof = self._db.read(lambda tx: result_of(tx, run, self._loaded))
-        if proof is not None:
-            return f"its result is on record: {proof.type}"
         seen = look(glance, run.subject)
-        config, roles = self._loaded.config, self._loaded.roles
+        facts = self._db.read(lambda tx: broken_facts(tx, run, seen, self._loaded))
+        return int(self._db.write(lambda tx: self._record(tx, run, facts)))
 
-        def judge(tx: Tx) -> str:
-            root = journal.get(tx, run.event_id)
-            seq, why = cancelled(tx, run.work_item)
-            work = WorkFacts(
-                run.event_type,
-                root.seq,
-                run.subject,
-                run.generation,
-                run.attempt,
-                True,
-                cancelled_seq=seq,
-                cancelled=why,
-            )
-            agent = agent_facts(tx, run.agent, config, roles)
-            pull = pull_facts(seen.pull, config, roles) if seen.pull is not None else None
-            reason = still_wanted(work, agent, pull, ticket_facts(tx, seen, config))
-            return reason.text if reason.verdict is Verdict.DENY else ""
-
-        return self._db.read(judge)
-
-    def _record(self, tx: Tx, run: Run, outcome: Outcome) -> bool:
+    def _record(self, tx: Tx, run: Run, facts: BrokenFacts) -> bool:
         """One entry for a broken run, whatever becomes of its work; False when it is there already."""
+        outcome = what_becomes_of(facts)
         retry = self._loaded.config.retry
         not_before = tx.now + backoff(outcome.attempt, retry.backoff_seconds)
         payload: dict[str, object] = {
@@ -139,6 +105,7 @@ class Reconciler:
             "event_type": run.event_type,
             "attempt": outcome.attempt,
             "reason": outcome.reason,
+            "facts": recorded(facts),
         }
         stream, kind, word = {
             "returned": (Stream.EVENT, "work_returned", "is offered again"),
@@ -283,11 +250,11 @@ class Reconciler:
 
     def _called_off(self, tx: Tx, tickets: tuple[LiveTicket, ...], pulls: tuple[LivePull, ...]) -> Iterator[Finding]:
         """Runs whose ticket was closed, or is not ready any more."""
-        for run, word in called_off(tx, tickets, pulls, self._loaded):
-            yield f"off:{run.id}", partial(self._call_off, run, word)
+        for run, word, facts in called_off(tx, tickets, pulls, self._loaded):
+            yield f"off:{run.id}", partial(self._call_off, run, word, facts)
 
-    def _call_off(self, run: Run, word: Entry) -> int:
-        return int(self._db.write(lambda tx: call_off(tx, run, word, actor=self._actor)))
+    def _call_off(self, run: Run, word: Entry, facts: CallOffFacts) -> int:
+        return int(self._db.write(lambda tx: call_off(tx, run, word, facts, actor=self._actor)))
 
     def _offers(self, tx: Tx, tickets: tuple[LiveTicket, ...], pulls: tuple[LivePull, ...]) -> list[Finding]:
         """Work that nobody heard of when it came, and that somebody would hear of now."""
@@ -323,15 +290,6 @@ def _unfinished(tx: Tx, go_on: Callable[[Operation], int]) -> list[Finding]:
 
 def _asked_key(pull: LivePull) -> str:
     return f"relabelled:{pull.subject}:{pull.head_sha}"
-
-
-def _not_again(tx: Tx, run: Run, outcome: Outcome, loaded: LoadedConfig) -> Outcome:
-    """Work of an agent whose runs end in the same failure again and again is a dead letter, whatever its attempt."""
-    count, cause = same_failures(tx, run.agent, loaded)
-    if count < loaded.config.limits.same_failures or cause_of(run) != cause:
-        return outcome
-    text = f"{count} runs of {run.agent} in a row ended the same way ({cause}); a person has to look"
-    return Outcome("dead", run.attempt, text)
 
 
 def _moved_silently(tx: Tx, pull: LivePull) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fleet.core.decision import Reason, Verdict
 from fleet.core.money import dollars
-from fleet.policy.facts import BudgetFacts, Limit, StartFacts
+from fleet.policy.facts import BudgetFacts, Limit, StartFacts, WarnFacts
 
 SMALLEST_ALLOWANCE = 1.0  # seconds; less than this buys no work
 
@@ -64,6 +64,11 @@ def used_up(limit: Limit) -> bool:
 def unknown(limit: Limit) -> bool:
     """True where money has a bound and answers have no price, so that nobody can say what is left."""
     return limit.unit == "usd" and limit.ceiling is not None and limit.unpriced > 0
+
+
+def is_nearly_used(facts: WarnFacts) -> bool:
+    """True where people are told; never of a budget without a ceiling."""
+    return facts.limit.ceiling is not None and facts.used >= facts.limit.total * facts.percent / 100
 
 
 def check(facts: StartFacts) -> Reason:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fleet.config.gate import GateConfig
 from fleet.core.agent import AgentState
 from fleet.core.live import LiveCheck, WantedCheck
+from fleet.core.work import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,67 @@ class ReviewFacts:
     authors: frozenset[str]
     run_subject: str = ""
     run_head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenFacts:
+    """A run that ended without its result, and what decides what becomes of its work.
+
+    ``result`` is the proof that turned up after all; ``interrupted`` why the end is nobody's verdict on the work;
+    ``failures`` how many runs of the agent in a row ended in the same way as this one.
+    """
+
+    run: str
+    state: RunState
+    outcome: str
+    cancel_reason: str
+    work: WorkFacts
+    agent: AgentFacts
+    attempts: int  # that are granted
+    failures_limit: int
+    failures: int = 0
+    cause: str = ""
+    interrupted: str = ""
+    result: str = ""
+    pull: PullFacts | None = None
+    ticket: TicketFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """A delivery that asks for one more attempt."""
+
+    agent: str
+    attempt: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallOffFacts:
+    """A live run, and what its ticket says by now. Journal positions, 0 for none.
+
+    ``closed`` and ``unready`` are the newest events that say so, but for a closing here that leaves runs alone.
+    """
+
+    agent: str
+    event_type: str
+    root: int
+    state: str
+    labels: frozenset[str]
+    closed: int
+    unready: int
+    merged: int
+    pushes: bool
+    required_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class WarnFacts:
+    """Seconds of a budget that are used, live runs up to now, and at which percentage people are told."""
+
+    limit: Limit
+    used: float
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,30 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from fleet.policy.facts import MergeFacts, ReviewFacts, StartFacts
+from fleet.policy.facts import (
+    AttemptFacts,
+    BrokenFacts,
+    CallOffFacts,
+    MergeFacts,
+    ReviewFacts,
+    StartFacts,
+    WarnFacts,
+)
 
 VERSION = 1
 SIZE_LIMIT = 64 * 1024  # characters of JSON; a journal entry takes four times as much
 
-Facts = StartFacts | MergeFacts | ReviewFacts
-_KINDS: Mapping[str, type[Any]] = {"start": StartFacts, "merge": MergeFacts, "review": ReviewFacts}
-_NAMES = {cls: name for name, cls in _KINDS.items()}
+Facts = StartFacts | MergeFacts | ReviewFacts | BrokenFacts | AttemptFacts | CallOffFacts | WarnFacts
+KINDS: Mapping[str, type[Any]] = {
+    "start": StartFacts,
+    "merge": MergeFacts,
+    "review": ReviewFacts,
+    "broken": BrokenFacts,
+    "attempt": AttemptFacts,
+    "call_off": CallOffFacts,
+    "warn": WarnFacts,
+}
+_NAMES = {cls: name for name, cls in KINDS.items()}
 
 
 class NotReplayable(Exception):
@@ -44,12 +60,12 @@ def read_record(data: object) -> Facts:
     """The facts of a journal entry. Raises NotReplayable."""
     if not isinstance(data, Mapping):
         raise NotReplayable("recorded without its facts, by an earlier program")
-    if data.get("v") != VERSION or data.get("kind") not in _KINDS:
+    if data.get("v") != VERSION or data.get("kind") not in KINDS:
         raise NotReplayable("recorded by another version of the program")
     if data.get("too_large"):
         raise NotReplayable("its facts were too large to be recorded")
     try:
-        found: Facts = _value(_KINDS[data["kind"]], data.get("facts"))
+        found: Facts = _value(KINDS[data["kind"]], data.get("facts"))
     except (AttributeError, TypeError, ValueError, KeyError, ValidationError) as error:
         raise NotReplayable("its record is not one that this program understands") from error
     return found

@@ -19,7 +19,10 @@ from fleet.policy.disk import floor_bytes, is_low
 from fleet.policy.facts import (
     AgentFacts,
     AskedFact,
+    AttemptFacts,
+    BrokenFacts,
     BudgetFacts,
+    CallOffFacts,
     DiskFacts,
     GateFacts,
     Limit,
@@ -31,6 +34,7 @@ from fleet.policy.facts import (
     ReviewFacts,
     StartFacts,
     TicketFacts,
+    WarnFacts,
 )
 from fleet.policy.scope import protected_among
 
@@ -48,6 +52,10 @@ POLICY: Mapping[type, frozenset[str]] = {
     ReviewFacts: frozenset({"role", "reviews"}),
     DiskFacts: frozenset({"floor", "low"}),
     GateFacts: frozenset({"gate"}),
+    BrokenFacts: frozenset({"attempts", "failures_limit"}),
+    AttemptFacts: frozenset({"attempts"}),
+    CallOffFacts: frozenset({"pushes", "required_label"}),
+    WarnFacts: frozenset({"percent"}),
     LoopFacts: frozenset({"hops_limit", "rounds_limit", "starts_limit", "failures_limit"}),
 }
 
@@ -67,6 +75,36 @@ def start_under(facts: StartFacts, config: FleetConfig, roles: Roles) -> StartFa
         gate=gate_under(facts.gate, agent.name, config, roles) if facts.gate is not None else None,
         loops=loops_under(facts.loops, config) if facts.loops is not None else None,
     )
+
+
+def broken_under(facts: BrokenFacts, config: FleetConfig, roles: Roles) -> BrokenFacts:
+    """A run that broke: how many attempts there are, and what is still wanted."""
+    return replace(
+        facts,
+        agent=agent_under(facts.agent, config, roles),
+        attempts=config.retry.attempts,
+        failures_limit=config.limits.same_failures,
+        pull=pull_under(facts.pull, config, roles) if facts.pull is not None else None,
+        ticket=ticket_under(facts.ticket, config) if facts.ticket is not None else None,
+    )
+
+
+def attempt_under(facts: AttemptFacts, config: FleetConfig) -> AttemptFacts:
+    """How many attempts are granted."""
+    return replace(facts, attempts=config.retry.attempts)
+
+
+def call_off_under(facts: CallOffFacts, config: FleetConfig, roles: Roles) -> CallOffFacts:
+    """Whether the agent writes, and what a ticket needs to be worked on."""
+    member = config.agent(facts.agent)
+    role = roles.get(member.role) if member is not None else None
+    return replace(facts, pushes=pushes(role), required_label=config.required_label or "")
+
+
+def warn_under(facts: WarnFacts, config: FleetConfig) -> WarnFacts:
+    """The ceiling of a budget, and at which percentage people are told."""
+    limit = limit_under(facts.limit, facts.limit.name, 0, config)
+    return replace(facts, limit=replace(limit, slots=facts.limit.slots), percent=config.budgets.warn_percent)
 
 
 def loops_under(facts: LoopFacts, config: FleetConfig) -> LoopFacts:

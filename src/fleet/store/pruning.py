@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from fleet.store.db import Tx
 
-# Types whose entries stay for ever: who pushed and objected to what, how branches moved, who signs, what was erased.
+# Types whose entries stay for ever: who pushed and objected to what, how branches moved, who signs, what was erased,
+# and which agents were quarantined when: approvals that they gave before stay void.
 _STAY = (
     "pr_created", "pr_updated", "pr_changes_requested", "pr_merged", "review_waived", "push.intended", "push.done",
     "merge.allowed", "payload.erased", "config.accepted", "journal.archived",
+    "agent.quarantined",
 )  # fmt: skip
 _STAY_PREFIXES = ("base.", "branch.", "audit.")
 

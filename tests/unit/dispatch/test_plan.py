@@ -1,29 +1,21 @@
-"""Pure planning: what is looked at, what one run answers, how long to wait, what becomes of a broken run."""
+"""Pure planning: what is looked at, what one run answers, how long to wait."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core.clock import SECOND
-from fleet.core.work import Delivery, DeliveryState, Run, RunState
-from fleet.dispatch.plan import LONGEST_BACKOFF, answered_together, backoff, plan, what_becomes_of
+from fleet.core.work import Delivery, DeliveryState
+from fleet.dispatch.plan import LONGEST_BACKOFF, answered_together, backoff, plan
 
 FIRST = Delivery(
     id="d1", event_seq=1, event_id="e1", event_type="pr_approved", agent="rel", subject="pr/8", generation="h1",
     work_item="ticket/7", attempt=1, state=DeliveryState.PENDING, not_before=0, lease_token="", lease_until=0,
     run_id="", reason="", created_at=0, updated_at=0,
 )  # fmt: skip
-BROKEN = Run(
-    id="r1", delivery_id="d1", event_id="e1", event_type="ticket_ready", agent="dev", role="developer",
-    subject="ticket/7", generation="", work_item="ticket/7", attempt=1, parent_run="", state=RunState.LOST, epoch=1,
-    host="", allowance_seconds=1.0, allowance_kind="timeout", used_seconds=1.0, cancel_reason="", exit_code=None,
-    outcome="", escrow_ref="", escrow_sha="", config_hash="", queued_at=0, started_at=None, finished_at=1,
-)  # fmt: skip
-
 some = st.lists(
     st.builds(
         replace,
@@ -71,30 +63,3 @@ def test_the_pause_doubles_and_has_an_end() -> None:
     assert [backoff(attempt, 2) // SECOND for attempt in (1, 2, 3, 4)] == [0, 2, 4, 8]
     assert backoff(40, 3600) == LONGEST_BACKOFF * SECOND
     assert backoff(3, 0) == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "overtaken", "member", "expected"),
-    [
-        ({}, "", True, ("returned", 2)),
-        ({"attempt": 2}, "", True, ("returned", 3)),
-        ({"attempt": 3}, "", True, ("dead", 3)),
-        ({}, "", False, ("dead", 1)),
-        ({}, "pr/8 is merged", True, ("moot", 1)),
-        ({"attempt": 3}, "pr/8 is merged", False, ("moot", 3)),
-        ({"state": RunState.CANCELLED, "cancel_reason": "wrong ticket"}, "", True, ("moot", 1)),
-        ({"state": RunState.CANCELLED, "cancel_reason": "fleet down"}, "", True, ("returned", 1)),
-        ({"state": RunState.CANCELLED, "cancel_reason": "fleet down", "attempt": 3}, "", True, ("returned", 3)),
-        ({"state": RunState.CANCELLED, "cancel_reason": "fleet down"}, "closed", True, ("moot", 1)),
-        ({"state": RunState.OVER_BUDGET}, "", True, ("returned", 2)),
-    ],
-    ids=range(11),
-)
-def test_what_becomes_of_a_broken_run(
-    changes: dict[str, object], overtaken: str, member: bool, expected: tuple[str, int]
-) -> None:
-    """Three attempts are granted here; every outcome says why."""
-    run = replace(BROKEN, **changes)  # type: ignore[arg-type]
-    outcome = what_becomes_of(run, overtaken=overtaken, member=member, attempts=3)
-    assert (outcome.kind, outcome.attempt) == expected
-    assert outcome.reason

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.policy.test_conditions import LABEL, NIGHT, PERSON, judged
 from tests.unit.policy.test_merge_gate import ANN
 from tests.unit.policy.test_merge_gate import facts as merge_facts
+from tests.unit.policy.test_recovery import BROKEN, LIVE
 from tests.unit.policy.test_under import start
 
 from fleet.config.gate import DiffConfig, GateConfig
@@ -34,6 +35,10 @@ FACTS: list[Facts] = [
     start(ticket=None, disk=None),
     PULL,
     REVIEW,
+    BROKEN,
+    LIVE,
+    words.AttemptFacts("dev", 3, 2),
+    words.WarnFacts(LIMITS[0], 41.5, 80),
 ]
 
 

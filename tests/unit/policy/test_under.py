@@ -47,6 +47,13 @@ OBSERVED = {
         "work", "agent", "load", "budget", "pull", "ticket", "lineage", "authors", "merge", "disk", "gate", "hold",
         "loops",
     },
+    "BrokenFacts": {
+        "run", "state", "outcome", "cancel_reason", "work", "agent", "failures", "cause", "interrupted", "result",
+        "pull", "ticket",
+    },
+    "AttemptFacts": {"agent", "attempt"},
+    "CallOffFacts": {"agent", "event_type", "root", "state", "labels", "closed", "unready", "merged"},
+    "WarnFacts": {"limit", "used"},
     "EventFact": {"type", "generation", "seq", "actor"},
     "DiffFact": {"files", "lines"},
     "GateFacts": {"now", "subject", "head", "labels", "events", "diff", "approval", "risks", "checks"},

@@ -46,8 +46,6 @@ def _replayed(result: Result, style: Style) -> str:
     if result["not_replayable"]:
         text += "\nnot decided again, because this was not recorded:\n"
         text += "".join(f"  {_left_out(row)}\n" for row in result["not_replayable"])
-    if result["archived_to"]:
-        text += f"\nentries up to {result['archived_to']} may lie in an archive; those were not looked at\n"
     text += "".join(f"\n{visible(line)}\n" for line in result["warnings"])
     return text + "".join(f"\n{note}\n" for note in result["notes"])
 
@@ -66,6 +64,8 @@ def _line(row: Row) -> tuple[str, ...]:
 
 
 def _left_out(row: Row) -> str:
+    if not row["entries"]:  # an archive
+        return f"{visible(row['why'])}: {row['count']} entries"
     seqs = ", ".join(str(seq) for seq in row["entries"][:_SHOWN])
     more = f" and {row['count'] - _SHOWN} more" if row["count"] > _SHOWN else ""
     return f"{visible(row['why'])}: {row['count']} (entries {seqs}{more})"
@@ -94,9 +94,10 @@ def _left_out(row: Row) -> str:
 def replay(door: Door, path: Path, since_: str, limit: int) -> Call:
     """Decide again, under a candidate configuration, what was decided since WHEN.
 
-    Tells which starts, holds, merges and stops would differ, and why. The deciders are the real ones, on the facts
-    that were recorded with each decision. It is one step: what would have followed is not simulated. Nothing
-    changes; fleet reload takes a configuration into force. More: docs/howto/policy-replay.md
+    Tells which starts, holds, reviews, merges, stops, dead letters and quarantines would differ, and why. The
+    deciders are the real ones, on the facts that were recorded with each decision, in the store or in an archive. It
+    is one step: what would have followed is not simulated. Nothing changes; fleet reload takes a configuration into
+    force. More: docs/howto/policy-replay.md
     """
     if not path.is_file():
         raise click.BadParameter(f"there is no file {path}", param_hint="--config")
