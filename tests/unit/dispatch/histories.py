@@ -33,6 +33,18 @@ class Story:
     paths: tuple[str, ...]
     merger: str | int  # a person, or a run
     flag: bool
+    head: bool = True  # is there a branch?
+    into: str = "main"
+    seen: tuple[tuple[int, str, str], ...] = ()  # number of a verdict, and whether its diff and content were this one
+    grants: tuple[tuple[str, bool, bool], ...] = ()  # person, for this content?, still valid?
+    quarantines: tuple[tuple[str, int], ...] = ()  # agent, and how many verdicts were given before
+    alarm: str = ""  # the base moved past the fleet: holding, noted, answered
+    held: tuple[str, ...] = ()  # what carries the label: pr, ticket
+    text: str = "accepted"  # of the ticket: accepted, changed, never (marked ready)
+    required: tuple[tuple[str, int], ...] = ()  # checks by the configuration: name and app
+    ruled: tuple[tuple[str, int], ...] = ()  # by the rules of the base branch
+    checks: tuple[tuple[str, int, str], ...] = ()  # what programs said: name, app, state
+    conflict: bool = False  # its author was told
 
 
 # The release manager merges what the developer wrote and both reviewers approved.
@@ -169,6 +181,75 @@ def a_person_merges_without_the_flag(draw: st.DrawFn, story: Story) -> Story:
     return replace(story, flag=False, merger=draw(st.sampled_from(PEOPLE)))
 
 
+CHECK_NAMES, APPS = ("build", "lint"), (0, 15368, 7)
+
+
+def a_check(draw: st.DrawFn, story: Story) -> Story:
+    """A check is wanted, by whichever rule, and somebody says something of that name."""
+    wanted = (draw(st.sampled_from(CHECK_NAMES)), draw(st.sampled_from(APPS[:2])))
+    name = "required" if draw(st.booleans()) else "ruled"
+    story = replace(story, **{name: (*getattr(story, name), wanted)})  # type: ignore[arg-type]
+    said = tuple(
+        (draw(st.sampled_from((wanted[0], *CHECK_NAMES))), draw(st.sampled_from((wanted[1], *APPS))), state)
+        for state in draw(st.lists(st.sampled_from(("passed", "passed", "pending", "failed")), max_size=2))
+    )
+    green = ((*wanted, "passed"),) if draw(st.booleans()) else ()
+    return replace(story, checks=(*story.checks, *said, *green))
+
+
+def another_thing_was_seen(draw: st.DrawFn, story: Story) -> Story:
+    """What a verdict was given on: this diff and content, another one, or nobody wrote it down."""
+    if not story.verdicts:
+        return story
+    number = draw(st.integers(0, len(story.verdicts) - 1))
+    word = st.sampled_from(("", "this", "other"))
+    kept = tuple(one for one in story.seen if one[0] != number)
+    return replace(story, seen=(*kept, (number, draw(word), draw(word))))
+
+
+def a_grant(draw: st.DrawFn, story: Story) -> Story:
+    """A person answers what was asked, for this content or an earlier one; perhaps of a touchy change, by a pusher."""
+    person, this, valid = draw(st.sampled_from(PEOPLE)), draw(st.booleans()), draw(st.integers(0, 3)) > 0
+    kept = tuple(one for one in story.grants if one[1] != this)  # each content is asked about once
+    pushed = story.pushed_by_people | ({person} if draw(st.integers(0, 3)) == 0 else set())
+    story = replace(story, grants=(*kept, (person, this, valid)), pushed_by_people=pushed)
+    if draw(st.booleans()):
+        return replace(story, flag=False)
+    return replace(story, paths=(*story.paths, "CLAUDE.md")) if draw(st.booleans()) else story
+
+
+def a_quarantine(draw: st.DrawFn, story: Story) -> Story:
+    """An agent is taken out of service, before, between or after the verdicts; perhaps it speaks again."""
+    agent, at = draw(st.sampled_from(AGENTS)), draw(st.integers(0, len(story.verdicts)))
+    story = replace(story, quarantines=(*story.quarantines, (agent, at)))
+    speaks = draw(st.booleans())
+    runs = [number for number, (name, _) in enumerate(story.runs) if name == agent]
+    if runs and speaks:
+        return replace(story, verdicts=(*story.verdicts, (draw(st.sampled_from(runs)), True, True)))
+    return story
+
+
+def something_in_the_way(draw: st.DrawFn, story: Story) -> Story:
+    """One of the facts that hold or forbid a merge by themselves, or nearly did."""
+    name, value = draw(
+        st.sampled_from(
+            (
+                ("head", False),
+                ("into", "release"),
+                ("alarm", "holding"),
+                ("alarm", "noted"),
+                ("alarm", "answered"),
+                ("held", ("pr",)),
+                ("held", ("ticket",)),
+                ("text", "changed"),
+                ("text", "never"),
+                ("conflict", True),
+            )
+        )
+    )
+    return replace(story, **{name: value})  # type: ignore[arg-type]
+
+
 CHANGES: tuple[Callable[[st.DrawFn, Story], Story], ...] = (
     one_more_verdict,
     one_verdict_less,
@@ -183,8 +264,12 @@ CHANGES: tuple[Callable[[st.DrawFn, Story], Story], ...] = (
     a_silent_reviewer,
     a_protected_change,
     a_person_merges_without_the_flag,
+    a_check,
+    another_thing_was_seen,
+    a_grant,
+    a_quarantine,
+    something_in_the_way,
 )
-
 
 # -- the reference ----------------------------------------------------------------------------------
 
@@ -222,13 +307,42 @@ class Reference:
                 return True
         return False
 
-    def last_words(self) -> dict[str, tuple[str | int, bool]]:
-        """By principal: who spoke last at the head, and what."""
-        words: dict[str, tuple[str | int, bool]] = {}
-        for who, approves, at_head in self.story.verdicts:
-            if at_head:
-                words[who if isinstance(who, str) else "agent " + self.story.runs[who][0]] = (who, approves)
+    def fell(self, number: int) -> bool:
+        """Was somebody behind this approval quarantined after it?"""
+        who = self.story.verdicts[number][0]
+        behind = [] if isinstance(who, str) else [self.story.runs[one][0] for one in self.ancestry(who)]
+        return any(agent in behind and before > number for agent, before in self.story.quarantines)
+
+    def saw(self, number: int) -> tuple[str, str]:
+        """On which diff and which content a verdict was given: this, other, or nobody wrote it down."""
+        return next(((diff, content) for one, diff, content in self.story.seen if one == number), ("", ""))
+
+    def last_words(self) -> dict[str, tuple[int, str | int, bool]]:
+        """By principal: the number of the verdict that counts at the head, who gave it, and what it was."""
+        words: dict[str, tuple[int, str | int, bool]] = {}
+        for number, (who, approves, at_head) in enumerate(self.story.verdicts):
+            if at_head and not (approves and self.fell(number)):
+                name = who if isinstance(who, str) else "agent " + self.story.runs[who][0]
+                words[name] = (number, who, approves)
         return words
+
+    def granted(self) -> bool:
+        """Did a person without a part in it approve exactly this, and is that still valid?"""
+        return any(this and valid and not self.has_part(person) for person, this, valid in self.story.grants)
+
+    def all_green(self) -> bool:
+        """Did every wanted check pass, said by whoever has to say it, and by nobody otherwise?"""
+        for name, app in (*self.story.required, *self.story.ruled):
+            states = [state for one, by, state in self.story.checks if one == name and (app in (0, by))]
+            if not states or any(state != "passed" for state in states):
+                return False
+        return True
+
+    def in_the_way(self) -> bool:
+        """Does anything hold it that has nothing to do with who said what?"""
+        story = self.story
+        unwanted = story.alarm == "holding" or bool(story.held) or story.text == "changed"
+        return unwanted or story.conflict or not self.all_green()
 
     def silent(self) -> bool:
         """Is an answer missing?"""
@@ -245,13 +359,20 @@ class Reference:
         """allow, hold or deny."""
         story = self.story
         merger_is_agent = isinstance(story.merger, int)
-        if story.state != "open" or (merger_is_agent and self.has_part(story.merger)):
+        if story.state != "open" or not story.head or story.into != "main":
+            return "deny"
+        if merger_is_agent and self.has_part(story.merger):
             return "deny"
         words = list(self.last_words().values())
-        good = [who for who, approves in words if approves and not self.has_part(who)]
+        good = [
+            (number, who)
+            for number, who, approves in words
+            if approves and not self.has_part(who) and self.saw(number)[0] != "other"
+        ]
         touchy = any(path in ("CLAUDE.md", ".github/ci.yml") for path in story.paths)
-        if not good or any(not approves for _, approves in words) or self.silent():
+        by_people = [who for number, who in good if isinstance(who, str) and self.saw(number)[1] != "other"]
+        if not good or any(not approves for _, _, approves in words) or self.silent() or self.in_the_way():
             return "hold"
-        if touchy and not any(isinstance(who, str) for who in good):
+        if touchy and not by_people and not self.granted():
             return "hold"
-        return "hold" if merger_is_agent and not story.flag else "allow"
+        return "hold" if merger_is_agent and not story.flag and not self.granted() else "allow"
