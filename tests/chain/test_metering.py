@@ -263,8 +263,8 @@ def test_another_policy_is_replayed_on_the_tokens_that_were_seen(tmp_path: Path)
         return load(crew, scene.roles, auth=AUTH)
 
     facts = read_record(record)
-    assert str(decide_under(facts, under(budget_tokens=601).config, scene.roles).decision.verdict) == "allow"
-    assert str(decide_under(facts, under(budget_tokens=600).config, scene.roles).decision.verdict) == "hold"
+    assert decide_under(facts, under(budget_tokens=601).config, scene.roles).word == "allow"
+    assert decide_under(facts, under(budget_tokens=600).config, scene.roles).word == "hold"
     with pytest.raises(NotReplayable):
         decide_under(facts, under(budget_tokens={"tokens": 5, "window": "day"}).config, scene.roles)
     scene.close()

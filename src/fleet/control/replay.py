@@ -48,7 +48,8 @@ NOT_AGAIN: dict[str, frozenset[str]] = {
         {
             "dead_letter.replayed", "dead_letter.discarded", "approval.granted", "approval.refused",
             "agent.stop_requested", "ticket.cancel_requested", "ticket.retry_requested", "ticket.close_requested",
-            "ticket.reopen_requested", "ticket.text_accepted", "comment.requested", "pr.close_requested",
+            "ticket.reopen_requested", "ticket.text_accepted", "pr.text_accepted", "comment.requested",
+            "pr.close_requested",
             "task.assign_requested", "agent.state_changed", "agent.released", "agent.end_unsaved", "risk.labelled",
             "risk.model_applied", "budget.granted", "limit.released", "fleet.halted", "fleet.resumed", "payload.erased",
             "question.answered", "permission.answered", "provider.released", "store.restored", "artifact.removed",

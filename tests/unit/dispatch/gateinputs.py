@@ -26,7 +26,7 @@ KNOWN: dict[str, dict[str, str]] = {
         "asked": "asked",
         "waivers": "waivers",
         "paths": "paths",
-        "hold": "held, text",
+        "hold": "held, text, pull_text",
         "diff": "seen",
         "base_ref": "into",
         "base": "always main",
@@ -48,7 +48,7 @@ KNOWN: dict[str, dict[str, str]] = {
     "ReviewerFact": {"agent": "asked", "asked": "asked", "waived_by": "waivers"},
     "AskedFact": {"agent": "asked", "state": "asked", "role": "pat has two"},
     "GrantFact": {"principal": "grants", "lineage": "grants"},
-    "HoldFacts": {"labelled": "held", "changed": "text"},
+    "HoldFacts": {"labelled": "held", "changed": "text, pull_text"},
     "WantedCheck": {"name": "required, ruled", "app_id": "required, ruled"},
     "LiveCheck": {
         "name": "checks",
@@ -109,6 +109,8 @@ TURNS: dict[str, tuple[tuple[dict[str, object], str], ...]] = {
         ({"held": ("ticket",)}, "hold"),
         ({"text": "changed"}, "hold"),
         ({"text": "never"}, "allow"),
+        ({"pull_text": "changed"}, "hold"),
+        ({"pull_text": "never"}, "allow"),
     ),
     "required_checks": (
         ({"required": (("build", 15368),)}, "hold"),

@@ -41,6 +41,7 @@ class Story:
     alarm: str = ""  # the base moved past the fleet: holding, noted, answered
     held: tuple[str, ...] = ()  # what carries the label: pr, ticket
     text: str = "accepted"  # of the ticket: accepted, changed, never (marked ready)
+    pull_text: str = "known"  # of the pull request: known (from its opening), changed, never (kept)
     required: tuple[tuple[str, int], ...] = ()  # checks by the configuration: name and app
     ruled: tuple[tuple[str, int], ...] = ()  # by the rules of the base branch
     checks: tuple[tuple[str, int, str], ...] = ()  # what programs said: name, app, state
@@ -243,6 +244,8 @@ def something_in_the_way(draw: st.DrawFn, story: Story) -> Story:
                 ("held", ("ticket",)),
                 ("text", "changed"),
                 ("text", "never"),
+                ("pull_text", "changed"),
+                ("pull_text", "never"),
                 ("conflict", True),
             )
         )
@@ -341,8 +344,8 @@ class Reference:
     def in_the_way(self) -> bool:
         """Does anything hold it that has nothing to do with who said what?"""
         story = self.story
-        unwanted = story.alarm == "holding" or bool(story.held) or story.text == "changed"
-        return unwanted or story.conflict or not self.all_green()
+        edited = "changed" in (story.text, story.pull_text)
+        return edited or story.alarm == "holding" or bool(story.held) or story.conflict or not self.all_green()
 
     def silent(self) -> bool:
         """Is an answer missing?"""

@@ -130,6 +130,13 @@ def write_surroundings(tx: Tx, story: Story, pull: LivePull) -> None:
         refheads.raise_alarm(tx, refheads.Alarm("entry", "refs/heads/main", OLD, HEAD, holds, text, tx.now, ""))
     if story.alarm == "answered":
         refheads.answer_alarm(tx, "entry", "another entry")
+    if story.pull_text != "never":
+        known = text_digest("", "" if story.pull_text == "known" else "what it said first")
+        say(
+            tx,
+            Draft(Stream.EVENT, "pr_created", story.opened_by, subject=pull.subject, payload={"text": known}),
+            "ticket/7",
+        )
     if story.text != "never":
         ready = text_digest(TITLE, BODY if story.text == "accepted" else "another text")
         draft = Draft(Stream.EVENT, "ticket_ready", "forge:local", subject="ticket/7", payload={"text": ready})
