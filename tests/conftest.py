@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from fleet.testing.folders import settle_in_memory, short_folder
 
 # The same examples in every run, so that a red test stays red until it is mended. `--hypothesis-profile=default`
 # (and a `--hypothesis-seed`) looks for new ones.
@@ -21,6 +21,10 @@ settings.load_profile("steady")
 # A shell that starts its jobs in the background has them ignore the interrupt, and every program that a test
 # starts would inherit that: here an interrupt interrupts, however the tests themselves were started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# CI waits for a real disk, so that both are tried.
+if os.environ.get("CI") != "true":
+    settle_in_memory()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -36,6 +40,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A private folder with a short name, because the path of a unix socket is limited to about 100 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder() as folder:
+        yield folder

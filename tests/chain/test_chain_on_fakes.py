@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from fleet.core.work import DeliveryState, Run, RunState
 from fleet.daemon.janitor import Janitor
 from fleet.store import deliveries, journal, runs
 from fleet.store.journal import Filter
+from fleet.testing.folders import short_folder
 from fleet.testing.scene import Scene, usual_members
 
 REVIEWERS = ("qa-engineer", "tech-lead")
@@ -165,8 +165,8 @@ def check_invariants(scene: Scene) -> None:
 @given(st.data())
 def test_whatever_breaks_the_ticket_is_shipped_once(data: st.DataObject) -> None:
     """Lost runs, crashes of the daemon, requested changes: the work comes back, and nothing happens twice."""
-    with TemporaryDirectory() as folder:
-        scene = Scene(Path(folder), **PATIENT)
+    with short_folder() as folder:
+        scene = Scene(folder, **PATIENT)
         world = World(scene, data)
         scene.ready()
         for _ in range(60):

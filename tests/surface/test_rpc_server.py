@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from fleet.daemon.follow import CommitFollower
 from fleet.daemon.rpc import CallFailed, Rpc
 from fleet.daemon.server import Server
 from fleet.testing.desk import Desk
+from fleet.testing.folders import make_folder
 from fleet.testing.waiting import wait_until
 
 
@@ -51,7 +51,7 @@ class Running:
 
     def __init__(self, folder: Path, parser: Callable[..., ArgvCall] | None = parse) -> None:
         self.desk = Desk(folder)
-        self._short = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
+        self._short = make_folder()
         self.path = self._short / "s"
         self.reports: list[tuple[str, BaseException]] = []
         self._parser = parser

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from fleet.daemon.terminals import end_terminals
 from fleet.store import parks, permissions, schedules
 from fleet.store.db import Tx
 from fleet.store.open import open_for_daemon
+from fleet.testing.folders import make_folder
 from fleet.testing.repos import make_checkout
 from fleet.testing.waiting import wait_until
 
@@ -30,7 +30,7 @@ def own_folders() -> Iterator[Path]:
 
     Short because a unix socket's path is limited to about a hundred bytes.
     """
-    folder = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
+    folder = make_folder()
     names = {"HOME": "home", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "config"}
     before = {name: os.environ.get(name) for name in names}
     for name, inner in names.items():

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +24,7 @@ from fleet.core.principal import human
 from fleet.store import agents, config_revisions
 from fleet.store.db import Tx
 from fleet.testing.desk import ANN, Desk
+from fleet.testing.folders import short_folder
 
 BOB = human("bob")
 FILE = """\
@@ -194,8 +194,8 @@ def test_the_way_to_github_needs_a_restart_too(desk: Desk) -> None:
 @given(st.lists(EDITS, min_size=1, max_size=6))
 @settings(max_examples=10)
 def test_a_change_that_reports_success_never_leaves_a_file_that_is_refused(edits: list[Edit]) -> None:
-    with TemporaryDirectory(prefix="flt-", dir="/tmp") as folder:
-        made = Desk(Path(folder))
+    with short_folder() as folder:
+        made = Desk(folder)
         made.paths.config.parent.mkdir()
         write(made, FILE)
         made.context.config.replace(reread(made))

@@ -7,7 +7,6 @@ import pwd
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from fleet.runtime.port import Observation, SessionRef
 from fleet.runtime.tmux import Tmux
 from fleet.store import capabilities, runs
 from fleet.testing.desk import Desk
+from fleet.testing.folders import make_folder
 from fleet.testing.waiting import wait_until
 
 SECRET = "5ec7e7" + "0" * 58
@@ -71,7 +71,7 @@ class Door:
     def __init__(self, folder: Path) -> None:
         self.desk = Desk(folder)
         # short: a unix socket's path is limited to about a hundred bytes
-        self._short = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
+        self._short = make_folder()
         self.path = self._short / "s"
         self.listening = socket.socket(socket.AF_UNIX)
         self.listening.bind(str(self.path))
@@ -271,7 +271,7 @@ def test_the_environment_of_another_fleet_makes_nobody_suspect(door: Door) -> No
 
 @pytest.mark.tmux
 def test_a_process_in_the_fleets_tmux_server_is_no_person(door: Door, tmp_path: Path) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
+    folder = make_folder()
     tmux = Tmux(folder / "t")
     tmux.start_server()
     try:

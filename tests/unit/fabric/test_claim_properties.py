@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import settings
@@ -23,6 +21,7 @@ from fleet.store import journal, tasks
 from fleet.store.db import Tx
 from fleet.store.open import open_for_daemon
 from fleet.testing.clock import ManualClock
+from fleet.testing.folders import make_folder
 
 T = TypeVar("T")
 
@@ -45,7 +44,7 @@ class Claims(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="flt-", dir="/tmp"))
+        self.folder = make_folder()
         self.clock = ManualClock()
         self.db = open_for_daemon(self.folder / "fleet.db", clock=self.clock)
         self.janitor = Janitor(self.db)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleet.testing.folders import short_folder
 from fleet.testing.forge_home import ForgeHome
 from fleet.testing.repos import commit, git, worktree_state
 
@@ -80,9 +81,14 @@ STEPS = st.lists(st.tuples(st.sampled_from(WHATS), st.sampled_from(NAMES)), max_
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], ForgeHome]:
+def prepared() -> Iterator[Callable[[], ForgeHome]]:
     """A function that resets one home: a checkout one merge behind the fleet, with nothing else in it."""
-    home = ForgeHome.make(tmp_path_factory.mktemp("home"))
+    with short_folder() as folder:
+        yield _prepare(folder)
+
+
+def _prepare(folder: Path) -> Callable[[], ForgeHome]:
+    home = ForgeHome.make(folder)
     commit(home.checkout, {"gone.txt": "1\n", "other.txt": "1\n"}, "more files")
     home.forge.refresh()
     home.land({"app.py": "theirs\n", "new.txt": "theirs\n", "dir/inner.txt": "theirs\n", "gone.txt": None})

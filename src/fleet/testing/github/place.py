@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sysconfig
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.process import run
+from fleet.testing.folders import short_folder
 from fleet.testing.github.hub import REPO, Hub
 from fleet.testing.github.rest import Rest
 from fleet.testing.github.server import GitHub, serving
@@ -64,8 +63,7 @@ def a_github(checkout: Path, others: Mapping[str, Path] | None = None) -> Iterat
 
     ``others`` are further repositories: a name, and the checkout whose ``main`` it begins with.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ghb-", dir="/tmp"))  # short: a unix socket's path is limited
-    try:
+    with short_folder("ghb-") as folder:
         hub = Hub(_bare(folder, REPO, checkout))
         for login, permission in ((BOT, "write"), ("ann", "admin"), ("tim", "triage"), ("xen", "read")):
             hub.person(login, permission)
@@ -81,8 +79,6 @@ def a_github(checkout: Path, others: Mapping[str, Path] | None = None) -> Iterat
                 other.permissions, other.tokens = hub.permissions, hub.tokens
                 server.others[repo] = Rest(other)
             yield Place(folder, server, hub)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bare(folder: Path, repo: str, checkout: Path) -> Path:
