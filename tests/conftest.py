@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from fleet.testing.folders import settle_in_memory, short_folder
+from fleet.testing.rings import is_whole
 
 # The same examples in every run, so that a red test stays red until it is mended. `--hypothesis-profile=default`
 # (and a `--hypothesis-seed`) looks for new ones.
@@ -23,13 +23,13 @@ settings.load_profile("steady")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # CI waits for a real disk, so that both are tried.
-if os.environ.get("CI") != "true":
+if not is_whole():
     settle_in_memory()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what is marked long, unless somebody asked for it."""
-    if os.environ.get("CI") == "true" or config.getoption("markexpr"):
+    if is_whole() or config.getoption("markexpr"):
         return
     skip = pytest.mark.skip(reason="long: set CI=true, or select it with -m long")
     for item in items:

@@ -21,6 +21,7 @@ from fleet.daemon.janitor import Janitor
 from fleet.store import deliveries, journal, runs
 from fleet.store.journal import Filter
 from fleet.testing.folders import short_folder
+from fleet.testing.rings import examples
 from fleet.testing.scene import Scene, usual_members
 
 REVIEWERS = ("qa-engineer", "tech-lead")
@@ -161,7 +162,7 @@ def check_invariants(scene: Scene) -> None:
         assert latest == {f"agent:{name}": "pr_approved" for name in REVIEWERS}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15, 40), deadline=None)
 @given(st.data())
 def test_whatever_breaks_the_ticket_is_shipped_once(data: st.DataObject) -> None:
     """Lost runs, crashes of the daemon, requested changes: the work comes back, and nothing happens twice."""

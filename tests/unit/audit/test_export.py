@@ -344,7 +344,7 @@ def mutations(lines: Lines, chance: random.Random) -> Iterator[Lines]:
 GENERIC = "0" * 64
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(30_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("count", [200, pytest.param(30_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_both_verifiers_agree_on_thousands_of_changes(record: Record, count: int) -> None:
     """``both`` fails where they differ; what changes no meaning (the header's date, unsigned) may be accepted."""
     lines = exported(record).read_text().splitlines(keepends=True)

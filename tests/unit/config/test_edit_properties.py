@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fleet.config.edit import Append, Edit, PutAgent, Remove, Set, Unset, apply_edits
 from fleet.config.yamlfile import Document, read_yaml
 from fleet.core.errors import FleetError
+from fleet.testing.rings import examples
 
 WORDS = st.sampled_from(
     ["a", "dev", "x y", "null", "12", "*a", "# no", "it's", "", "ü", "a: b", "- a", '"', "tail \t", "|"]
@@ -122,7 +123,7 @@ def attempt(text: str, edits: list[Edit]) -> str | None:
 
 
 @given(files(), st.lists(EDITS, min_size=1, max_size=3))
-@settings(max_examples=120)
+@settings(max_examples=examples(40, 120))
 def test_an_edit_that_succeeds_leaves_a_file_that_reads_and_says_what_was_asked(text: str, edits: list[Edit]) -> None:
     new = attempt(text, edits)
     if new is None:
@@ -137,7 +138,7 @@ def test_an_edit_that_succeeds_leaves_a_file_that_reads_and_says_what_was_asked(
 
 
 @given(files(), EDITS)
-@settings(max_examples=120)
+@settings(max_examples=examples(40, 120))
 def test_every_line_that_an_edit_does_not_touch_keeps_its_bytes_and_its_place(text: str, edit: Edit) -> None:
     """What goes is one piece of the file, what comes is another; before and behind them not a byte differs."""
     if isinstance(edit, PutAgent) or (isinstance(edit, Set) and isinstance(edit.value, dict | list)):
@@ -164,7 +165,7 @@ def test_every_line_that_an_edit_does_not_touch_keeps_its_bytes_and_its_place(te
 
 
 @given(files(), st.builds(Set, PATHS, SCALARS) | st.builds(Append, PATHS, SCALARS))
-@settings(max_examples=120)
+@settings(max_examples=examples(40, 120))
 def test_setting_and_appending_keeps_every_comment(text: str, edit: Edit) -> None:
     """Except those inside a block of keys or entries that gives way to a single value."""
     new = attempt(text, [edit])
@@ -177,7 +178,7 @@ def test_setting_and_appending_keeps_every_comment(text: str, edit: Edit) -> Non
 
 
 @given(files(), st.builds(Unset, PATHS.filter(lambda path: len(path) != 2 or path[0] == "agents")))
-@settings(max_examples=120)
+@settings(max_examples=examples(40, 120))
 def test_what_is_taken_out_takes_no_comment_of_its_neighbours_along(text: str, edit: Unset) -> None:
     new = attempt(text, [edit])
     if new is None:

@@ -13,6 +13,7 @@ from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
 from fleet.config.yamlfile import SIZE_LIMIT
 from fleet.core.errors import ConfigError
+from fleet.testing.rings import examples
 
 ROLES = load_roles()
 SEED = b"""\
@@ -53,7 +54,7 @@ def survives(data: bytes) -> float:
     return time.monotonic() - started
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150, 400), deadline=None)
 @given(EDITS)
 def test_a_mutated_configuration_is_accepted_or_refused_in_words(edits: list[tuple[int, int, bytes]]) -> None:
     data = SEED
@@ -70,7 +71,7 @@ JSON = st.recursive(
 KEYS = ["version", "agents", "name", "role", "subscribes_to", "publishes", "retry", "reports_to", "may_start", "base"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(25, 80), deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), st.one_of(JSON, st.lists(st.dictionaries(st.sampled_from(KEYS), JSON)))))
 def test_any_value_at_any_key_is_accepted_or_refused_in_words(data: dict[str, object]) -> None:
     survives(_as_yaml(data).encode("utf-8", "replace"))

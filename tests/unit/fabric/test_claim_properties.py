@@ -22,6 +22,7 @@ from fleet.store.db import Tx
 from fleet.store.open import open_for_daemon
 from fleet.testing.clock import ManualClock
 from fleet.testing.folders import make_folder
+from fleet.testing.rings import examples
 
 T = TypeVar("T")
 
@@ -156,4 +157,4 @@ class Claims(RuleBasedStateMachine):
 
 
 TestClaims = Claims.TestCase
-TestClaims.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestClaims.settings = settings(max_examples=examples(15, 40), stateful_step_count=30, deadline=None)

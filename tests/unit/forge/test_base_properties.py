@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fleet.testing.folders import short_folder
 from fleet.testing.forge_home import ForgeHome
 from fleet.testing.repos import commit, git, worktree_state
+from fleet.testing.rings import examples
 
 NAMES = ("README.md", "app.py", "new.txt", "dir/inner.txt", "dir", "other.txt", "gone.txt")
 Step = tuple[str, str]
@@ -111,7 +112,7 @@ def known(checkout: Path) -> dict[str, tuple[int, bytes]]:
     return worktree_state(fresh)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20, 60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_what_a_person_did_not_commit_keeps_its_bytes(prepared: Callable[[], ForgeHome], steps: list[Step]) -> None:
     home = prepared()

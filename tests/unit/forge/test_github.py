@@ -70,16 +70,16 @@ def issue(desk: Desk, login: str = "ann", *labels: str) -> int:
 
 def test_looking_costs_nothing_while_nothing_changes(desk: Desk) -> None:
     hub = desk.place.hub
-    for number in range(50):
+    for number in range(12):
         git(hub.bare, "update-ref", f"refs/heads/fleet/{number}", _commit_on(hub.bare, number))
         with hub.lock:
             item = hub.open_pull(BOT, f"Pull {number}", "", f"fleet/{number}", "main")
             hub.replace_labels(BOT, item, ["needs-review"])
-    assert len(desk.forge.snapshot().pulls) == 50
+    assert len(desk.forge.snapshot().pulls) == 12
     before = len(desk.place.server.counted())
-    for _ in range(20):
+    for _ in range(10):
         desk.clock.advance(6)
-        assert len(desk.forge.snapshot().pulls) == 50
+        assert len(desk.forge.snapshot().pulls) == 12
     assert len(desk.place.server.counted()) == before
     assert desk.forge.condition().requests > before
     assert desk.forge.condition().remaining > 4900
@@ -374,7 +374,7 @@ def test_a_rule_of_the_repository_that_forbids_the_merge_is_told_in_its_own_word
     assert desk.forge.pull(pull.number).state == "open"
 
 
-@pytest.mark.parametrize("turns", [6, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("turns", [3, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 def test_no_push_that_races_a_merge_is_merged_unseen(desk: Desk, turns: int) -> None:
     clone = desk.clone()
     approved: list[str] = []
