@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,13 +29,21 @@ if not is_whole():
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is marked long, unless somebody asked for it."""
+    """Skip what is marked long, and of the sampled all but every so-manieth, unless somebody asked for it."""
     if is_whole() or config.getoption("markexpr"):
         return
     skip = pytest.mark.skip(reason="long: set CI=true, or select it with -m long")
+    left_out = pytest.mark.skip(reason="sampled: set CI=true, or select it with -m sampled")
+    seen: Counter[str] = Counter()
     for item in items:
+        sampled = item.get_closest_marker("sampled")
         if item.get_closest_marker("long"):
             item.add_marker(skip)
+        elif sampled:
+            test = item.nodeid.partition("[")[0]
+            if seen[test] % sampled.args[0]:
+                item.add_marker(left_out)
+            seen[test] += 1
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ def archived(paths: FleetPaths, file: str) -> dict[str, Any]:
     return {}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("place", ARCHIVE_PLACES)
 def test_an_archive_is_made_whole_or_not_at_all(place: str) -> None:
     with dying(place) as (paths, note):
@@ -83,6 +84,7 @@ def test_an_archive_is_made_whole_or_not_at_all(place: str) -> None:
         assert again["removed"] > 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("place", ROTATE_PLACES)
 def test_a_key_is_replaced_or_stays(place: str) -> None:
     with dying(place) as (paths, note):

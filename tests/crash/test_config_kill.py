@@ -36,6 +36,7 @@ def dying_fleet(place: str) -> Iterator[tuple[FleetPaths, Path]]:
 
 @pytest.mark.crash
 @pytest.mark.timeout(120)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("place", CONFIG_PLACES)
 def test_a_change_survives_a_kill_at(place: str) -> None:
     with dying_fleet(place) as (paths, note):

@@ -122,11 +122,8 @@ def checkout_follows(paths: FleetPaths) -> None:
 
 @pytest.mark.crash
 @pytest.mark.timeout(180)
-# Every third place always, the others where CI runs.
-@pytest.mark.parametrize(
-    "place",
-    [place if number % 3 == 0 else pytest.param(place, marks=pytest.mark.long) for number, place in enumerate(PLACES)],
-)
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize("place", PLACES)
 def test_the_chain_survives_a_kill_at(place: str) -> None:
     with dying_fleet(place) as (ring, note):
         made = ask(ring.paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})

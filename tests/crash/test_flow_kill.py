@@ -24,6 +24,7 @@ def a_schedule_is_due(paths: FleetPaths) -> None:
 
 @pytest.mark.crash
 @pytest.mark.timeout(180)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("place", SCHEDULE_PLACES)
 def test_a_schedule_fires_once_over_a_kill_at(place: str) -> None:
     with dying_fleet(place, a_schedule_is_due) as (ring, note):

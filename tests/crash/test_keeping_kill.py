@@ -108,6 +108,7 @@ def fleet() -> Iterator[tuple[FleetPaths, Path]]:
 @pytest.mark.crash
 @pytest.mark.tmux
 @pytest.mark.timeout(120)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("point", RESTORES)
 def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(
     fleet: tuple[FleetPaths, Path], point: str
@@ -170,6 +171,7 @@ def cleared(paths: FleetPaths) -> bool:
 @pytest.mark.crash
 @pytest.mark.tmux
 @pytest.mark.timeout(120)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("point", CLEARINGS)
 def test_a_clearing_away_that_is_killed_is_finished_and_takes_nothing_that_is_needed(point: str) -> None:
     with fleet_in() as paths:

@@ -65,6 +65,7 @@ def one_run(paths: FleetPaths) -> dict[str, Any]:
 
 @pytest.mark.crash
 @pytest.mark.timeout(180)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("place", OPERATION_PLACES)
 def test_a_cancellation_survives_a_kill_at(place: str) -> None:
     with dying_fleet(place) as (paths, note):

@@ -90,6 +90,7 @@ def reader() -> Iterator[Reader]:
             return
 
 
+@pytest.mark.long
 def test_a_stranger_walks_through_the_tutorial(reader: Reader) -> None:
     steps = [one for block in blocks(PAGE.read_text("utf-8")) for one in typed(block)]
     assert len(steps) > 20

@@ -191,6 +191,7 @@ def test_the_demo_ships_its_ticket_and_leaves_nothing(home: Path) -> None:
     assert_nothing_is_left(home)
 
 
+@pytest.mark.long
 @pytest.mark.tmux
 def test_a_kept_demo_can_be_looked_at(home: Path) -> None:
     done = shell_in(home).fleet("demo", "--keep")
@@ -210,6 +211,7 @@ def test_a_kept_demo_can_be_looked_at(home: Path) -> None:
     assert json.loads(answer)["ok"] is True
 
 
+@pytest.mark.long
 @pytest.mark.tmux
 def test_the_demo_draws_on_a_terminal(home: Path) -> None:
     ours, theirs = pty.openpty()
@@ -237,6 +239,7 @@ def test_the_demo_draws_on_a_terminal(home: Path) -> None:
     assert_nothing_is_left(home)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.tmux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_cleans_up(home: Path, number: signal.Signals) -> None:

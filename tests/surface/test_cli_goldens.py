@@ -32,7 +32,7 @@ NO_SHAPE = {
     "mcp serve": "it speaks a protocol: tests/surface/test_mcp_stdio.py",
 }
 
-pytestmark = [pytest.mark.tmux, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tmux, pytest.mark.timeout(300), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

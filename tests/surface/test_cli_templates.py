@@ -30,6 +30,7 @@ def test_the_team_is_picked_said_and_may_be_chosen(tmp_path: Path) -> None:
     assert object_of(shell.fleet("init", "--template", "zoo", "--json"))["error"]["code"] == "FLT-CLI-010"
 
 
+@pytest.mark.long
 @pytest.mark.tmux
 def test_a_team_other_than_the_usual_one_brings_a_ticket_to_its_merge() -> None:
     """Four agents of the web team, three of them reviewers; and each run has read a handbook that is on record."""

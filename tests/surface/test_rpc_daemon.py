@@ -94,6 +94,7 @@ def test_socket_and_folders_are_the_owners_alone(paths: FleetPaths) -> None:
         assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("second", [True, False])
 def test_a_second_one_refuses_with_the_pid_of_the_first(paths: FleetPaths, first: bool, second: bool) -> None:

@@ -60,6 +60,7 @@ def releases(paths: FleetPaths) -> Iterator[tuple[Install, Install]]:
     new.fleet(paths.checkout, "down")
 
 
+@pytest.mark.long
 def test_a_run_that_began_under_the_old_release_ends_under_the_new_one(
     paths: FleetPaths, releases: tuple[Install, Install]
 ) -> None:
@@ -111,6 +112,7 @@ def _shipped(paths: FleetPaths) -> bool:
     return bool(ask(paths, "fabric.history", {"event": "ticket_shipped"})["entries"])
 
 
+@pytest.mark.long
 def test_a_run_of_a_newer_release_is_left_alone_and_named(paths: FleetPaths) -> None:
     """What is left after a downgrade: the daemon neither stops nor judges it."""
     (paths.checkout / ".fleet/playbooks/developer.yaml").write_text(SLOW.replace("pause: 20", "pause: 300"))

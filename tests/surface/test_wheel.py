@@ -96,6 +96,7 @@ def _plain(requirement: str) -> str:
     return name[:at] + ",".join(sorted(name[at:].split(",")))
 
 
+@pytest.mark.long
 def test_it_runs_a_fleet_where_nothing_else_is_installed(installed: Install) -> None:
     assert installed.fleet(installed.root, "--version").text == f"fleet {__version__}\n"
     here = make_checkout(installed.root.parent / "repo")
@@ -124,6 +125,7 @@ def test_its_demo_runs_too(installed: Install) -> None:
     assert "The journal is verified" in done.text
 
 
+@pytest.mark.long
 def test_pip_compiles_it_and_the_doctor_says_so(installed: Install) -> None:
     found = {item["id"]: item for item in installed.answer(installed.root, "doctor")["checks"]}
     assert found["bytecode"]["state"] == "ok"
