@@ -8,14 +8,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import audit, budget, chain, github, startup, storage
+from bench import audit, budget, chain, github, hooks, startup, storage
 
 
 def main() -> int:
     """Run the benches; ``--quick`` for a first impression."""
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", choices=["budget", "github"], help="this part alone")
+    parser.add_argument("--only", choices=["budget", "github", "hooks"], help="this part alone")
     options = parser.parse_args()
     quick = options.quick
     if options.only == "github":
@@ -23,6 +23,9 @@ def main() -> int:
         return 0
     if options.only == "budget":
         print(budget.report(rounds=5 if quick else 50))
+        return 0
+    if options.only == "hooks":
+        print(hooks.report((1, 8) if quick else (1, 8, 50), count=100 if quick else 1000))
         return 0
     with tempfile.TemporaryDirectory(prefix="flb-", dir="/tmp") as folder:
         print(storage.report(Path(folder), count=200 if quick else 800, rounds=2 if quick else 5))
@@ -32,6 +35,7 @@ def main() -> int:
         print(chain.publish_report(paths, count=160 if quick else 800, rounds=2 if quick else 5))
         print(chain.report(paths, count=5 if quick else 40))
         print(startup.report(paths.checkout, dict(os.environ), rounds=10 if quick else 60))
+    print(hooks.report((1, 8) if quick else (1, 8, 50), count=100 if quick else 1000))
     print(github.report(github.rows(quick=quick)))
     return 0
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -53,7 +54,9 @@ from fleet.core.money import dollars
 from fleet.core.price import Price, Rates
 from fleet.core.probe import POINTS
 from fleet.core.work import DELIVERY_MOVES, RUN_MOVES
+from fleet.testing import mallory
 
+MALLORY = Path(__file__).resolve().parent.parent / "tests" / "claude" / "mallory.json"
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _NOTE = "<!-- Generated from the code by scripts/reference.py. Change the code, then run it. -->\n"
 
@@ -396,6 +399,11 @@ def risk_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def mallory_page() -> str:
+    """What a hostile model can do, from the results that the real client's test recorded."""
+    return _NOTE + "\n" + mallory.page(json.loads(MALLORY.read_text("utf-8")))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "evaluation.md": evaluation_page,
@@ -408,6 +416,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "crash-points.md": points_page,
     "prices.md": prices_page,
     "roles.md": roles_page,
+    "mallory.md": mallory_page,
 }
 CATALOGUE_INDEX = Path(catalogue.__file__).parent / "catalog" / catalogue.INDEX
 

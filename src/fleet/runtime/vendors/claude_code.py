@@ -157,6 +157,8 @@ def _settings(start: Start) -> dict[str, object]:
     """The per-run settings: rules, guards, reports. They hold the capability, so their file has mode 0400."""
     folder = start.folder
     return {
+        # settings of the clone may change at any time, and the client heeds that at once: these outweigh them
+        "disableAllHooks": False,
         "includeCoAuthoredBy": False,  # who wrote a commit is the agent; lineage reads it
         "permissions": {
             "allow": [
