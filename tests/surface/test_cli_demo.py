@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from fleet.cli.demo import story
+from fleet.cli.demo import real, spend, story
 from fleet.cli.demo.chain import STEPS, Chain, Member, told
 from fleet.cli.demo.play import play
 from fleet.cli.demo.stage import Stage, build
 from fleet.cli.demo.view import Lines, Silence, line_of
+from fleet.cli.door import Door
 from fleet.cli.output import Style
 from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
@@ -310,3 +311,86 @@ def test_plain_lines_need_no_terminal(capsys: pytest.CaptureFixture[str]) -> Non
     lines.say("hello \x1b[0m")
     lines.show(entry("run.started", agent="developer"), chain())
     assert capsys.readouterr().out == "  hello \\x1b[0m\n    0.0s  developer        starts\n"
+
+
+# -- with real sessions: all that comes before the first; the rest is in tests/claude/test_claude_demo.py -----------
+
+
+def a_client(folder: Path, says: str = "2.1.330 (Claude Code)") -> str:
+    """A program that only knows its version."""
+    path = folder / "claude"
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--key-command", "echo key"], 6, "FLT-CLI-023"),
+        ([], 2, "FLT-CLI-022"),
+        (["--key-command", "false"], 1, "the key helper false ends with exit code 1 where agents run it"),
+        (["--key-command", "true"], 1, "the key helper true prints nothing"),
+        (["--key-command", "/nonexistent/helper"], 1, "the key helper /nonexistent/helper cannot be run"),
+        (["--key-command", "'"], 2, "--key-command cannot be split into words"),
+        (["--login", "/nonexistent/login"], 1, "there is no login in /nonexistent/login"),
+        (["--login", "x", "--key-command", "y"], 2, "exclude each other"),
+        (["--key-command", "echo key", "--base-url", "http://example.com/v1"], 2, "FLT-CLI-024"),
+        (["--key-command", "echo key", "--client", "/nonexistent/claude"], 1, "there is no Claude Code here"),
+    ],
+)
+def test_real_sessions_are_refused_before_anything_is_made(home: Path, words: list[str], code: int, said: str) -> None:
+    shell = Shell(home, {"HOME": str(home), "TMPDIR": str(home)})
+    done = shell.fleet("demo", "--vendor", "claude-code", "--client", a_client(home), *words)
+    assert (done.code, said in done.error_text) == (code, True), done.error_text
+    assert not list(home.glob("fleet-demo-*"))
+
+
+def test_what_is_for_real_sessions_is_not_for_playbooks(home: Path) -> None:
+    done = Shell(home, {"HOME": str(home), "TMPDIR": str(home)}).fleet("demo", "--yes")
+    assert (done.code, "go with --vendor claude-code" in done.error_text) == (2, True)
+
+
+def test_the_account_may_be_that_of_the_repository_and_the_question_names_everything(
+    home: Path, tmp_path: Path
+) -> None:
+    door = Door({"PATH": os.environ["PATH"]}, str(tmp_path))
+    (tmp_path / ".fleet").mkdir()
+    (tmp_path / ".fleet" / "config.yaml").write_text(
+        "version: 1\nauth: {kind: none}\nbackend: {kind: vertex, region: r, project: p, base_url: 'http://127.0.0.1:9/v1'}\n"
+        f"claude: {{program: {a_client(home)}}}\nagents: [{{name: a, role: developer, subscribes_to: ticket_ready}}]\n"
+    )
+    found = real.account(door, None, "", "")
+    assert found.loaded.warnings == ()
+    assert (found.auth.kind, found.loaded.config.backend.region) == ("none", "r")
+    asked = real.question(found)
+    for words in (
+        f"Claude Code 2.1.330 ({home}/claude)", "at http://127.0.0.1:9/v1, with auth none", "Expected spend: about $",
+        "4 to 7 sessions", "list prices assumed for a million tokens", "Nothing caps the money",
+    ):  # fmt: skip
+        assert words in asked
+    assert real.account(door, {"kind": "key_helper", "command": ["echo", "k"]}, "", found.client.path).address == ""
+
+
+def test_the_estimate_follows_from_roles_and_tiers() -> None:
+    seats = (spend.Seat("develop", "sonnet"), spend.Seat("review", "opus"), spend.Seat("ship", "haiku"))
+    found = spend.expected(seats)
+    assert found.sessions == (3, 5)
+    assert found.dollars[0] < found.dollars[1]
+    cheap = spend.expected(tuple(spend.Seat(seat.skill, "haiku") for seat in seats))
+    assert cheap.dollars[1] < found.dollars[1]
+    dear = spend.expected(tuple(spend.Seat(seat.skill, "a-name-that-nobody-knows") for seat in seats))
+    assert dear.dollars[1] > found.dollars[1], "a name whose price is not known counts as the dearest"
+
+
+def test_a_story_that_nobody_wrote_shows_steps_as_they_come() -> None:
+    found = Chain(1, {"developer": Member("developer")}, frozenset(), written=False)
+    assert "pr_changes_requested" not in dict(found.steps)
+    found.feed(entry("pr_changes_requested", agent="qa-engineer", head=HEADS[0], pr=2))
+    assert "pr_changes_requested" in dict(found.steps)
+    words = entry("pr_changes_requested", agent="qa-engineer", head=HEADS[0], body="Accents are lost.\nSee line 3.")
+    assert told(words, written=False) == ("qa-engineer", f"requests changes of {HEADS[0][:10]}: Accents are lost.")
+    assert told(entry("pr_approved", agent="qa-engineer", head=HEADS[0]), written=False) == (
+        "qa-engineer",
+        f"approves {HEADS[0][:10]}",
+    )

@@ -30,6 +30,22 @@ def test_the_team_is_picked_said_and_may_be_chosen(tmp_path: Path) -> None:
     assert object_of(shell.fleet("init", "--template", "zoo", "--json"))["error"]["code"] == "FLT-CLI-010"
 
 
+def test_claude_code_is_offered_where_it_is_and_what_it_still_needs_is_said(tmp_path: Path) -> None:
+    make_checkout(tmp_path / "shop")
+    (tmp_path / "bin").mkdir()
+    client = tmp_path / "bin" / "claude"
+    client.write_text("#!/bin/sh\necho '2.1.330 (Claude Code)'\n")
+    client.chmod(0o755)
+    shell = Shell(tmp_path / "shop", {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})
+    assert "Claude Code 2.1.330 is here and could play them instead of playbooks:\n" in shell.fleet("init").text
+    refused = shell.fleet("init", "--force", "--vendor", "claude-code")
+    assert (refused.code, "--key-command 'PROGRAM ARGUMENT', or --login DIR" in refused.error_text) == (2, True)
+    made = shell.answer("init", "--force", "--key-command", "false")
+    assert (made["vendor"], "the key helper false ends with exit code 1" in made["needs"][0]) == ("claude-code", True)
+    assert shell.answer("init", "--force", "--key-command", "echo key")["needs"] == []
+    assert "Claude Code" not in shell.fleet("init", "--force", "--vendor", "scripted").text
+
+
 @pytest.mark.long
 @pytest.mark.tmux
 def test_a_team_other_than_the_usual_one_brings_a_ticket_to_its_merge() -> None:

@@ -32,10 +32,9 @@ class Seat:
         """What starts it."""
         return _EVENTS[self.plays]
 
-    @property
-    def timeout_seconds(self) -> int:
-        """The limit of one run."""
-        return 600 if self.plays == MERGER else 900
+    def timeout_seconds(self, vendor: str) -> int:
+        """The limit of one run; a model takes longer than a playbook."""
+        return (600 if self.plays == MERGER else 900) * (4 if vendor == "claude-code" else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +100,16 @@ def preset_for(kinds: Mapping[str, str]) -> tuple[Preset, str]:
     raise AssertionError("the last preset fits everything")
 
 
-def members_text(preset: Preset) -> str:
+def members_text(preset: Preset, vendor: str = "scripted") -> str:
     """The agents of a team as they stand in a configuration."""
+    played = "" if vendor == "scripted" else f"    vendor: {vendor}\n"
     blocks = []
     for number, seat in enumerate(preset.seats):
         boss = f"    reports_to: {seat.reports_to}\n" if seat.reports_to else ""
         remark = "" if number else " # run time in all; an agent that used it up is stopped"
         blocks.append(
-            f"  - name: {seat.role}\n    role: {seat.role}\n{boss}"
+            f"  - name: {seat.role}\n    role: {seat.role}\n{played}{boss}"
             f"    subscribes_to: [{', '.join(seat.subscribes_to)}]\n"
-            f"    timeout_seconds: {seat.timeout_seconds}\n    budget_seconds: 36000{remark}\n"
+            f"    timeout_seconds: {seat.timeout_seconds(vendor)}\n    budget_seconds: 36000{remark}\n"
         )
     return "\n".join(blocks)

@@ -32,6 +32,7 @@ from fleet.core.errors import ConfigError, Conflict, PermanentError, UsageError
 FOLDER = ".fleet"
 BACKUPS = ".backup"
 SCHEMA = "schema.json"  # the first line of the configuration names it, so that editors find it without a network
+VENDORS = ("scripted", "claude-code")  # that a first team can be made of
 _REASON_LIMIT = 500  # characters, as in the configuration's model
 
 
@@ -56,24 +57,32 @@ def scaffold(
     base: str = "",
     template: str = "default",
     forge: str = "",
+    auth: Mapping[str, object] | None = None,
 ) -> Scaffolded:
     """Write config, prompts and playbooks for a team: somebody who develops, reviewers, a release manager.
 
     ``checkout`` is the top of a git repository with a commit; ``now`` (microseconds) names the backup; ``base``
-    is its current branch unless given; ``template`` is one of ``presets.TEAMS``. Raises NotFound FLT-CFG-012 and
+    is its current branch unless given; ``template`` is one of ``presets.TEAMS``; ``auth`` is what agents of
+    ``vendor`` claude-code prove themselves with, as in the configuration. Raises NotFound FLT-CFG-012 and
     UsageError FLT-CFG-013 for a place that does not fit, UsageError FLT-CFG-014 for arguments that do not, Conflict
     FLT-CFG-015 when files would be overwritten and ``force`` is not set, PermanentError FLT-CFG-016 when the disk says
     no.
     """
-    if vendor != "scripted":
-        raise UsageError("FLT-CFG-014", f"there is no vendor {vendor!r}", hint="Known vendors: scripted.")
+    if vendor not in VENDORS:
+        raise UsageError("FLT-CFG-014", f"there is no vendor {vendor!r}", hint=f"Known vendors: {', '.join(VENDORS)}.")
+    if (vendor == "claude-code") is not bool(auth):
+        what = "agents of Claude Code need something to prove themselves with" if not auth else "nobody needs auth here"
+        raise UsageError(
+            "FLT-CFG-014", what, hint="--vendor claude-code --key-command 'PROGRAM ARGUMENT', or --login DIR"
+        )
     team = TEAMS.get(template)
     if team is None:
         hint = nearest(template, list(TEAMS)) or f"There are {', '.join(TEAMS)}."
         raise UsageError("FLT-CFG-014", f"there is no template {template!r}", hint=hint)
     branch = base or current_branch(checkout)
     _check_reason(allow_shared_uid_merge, reason)
-    files = _files(team, branch, allow_shared_uid_merge, reason, _repo(checkout, forge))
+    words = _words(branch, allow_shared_uid_merge, reason, _repo(checkout, forge), auth)
+    files = _files(team, vendor, branch, words)
     target = checkout / FOLDER
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise UsageError("FLT-CFG-013", f"{FOLDER} is not a plain folder", where=str(target), hint="Move it away.")
@@ -117,15 +126,34 @@ def _repo(checkout: Path, forge: str) -> str:
     return found
 
 
-def _files(team: Preset, base: str, allowed: bool, reason: str, repo: str) -> dict[str, str]:
+_AUTH = """\
+# What agents prove themselves with at their provider; no key stands in any file. Other ways: docs/howto/claude-code.md
+auth: $auth
+
+"""
+
+
+def _words(base: str, allowed: bool, reason: str, repo: str, auth: Mapping[str, object] | None) -> dict[str, str]:
+    """What stands in the places of the configuration's template, its agents excepted."""
+    return {
+        "base": _quoted(base),
+        "allow": "true" if allowed else "false",
+        "reason": _quoted(reason),
+        "forge": "github" if repo else "local",
+        "repo": f"repo: {_quoted(repo)}\n" if repo else "",
+        "auth": Template(_AUTH).substitute(auth=json.dumps(auth, ensure_ascii=False)) if auth else "",
+    }
+
+
+def _files(team: Preset, vendor: str, base: str, words: Mapping[str, str]) -> dict[str, str]:
     """Every file of the new folder by its name in it. The configuration is checked as a person's would be."""
     roles = load_roles()
-    words = {"base": _quoted(base), "allow": "true" if allowed else "false", "reason": _quoted(reason)}
-    words |= {"forge": "github" if repo else "local", "repo": f"repo: {_quoted(repo)}\n" if repo else ""}
-    config = _template("config.yaml", **words, agents=members_text(team))
+    config = _template("config.yaml", **words, agents=members_text(team, vendor))
     try:
         loaded = parse_config(config.encode("utf-8"), name=f"{FOLDER}/config.yaml", roles=roles)
     except ConfigError as error:
+        if words["auth"] and " base is " not in error.message:
+            raise UsageError("FLT-CFG-014", f"this auth cannot be used: {error.message}") from error
         hint = "Check out a branch with an ordinary name."
         raise UsageError("FLT-CFG-013", f"branch {base!r} cannot be the base: {error.message}", hint=hint) from error
     files = {
@@ -135,7 +163,8 @@ def _files(team: Preset, base: str, allowed: bool, reason: str, repo: str) -> di
     }
     base_range = _quoted(f"origin/{base}...HEAD")
     for agent, seat in zip(loaded.config.agents, team.seats, strict=True):
-        files[f"playbooks/{agent.name}.yaml"] = _template(f"{seat.plays}.yaml", base_range=base_range)
+        if vendor == "scripted":
+            files[f"playbooks/{agent.name}.yaml"] = _template(f"{seat.plays}.yaml", base_range=base_range)
         files[f"prompts/{agent.name}.md"] = _prompt(agent.name, roles[agent.role], loaded.config)
     return files
 

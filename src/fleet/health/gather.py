@@ -21,6 +21,7 @@ from fleet.config.sections import KeepingConfig
 from fleet.core.errors import ConfigError, FleetError
 from fleet.daemon import supervisor
 from fleet.health import disks, leftovers
+from fleet.health.client import client_checks
 from fleet.health.credentials import credentials_of
 from fleet.health.words import Config, Daemon, Folder, Git, Machine, Place, Record, Sockets
 from fleet.runtime import proctree
@@ -127,6 +128,7 @@ def config(paths: FleetPaths) -> Config:
         warnings=loaded.warnings,
         digest=loaded.digest,
         credentials=credentials_of(loaded.config),
+        client=tuple(client_checks(loaded.config)),
     )
 
 

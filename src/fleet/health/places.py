@@ -134,6 +134,7 @@ def config_checks(config: Config) -> Iterator[Check]:
     for number, warning in enumerate(config.warnings, 1):
         why = "It is valid, and probably not what you meant."
         yield Check(f"config.warning.{number}", "warn", warning, why, "fleet config validate")
+    yield from config.client
     yield from credential_checks(config.credentials)
 
 

@@ -115,6 +115,7 @@ class Config:
     warnings: tuple[str, ...] = ()
     digest: str = ""
     credentials: tuple[tuple[str, tuple[str, ...]], ...] = ()  # kind, and the agents that use it
+    client: tuple[Check, ...] = ()  # what was found of Claude Code, where agents need it
 
 
 @dataclass(frozen=True, slots=True)

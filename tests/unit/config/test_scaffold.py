@@ -128,6 +128,9 @@ def test_a_full_disk_leaves_everything_as_it_was(checkout: Path, monkeypatch: py
     ("args", "code"),
     [
         ({"vendor": "gpt"}, "FLT-CFG-014"),
+        ({"vendor": "claude-code"}, "FLT-CFG-014"),
+        ({"auth": {"kind": "key_helper", "command": ["x"]}}, "FLT-CFG-014"),
+        ({"vendor": "claude-code", "auth": {"kind": "login", "folder": "/home/me/.claude"}}, "FLT-CFG-014"),
         ({"allow_shared_uid_merge": True}, "FLT-CFG-014"),
         ({"allow_shared_uid_merge": True, "reason": "a\nb"}, "FLT-CFG-014"),
         ({"allow_shared_uid_merge": True, "reason": "x" * 501}, "FLT-CFG-014"),

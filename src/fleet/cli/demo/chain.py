@@ -24,6 +24,9 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("ticket_shipped", "the ticket is shipped"),
 )
 
+# Steps that only a story that was written beforehand is sure to take.
+_WRITTEN = frozenset({"pr_changes_requested", "pr_updated"})
+
 _RUN_ENDS = {
     "run.succeeded": "succeeded",
     "run.failed": "failed",
@@ -61,11 +64,15 @@ class Member:
 
 @dataclass(slots=True)
 class Chain:
-    """The state of the chain; ``feed`` it every entry in order. ``reviewers`` are the members that review."""
+    """The state of the chain; ``feed`` it every entry in order. ``reviewers`` are the members that review.
+
+    ``written`` says that playbooks play it, so that every step is sure to come.
+    """
 
     ticket: int
     members: dict[str, Member]
     reviewers: frozenset[str]
+    written: bool = True
     reached: dict[str, int] = field(default_factory=dict)  # step -> instant
     events: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)  # reviewed heads, in order
@@ -88,6 +95,11 @@ class Chain:
             self._run(kind, self.members[agent])
         if kind == "delivery.dead_lettered":
             self.trouble = str(entry["summary"]) or "work used up its attempts"
+
+    @property
+    def steps(self) -> tuple[tuple[str, str], ...]:
+        """The steps to show: those that are sure to come, and those that have come."""
+        return tuple(step for step in STEPS if self.written or step[0] not in _WRITTEN or step[0] in self.reached)
 
     @property
     def done(self) -> bool:
@@ -153,8 +165,8 @@ def _agent_of(entry: Entry) -> str:
     return name if family == "agent" else ""
 
 
-def told(entry: Entry) -> tuple[str, str] | None:
-    """Who did what, for entries that a watcher wants to see; None for the rest."""
+def told(entry: Entry, *, written: bool = True) -> tuple[str, str] | None:
+    """Who did what, for entries that a watcher wants to see; None for the rest. ``written``: playbooks play it."""
     kind, agent = str(entry["type"]), str(entry["agent"]) or _agent_of(entry)
     subject = str(entry["subject"])
     if kind == "run.started":
@@ -173,12 +185,20 @@ def told(entry: Entry) -> tuple[str, str] | None:
         "pr_needs_review": f"{subject} needs review at {head}",
         "pr_created": f"opens {subject} at {head}",
         "pr_updated": f"corrects {subject}: now at {head}",
-        "pr_changes_requested": f"ran the tests of {head}: {_last_line(payload)}; requests changes",
-        "pr_approved": f"ran the tests of {head}: they pass; approves",
+        "pr_changes_requested": f"ran the tests of {head}: {_last_line(payload)}; requests changes"
+        if written
+        else f"requests changes of {head}: {_first_line(payload)}",
+        "pr_approved": f"ran the tests of {head}: they pass; approves" if written else f"approves {head}",
         "pr_merged": f"merges {subject} at exactly {str(payload.get('head', ''))[:10]}",
     }
     who = agent or ("watcher" if str(entry["actor"]).startswith("forge:") else str(entry["actor"]).partition(":")[0])
     return who, texts.get(kind, str(entry["summary"]))
+
+
+def _first_line(payload: Mapping[str, Any]) -> str:
+    """How a reviewer's words begin."""
+    lines = [line.strip() for line in str(payload.get("body", "")).splitlines() if line.strip()]
+    return lines[0][:100] if lines else "without a word"
 
 
 def _last_line(payload: Mapping[str, Any]) -> str:

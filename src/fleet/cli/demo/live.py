@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fleet.cli.demo.chain import STEPS, Chain, Entry
+from fleet.cli.demo.chain import Chain, Entry
 from fleet.cli.demo.view import line_of
 from fleet.cli.output import Style, visible
 
@@ -49,8 +49,8 @@ class Screen:
 
     def _picture(self, chain: Chain) -> Group:
         steps = Table.grid(padding=(0, 1))
-        current = next((name for name, _ in STEPS if name not in chain.reached), "")
-        for name, text in STEPS:
+        current = next((name for name, _ in chain.steps if name not in chain.reached), "")
+        for name, text in chain.steps:
             if name in chain.reached:
                 when = f"{chain.offset(chain.reached[name]):5.1f}s"
                 steps.add_row(Text("✓", "green"), Text(text), Text(when, "dim"))

@@ -76,23 +76,23 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def build(env: Mapping[str, str]) -> Stage:
-    """Make the folder and the repository in it. Nothing outside the folder is read or written."""
+def build(env: Mapping[str, str], files: Mapping[str, str] = story.FILES) -> Stage:
+    """Make the folder and the repository with these files in it. Nothing outside the folder is read or written."""
     tmp = env.get("TMPDIR") or "/tmp"
     folder = Path(tempfile.mkdtemp(prefix="fleet-demo-", dir=tmp if len(os.fsencode(tmp)) <= _LONGEST_TMP else "/tmp"))
     stage = Stage(folder, _environment(folder, env))
     try:
-        _furnish(stage)
+        _furnish(stage, files)
     except FleetError:
         stage.remove()
         raise
     return stage
 
 
-def _furnish(stage: Stage) -> None:
+def _furnish(stage: Stage, files: Mapping[str, str]) -> None:
     for name in ("home", "state", "run"):
         (stage.folder / name).mkdir(mode=0o700)
-    for name, text in story.FILES.items():
+    for name, text in files.items():
         path = stage.repo / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -150,6 +150,61 @@ def _indented(text: str) -> str:
     return "\n".join(f"            {line}" if line else "" for line in text.rstrip("\n").split("\n"))
 
 
+_REAL_CONFIG = """\
+version: 1
+repo: demo/slug
+base: main
+allow_shared_uid_merge: true
+shared_uid_merge_reason: a throw-away repository made by fleet demo
+auth: {auth}
+backend: {backend}
+claude: {{program: {program}, permission_seconds: 30}}
+retry: {{attempts: 2}}
+agents:
+  - name: developer
+    role: developer
+    vendor: claude-code
+    subscribes_to: [ticket_ready, pr_changes_requested]
+    budget_seconds: 1200
+    timeout_seconds: 600
+  - name: tech-lead
+    role: tech-lead
+    vendor: claude-code
+    subscribes_to: [pr_needs_review]
+    budget_seconds: 900
+    timeout_seconds: 450
+  - name: qa-engineer
+    role: qa-engineer
+    vendor: claude-code
+    subscribes_to: [pr_needs_review]
+    budget_seconds: 900
+    timeout_seconds: 450
+  - name: release-manager
+    role: release-manager
+    vendor: claude-code
+    subscribes_to: [pr_approved]
+    budget_seconds: 600
+    timeout_seconds: 300
+"""
+_REAL_PROMPT = """\
+The program is `slug.py`, its tests are in `test_slug.py`; `python3 -m unittest` runs them all in a second. Keep to what
+the ticket asks. This is a demonstration that somebody watches: be brief.
+"""
+
+
+def real_config(auth: str, backend: str, program: str) -> str:
+    """The configuration for sessions of Claude Code; all three are YAML in its short form."""
+    return _REAL_CONFIG.format(auth=auth, backend=backend, program=program)
+
+
+def real_files(config: str) -> dict[str, str]:
+    """What the folder holds for them: no playbooks, and a word for every agent."""
+    agents = ("developer", "tech-lead", "qa-engineer", "release-manager")
+    plain = {name: text for name, text in FILES.items() if not name.startswith(".fleet/")}
+    prompts = {f".fleet/prompts/{agent}.md": _REAL_PROMPT for agent in agents}
+    return {**plain, ".fleet/config.yaml": config, **prompts}
+
+
 FILES: dict[str, str] = {
     "README.md": "# slug\n\nOne function, its tests, and a fleet that works on it.\n\n    python3 -m unittest\n",
     ".gitignore": "__pycache__/\n",

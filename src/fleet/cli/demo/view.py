@@ -16,7 +16,7 @@ _NAME_WIDTH = 16
 
 def line_of(entry: Entry, chain: Chain, style: Style) -> str:
     """One entry for a watcher; "" when it is nothing to look at."""
-    found = told(entry)
+    found = told(entry, written=chain.written)
     if found is None:
         return ""
     who, text = found

@@ -88,6 +88,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "FLT-CLI-014": ("a script of another program is used",),
     "FLT-CLI-015": ("a unit is missing: 30 instead of 30m",),
     "FLT-CLI-021": ("the machine is overloaded",),
+    "FLT-CLI-022": ("the key helper needs a HOME or a PATH that agents do not have", "nobody has logged in yet"),
     "FLT-CTL-006": ("the event's name is misspelt",),
     "FLT-CTL-010": ("the agent never had a reason to start: fleet agent show NAME",),
     "FLT-CTL-013": (

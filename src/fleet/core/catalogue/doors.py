@@ -56,6 +56,18 @@ ROWS: dict[str, tuple[str, str]] = {
         "The demo's chain did not reach its end.",
         "Look into the folder that was kept: fleet log, fleet why.",
     ),
+    "FLT-CLI-022": (
+        "Real sessions have nothing that they could prove themselves with at their provider.",
+        "Give --key-command or --login, or auth in .fleet/config.yaml.",
+    ),
+    "FLT-CLI-023": (
+        "Nobody confirmed that real sessions may cost something.",
+        "Answer yes, or give --yes in a script.",
+    ),
+    "FLT-CLI-024": (
+        "An address for the model is neither encrypted nor on this machine.",
+        "Give https://…, or http:// with 127.0.0.1 or localhost.",
+    ),
     "FLT-CTL-001": ("There is no such call.", "fleet help lists the commands."),
     "FLT-CTL-002": ("An argument is missing or unknown.", "fleet help COMMAND shows the arguments."),
     "FLT-CTL-003": ("An argument has a wrong form.", "Correct it as the message says."),
