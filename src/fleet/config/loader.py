@@ -12,6 +12,7 @@ from pathlib import Path
 from fleet.config import crosscheck
 from fleet.config.configfile import digest_of
 from fleet.config.model import AgentConfig, FleetConfig
+from fleet.config.modelchoice import ModelChoice, model_of
 from fleet.config.ownroles import roles_in, texts_of
 from fleet.config.paths import ORG_FILE
 from fleet.config.prices import prices_of
@@ -46,6 +47,10 @@ class LoadedConfig:
         """The role of an agent of this configuration; None for an unknown agent."""
         member = self.config.agent(agent)
         return self.roles.get(member.role) if member is not None else None
+
+    def model_of(self, member: AgentConfig) -> ModelChoice:
+        """Which model the runs of a member get, and by whose word."""
+        return model_of(self.config, member, self.roles.get(member.role))
 
     def scope_of(self, agent: str) -> Scope | None:
         """What the runs of an agent may start and change; None for an unknown agent or role.

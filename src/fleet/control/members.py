@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.config.model import AgentConfig
-from fleet.config.modelchoice import model_of
 from fleet.config.validate import nearest
 from fleet.control import shapes
 from fleet.control.budgets import KEYS
@@ -173,7 +172,7 @@ def _configured(ctx: Context, member: AgentConfig | None) -> dict[str, Any]:
     """What the configuration says about a member, beside what every list shows."""
     if member is None:
         return {}
-    choice = model_of(ctx.loaded.config, member, ctx.loaded.roles.get(member.role))
+    choice = ctx.loaded.model_of(member)
     return {
         "department": department_of(ctx, member),
         "reports_to": member.reports_to,

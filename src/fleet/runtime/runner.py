@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from fleet.config.loader import LoadedConfig
-from fleet.config.modelchoice import model_of
 from fleet.config.paths import FleetPaths
 from fleet.core.clock import SECOND, Clock
 from fleet.core.errors import FleetError, TemporaryError
@@ -264,7 +263,7 @@ class Runner:
                 holder=holder,
                 token_hash=token_hash,
                 margin_seconds=MARGIN_SECONDS,
-                model=model_of(loaded.config, agent, role).model,
+                model=loaded.model_of(agent).model,
             )
 
         taken = self._db.write(transaction)

@@ -25,7 +25,6 @@ from fleet.config.configfile import digest_of
 from fleet.config.environment import VARIABLES
 from fleet.config.keys import Key, effective_keys, key_named, value_in
 from fleet.config.loader import load_config, parse_config, read_config
-from fleet.config.modelchoice import model_of
 from fleet.config.ownroles import shown_as, texts_of
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
 from fleet.config.roles import Role
@@ -130,7 +129,7 @@ def _model_facts(door: Door, name: str) -> dict[str, Any] | None:
     agent = loaded.config.agent(name)
     if agent is None:
         return None
-    choice = model_of(loaded.config, agent, loaded.roles.get(agent.role))
+    choice = loaded.model_of(agent)
     return {"model": choice.model, "asked": choice.asked, "because": list(choice.because)}
 
 

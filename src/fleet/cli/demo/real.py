@@ -15,7 +15,6 @@ from fleet.cli.output import duration
 from fleet.config.catalogue import load_roles
 from fleet.config.claude import AuthConfig
 from fleet.config.loader import LoadedConfig, load_config, parse_config
-from fleet.config.modelchoice import model_of
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
 from fleet.core.errors import NotFound, PermanentError, UsageError
 from fleet.health.client import Client, client, sign_in_fault
@@ -91,7 +90,7 @@ def question(found: Account) -> str:
     seats = []
     for agent in config.agents:
         role = found.loaded.roles[agent.role]
-        seats.append(spend.Seat(role.skill, model_of(config, agent, role).asked))
+        seats.append(spend.Seat(role.skill, found.loaded.model_of(agent).asked))
     cost = spend.expected(tuple(seats))
     low, high = cost.dollars
     longest = sum(agent.budget_seconds.seconds for agent in config.agents if agent.budget_seconds is not None)
