@@ -67,6 +67,8 @@ def test_real_sessions_ship_the_ticket_of_the_demo_and_the_estimate_fits_what_th
         assert "Expected spend: about $" in done.error_text
         assert f"at {model.address}, with auth key_helper" in done.error_text
         assert "a-key-of-the-test" not in done.error_text + done.text
+        assert {one.conversation.model for one in model.asked} == set(spend.TAKEN.values())
+        assert "(budgets.fleet_usd)" in done.error_text
         assert len(model.asked) == sum(map(len, PLAYS.values())), "nothing was asked anywhere else"
         sizes = [int(one.headers["content-length"]) for one in model.asked if one.conversation.answers == 0]
         assert spend.FIRST / 2 < min(sizes) / 4 < max(sizes) / 3 < spend.FIRST * 2, sizes  # bytes; 3 to 4 a token
@@ -79,7 +81,7 @@ def test_without_a_word_of_a_person_nothing_starts(client: Path, home: Path) -> 
     refused = shell.fleet(*words)
     assert (refused.code, "FLT-CLI-023" in refused.error_text) == (6, True)
     assert "Expected spend: about $" in refused.error_text
-    assert "list prices assumed" in refused.error_text
+    assert "prices of the table" in refused.error_text
     assert "in a script: --yes" in refused.error_text
     assert list(home.glob("fleet-demo-*")) == []
 

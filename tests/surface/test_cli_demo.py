@@ -23,6 +23,7 @@ from fleet.cli.door import Door
 from fleet.cli.output import Style
 from fleet.config.catalogue import load_roles
 from fleet.config.loader import parse_config
+from fleet.config.prices import prices_of
 from fleet.core.clock import SECOND, SystemClock
 from fleet.core.errors import FleetError
 from fleet.process import end_group, run, spawn
@@ -366,21 +367,31 @@ def test_the_account_may_be_that_of_the_repository_and_the_question_names_everyt
     asked = real.question(found)
     for words in (
         f"Claude Code 2.1.330 ({home}/claude)", "at http://127.0.0.1:9/v1, with auth none", "Expected spend: about $",
-        "4 to 7 sessions", "list prices assumed for a million tokens", "Nothing caps the money",
+        "4 to 7 sessions", "prices of the table 20", "Nothing caps the money: no price is known for sonnet at vertex",
     ):  # fmt: skip
         assert words in asked
     assert real.account(door, {"kind": "key_helper", "command": ["echo", "k"]}, "", found.client.path).address == ""
 
 
-def test_the_estimate_follows_from_roles_and_tiers() -> None:
+def test_the_estimate_follows_from_roles_and_prices() -> None:
+    table = prices_of(())
     seats = (spend.Seat("develop", "sonnet"), spend.Seat("review", "opus"), spend.Seat("ship", "haiku"))
-    found = spend.expected(seats)
-    assert found.sessions == (3, 5)
-    assert found.dollars[0] < found.dollars[1]
-    cheap = spend.expected(tuple(spend.Seat(seat.skill, "haiku") for seat in seats))
+    found = spend.expected(seats, table)
+    assert (found.sessions, found.unpriced) == ((3, 5), ())
+    assert 0 < found.dollars[0] < found.dollars[1]
+    cheap = spend.expected(tuple(spend.Seat(seat.skill, "haiku") for seat in seats), table)
     assert cheap.dollars[1] < found.dollars[1]
-    dear = spend.expected(tuple(spend.Seat(seat.skill, "a-name-that-nobody-knows") for seat in seats))
-    assert dear.dollars[1] > found.dollars[1], "a name whose price is not known counts as the dearest"
+    cloud = spend.expected((spend.Seat("develop", "sonnet", "bedrock"), spend.Seat("ship", "mine")), table)
+    assert cloud.unpriced == ("sonnet at bedrock", "mine at anthropic")
+    assert all(table.find("anthropic", model) for model in spend.TAKEN.values())
+
+
+def test_money_is_capped_where_prices_are_known(home: Path, tmp_path: Path) -> None:
+    door = Door({"PATH": os.environ["PATH"]}, str(tmp_path))
+    found = real.account(door, {"kind": "key_helper", "command": ["echo", "k"]}, "", a_client(home))
+    assert found.ceiling >= found.cost.dollars[1]
+    assert found.loaded.config.budgets.fleet_usd is not None
+    assert f"At ${found.ceiling} nothing more starts (budgets.fleet_usd)" in real.question(found)
 
 
 def test_a_story_that_nobody_wrote_shows_steps_as_they_come() -> None:

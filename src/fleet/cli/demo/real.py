@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fleet.config.catalogue import load_roles
 from fleet.config.claude import AuthConfig
 from fleet.config.loader import LoadedConfig, load_config, parse_config
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
+from fleet.config.prices import prices_of, version
 from fleet.core.errors import NotFound, PermanentError, UsageError
 from fleet.health.client import Client, client, sign_in_fault
 
@@ -32,6 +34,8 @@ class Account:
     address: str  # "" = the provider's own
     config: str
     loaded: LoadedConfig
+    cost: spend.Spend
+    ceiling: int  # dollars after which nothing more starts; 0 where no price is known
 
 
 def account(door: Door, auth: Auth | None, base_url: str, program: str) -> Account:
@@ -52,13 +56,29 @@ def account(door: Door, auth: Auth | None, base_url: str, program: str) -> Accou
     found = client(program or "claude")
     if found.fault:
         raise PermanentError("FLT-CLI-019", found.fault, hint=found.fix)
-    config = story.real_config(json.dumps(words["auth"]), json.dumps(words["backend"]), json.dumps(found.path))
-    loaded = parse_config(config.encode("utf-8"), name="the demo's configuration", roles=load_roles())
+    parts = (json.dumps(words["auth"]), json.dumps(words["backend"]), json.dumps(found.path))
+    loaded = _parsed(story.real_config(*parts))
     assert loaded.config.auth is not None
     fault, fix = sign_in_fault(loaded.config.auth)
     if fault:
         raise PermanentError("FLT-CLI-022", fault, hint=fix)
-    return Account(found, loaded.config.auth, loaded.config.backend.base_url or "", config, loaded)
+    cost = spend.expected(_seats(loaded), prices_of(()))
+    ceiling = 0 if cost.unpriced else math.ceil(2 * cost.dollars[1])
+    config = story.real_config(*parts, f"{{fleet_usd: {ceiling}}}") if ceiling else story.real_config(*parts)
+    address = loaded.config.backend.base_url or ""
+    return Account(found, loaded.config.auth, address, config, _parsed(config), cost, ceiling)
+
+
+def _parsed(config: str) -> LoadedConfig:
+    return parse_config(config.encode("utf-8"), name="the demo's configuration", roles=load_roles())
+
+
+def _seats(loaded: LoadedConfig) -> tuple[spend.Seat, ...]:
+    """Who will ask which model."""
+    kind = loaded.config.backend.kind
+    return tuple(
+        spend.Seat(loaded.roles[agent.role].skill, loaded.model_of(agent).model, kind) for agent in loaded.config.agents
+    )
 
 
 def _safe(url: str) -> bool:
@@ -86,12 +106,7 @@ def _of_repository(door: Door, program: str) -> tuple[dict[str, Any], str]:
 
 def question(found: Account) -> str:
     """What a person has to know before they say yes."""
-    config = found.loaded.config
-    seats = []
-    for agent in config.agents:
-        role = found.loaded.roles[agent.role]
-        seats.append(spend.Seat(role.skill, found.loaded.model_of(agent).asked))
-    cost = spend.expected(tuple(seats))
+    config, cost = found.loaded.config, found.cost
     low, high = cost.dollars
     longest = sum(agent.budget_seconds.seconds for agent in config.agents if agent.budget_seconds is not None)
     money = f"about ${low:.2f} to ${high:.2f}"
@@ -104,7 +119,18 @@ def question(found: Account) -> str:
         f" {found.auth.kind}. Sent is the throw-away repository of the demo, nothing of yours.\n"
         f"Expected spend: {money}: {cost.sessions[0]} to {cost.sessions[1]} sessions, {cost.requests[0]} to"
         f" {cost.requests[1]} requests.\n"
-        f"  Basis: {spend.basis()}.\n"
-        f"  Nothing caps the money. What holds is time: at most {duration(longest)} of sessions in all, and the demo"
-        f" ends after {duration(DEADLINE_SECONDS)}.\n"
+        f"  Basis: {spend.basis(version())}.\n"
+        f"  {_bound(found)} Run time ends too: at most {duration(longest)} of sessions in all, and the demo after"
+        f" {duration(DEADLINE_SECONDS)}.\n"
+    )
+
+
+def _bound(found: Account) -> str:
+    """What keeps the money within bounds, or that nothing does."""
+    if found.ceiling:
+        return (
+            f"At ${found.ceiling} nothing more starts (budgets.fleet_usd); each live session may pass it by one answer."
+        )
+    return (
+        f"Nothing caps the money: no price is known for {', '.join(found.cost.unpriced)}; the estimate takes another's."
     )

@@ -160,6 +160,7 @@ auth: {auth}
 backend: {backend}
 claude: {{program: {program}, permission_seconds: 30}}
 retry: {{attempts: 2}}
+budgets: {budgets}
 agents:
   - name: developer
     role: developer
@@ -192,9 +193,9 @@ the ticket asks. This is a demonstration that somebody watches: be brief.
 """
 
 
-def real_config(auth: str, backend: str, program: str) -> str:
-    """The configuration for sessions of Claude Code; all three are YAML in its short form."""
-    return _REAL_CONFIG.format(auth=auth, backend=backend, program=program)
+def real_config(auth: str, backend: str, program: str, budgets: str = "{}") -> str:
+    """The configuration for sessions of Claude Code; all of these are YAML in its short form."""
+    return _REAL_CONFIG.format(auth=auth, backend=backend, program=program, budgets=budgets)
 
 
 def real_files(config: str) -> dict[str, str]:
