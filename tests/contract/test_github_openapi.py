@@ -69,6 +69,7 @@ def asking(tmp_path: Path) -> Asking:
 def _issues(asking: Asking) -> None:
     assert asking("GET", "/") == 200
     assert asking("GET", "/user") == 200
+    assert asking("GET", "/rate_limit") == 200
     for login in ("ann", "xen"):
         assert asking.repo("GET", "", login=login) == 200
     assert asking.repo("GET", "/collaborators/tim/permission") == 200

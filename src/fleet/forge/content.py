@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.forge import pullgit
+from fleet.forge import links, pullgit
 from fleet.forge.gitrepo import Repo
 from fleet.forge.port import CommitFact
 
@@ -22,9 +22,10 @@ class GitContent:
         return pullgit.commits_between(self.repo, base, head) if head else ()
 
     def changed_paths(self, number: int) -> tuple[str, ...]:
-        """Paths that differ between merge base and head, both names of a rename."""
+        """Paths that differ between merge base and head, both names of a rename, and the links that lead there."""
         base, head = self.ends(number)
-        return pullgit.paths_between(self.repo, base, head) if head else ()
+        paths = pullgit.paths_between(self.repo, base, head) if head else ()
+        return links.reached(paths, links.links_in(self.repo, (base, head))) if paths else ()
 
     def diff(self, number: int, *, limit: int = 200_000) -> str:
         """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""

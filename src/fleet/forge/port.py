@@ -224,7 +224,7 @@ class Forge(Protocol):
         """Commits of a pull request that the base does not have, newest first."""
 
     def changed_paths(self, number: int) -> tuple[str, ...]:
-        """Paths that differ between merge base and head, both names of a rename."""
+        """Paths that differ between merge base and head, both names of a rename, and links that lead to them."""
 
     def diff(self, number: int, *, limit: int = 200_000) -> str:
         """The pull request's diff as text, cut at ``limit`` characters with a line that says so."""

@@ -25,6 +25,7 @@ class Route:
     handler: Handler
 
 
+LIMIT = 5000  # counted requests an hour
 ROUTES: list[Route] = []
 _WRITERS = ("write", "maintain", "admin")
 _PARTS = {"owner": OWNER, "repo": NAME, "ref": "(.+)", "name": "(.+)"}  # other parameters are one part of the path
@@ -54,6 +55,7 @@ class Rest(Shapes):
         super().__init__(hub)
         self.query: dict[str, str] = {}
         self.heard: Callable[[Route, int, Any], None] = lambda route, status, body: None
+        self.used: Callable[[str], int] = lambda login: 0  # requests that counted, as the server knows them
 
     def answer(self, login: str, method: str, target: str, body: Json) -> Answer:
         """One request; refusals are answers."""
@@ -97,6 +99,13 @@ def _root(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
 @route("GET", "/user")
 def _user(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     return 200, rest.account(login)
+
+
+@route("GET", "/rate_limit")
+def _rate_limit(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
+    used = rest.used(login)
+    core = {"limit": LIMIT, "used": used, "remaining": LIMIT - used, "reset": rest.hub.now() + 3600}
+    return 200, {"resources": {"core": core, "search": {**core, "limit": 30}}, "rate": core}
 
 
 @of_repo("GET", "")
@@ -228,8 +237,10 @@ def _edit_pull(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answ
         return 200, rest.pull(item)
     if body.get("state") in ("open", "closed"):
         item.state, item.updated = str(body["state"]), rest.hub.now()
-    if body.get("base"):
-        item.base, item.updated = str(body["base"]), rest.hub.now()
+    for name in ("title", "body", "base"):
+        if body.get(name):
+            setattr(item, name, str(body[name]))
+            item.updated = rest.hub.now()
     return 200, rest.pull(item)
 
 

@@ -17,9 +17,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fleet.testing.github import rest_checks, rest_labels
 from fleet.testing.github.hub import Hub
-from fleet.testing.github.rest import ROUTES, Rest
+from fleet.testing.github.rest import LIMIT, ROUTES, Rest
 
-LIMIT = 5000
 assert {one.template for one in ROUTES} >= rest_checks.HERE | rest_labels.HERE  # importing it enters its routes
 
 
@@ -63,6 +62,7 @@ class GitHub(socketserver.ThreadingUnixStreamServer):
         """Bind; ``faults`` may be set at any time."""
         self.hub = hub
         self.rest = Rest(hub)
+        self.rest.used = self.used_by
         self.others: dict[str, Rest] = {}  # repositories beside the first, by name
         self.log: list[Asked] = []
         self.faults: Faults = lambda number, method, target: None
@@ -74,6 +74,10 @@ class GitHub(socketserver.ThreadingUnixStreamServer):
     def rest_of(self, target: str) -> Rest:
         """Who answers for the repository of a request's path."""
         return self.others.get("/".join(urlsplit(target).path.split("/")[2:4]), self.rest)
+
+    def used_by(self, login: str) -> int:
+        """How many requests of a login counted so far."""
+        return self.used.get(login, 0)
 
     def counted(self) -> list[Asked]:
         """The requests that count against the limit."""
@@ -164,11 +168,12 @@ class _Handler(BaseHTTPRequestHandler):
             headers["ETag"] = 'W/"' + hashlib.sha256(login.encode() + data).hexdigest() + '"'
             if self.headers.get("If-None-Match") == headers["ETag"]:
                 status, data = 304, b""
-        if status not in (304, 401):
+        if status not in (304, 401) and self.path != "/rate_limit":
             self.server.used[login] = self.server.used.get(login, 0) + 1
         headers |= {
             "X-RateLimit-Limit": str(LIMIT),
-            "X-RateLimit-Remaining": str(LIMIT - self.server.used.get(login, 0)),
+            "X-RateLimit-Used": str(self.server.used_by(login)),
+            "X-RateLimit-Remaining": str(LIMIT - self.server.used_by(login)),
             "X-RateLimit-Reset": str(self.server.hub.now() + 3600),
         }
         self._send(number, login, status, headers, data)
