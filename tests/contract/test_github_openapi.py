@@ -143,7 +143,13 @@ def _commits(asking: Asking) -> None:
     assert asking.repo("GET", "/branches/none") == 404
     assert asking.repo("GET", "/branches/main/protection") == 404
     asking.hub.rules["main"] = Rules(
-        protected=True, checks=[("build", 15368), ("any", 0)], reviews=2, ruled_checks=[("lint", 7)], ruled_reviews=1
+        protected=True,
+        checks=[("build", 15368), ("any", 0)],
+        reviews=2,
+        ruled_checks=[("lint", 7)],
+        ruled_reviews=1,
+        more_ruled=[{"type": "required_linear_history"}, {"type": "required_signatures"}, {"type": "creation"}],
+        more_protection={"lock_branch": {"enabled": True}, "required_linear_history": {"enabled": True}},
     )
     for path in ("/branches/main", "/branches/main/protection", "/rules/branches/main"):
         assert asking.repo("GET", path) == 200

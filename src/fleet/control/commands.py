@@ -20,6 +20,7 @@ from fleet.control import (
     deadletters,
     evaluations,
     exports,
+    forgecheck,
     halting,
     handbooks,
     handoffs,
@@ -61,6 +62,7 @@ from fleet.store.db import Tx
 
 _DONE_BY = (
     status,
+    forgecheck,
     top,
     queries,
     why,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet.core.label import LabelSpec
 from fleet.core.live import LiveCheck
-from fleet.forge.port import BaseRules, Condition
+from fleet.forge.port import BaseRules, Condition, Hurdle
 
 
 class Alone:
@@ -23,6 +23,10 @@ class Alone:
     def rules(self) -> BaseRules:
         """None beside the fleet's own."""
         return BaseRules()
+
+    def hurdles(self) -> tuple[Hurdle, ...]:
+        """None."""
+        return ()
 
     def keep_label(self, label: LabelSpec) -> None:
         """Nothing: every label may be put on."""

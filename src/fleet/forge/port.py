@@ -136,6 +136,20 @@ class BaseRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Hurdle:
+    """Something that the forge asks and a fleet cannot meet, or not by itself: ``id`` is stable, ``choose`` what to do.
+
+    ``final``: the fleet can do no work there at all.
+    """
+
+    id: str
+    found: str
+    why: str
+    choose: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """What a merge was allowed on, beside its head: the digest of the diff ("" = not compared), and green checks."""
 
@@ -243,6 +257,9 @@ class Forge(Protocol):
 
     def rules(self) -> BaseRules:
         """What the forge itself asks of a merge into the base branch."""
+
+    def hurdles(self) -> tuple[Hurdle, ...]:
+        """What is asked here that the fleet's one login can never meet, or not by itself."""
 
     def refresh(self, announce: Callable[[str, str], None] | None = None, *, fresh: bool = True) -> BaseReport:
         """Fetch the person's new base commits, forward only.

@@ -23,7 +23,7 @@ from fleet.daemon import supervisor
 from fleet.health import disks, leftovers
 from fleet.health.client import client_checks
 from fleet.health.credentials import credentials_of
-from fleet.health.words import Config, Daemon, Folder, Git, Machine, Place, Record, Sockets
+from fleet.health.words import Check, Config, Daemon, Folder, Git, Machine, Place, Record, Sockets
 from fleet.runtime import proctree
 
 _SECONDS = 10.0
@@ -179,9 +179,27 @@ def daemon(paths: FleetPaths, ask: Ask, now: int) -> Daemon:
         requests_left=quota["remaining"],
         requests_limit=quota["limit"],
         requests_reset_at=quota["reset_at"],
+        **hurdles(ask, asked=not forge["failures"]),
         services_failing=tuple(f"{one['name']}: {one['last_error'] or 'has ended'}" for one in failing),
         started_wall=_started(pid, now),
     )
+
+
+def hurdles(ask: Ask, *, asked: bool) -> dict[str, Any]:
+    """What the forge asks of a fleet, by the daemon; a forge that does not answer at all is told by another check."""
+    if not asked:
+        return {}
+    try:
+        found = ask("forge.check")["hurdles"]
+    except FleetError as error:
+        # an older daemon does not know the question; that it is older is told by another check
+        return {} if error.code == "FLT-CTL-001" else {"hurdles_unknown": error.message}
+    return {
+        "hurdles": tuple(
+            Check(str(one["id"]), "fail" if one["final"] else "warn", one["found"], one["why"], one["choose"])
+            for one in found
+        )
+    }
 
 
 def _with_start(running: Daemon, recorded: int) -> Daemon:

@@ -166,6 +166,7 @@ def daemon_checks(daemon: Daemon, config: Config, now: int = 0) -> Iterator[Chec
         why = "What this service does is not done meanwhile; it is tried again by itself."
         yield Check("daemon.services", "warn", "; ".join(daemon.services_failing), why, "fleet watcher status")
     yield from _forge(daemon, now)
+    yield from _hurdles(daemon)
     if daemon.open_files_limit and daemon.open_files * 5 > daemon.open_files_limit * 4:
         found = f"{daemon.open_files} of {daemon.open_files_limit} descriptors are in use"
         why = "When none is left, no caller is answered and no run starts."
@@ -192,6 +193,14 @@ def _forge(daemon: Daemon, now: int) -> Iterator[Check]:
         yield Check("forge", "warn", found, why, "See what else uses the login: gh api rate_limit")
     else:
         yield Check("forge", "ok", found)
+
+
+def _hurdles(daemon: Daemon) -> Iterator[Check]:
+    """What the repository asks that this fleet cannot meet."""
+    yield from daemon.hurdles
+    if daemon.hurdles_unknown:
+        why = "Whether rules of the repository stop the fleet is not known."
+        yield Check("forge.rules", "warn", daemon.hurdles_unknown, why, "fleet doctor once more; fleet status")
 
 
 def _clock_jump(daemon: Daemon) -> Iterator[Check]:

@@ -137,6 +137,8 @@ class Daemon:
     requests_left: int = -1  # of the forge's hourly limit; -1: it has none, or did not say yet
     requests_limit: int = -1
     requests_reset_at: int = 0  # microseconds
+    hurdles: tuple[Check, ...] = ()  # what the forge asks that this fleet cannot meet
+    hurdles_unknown: str = ""  # why the forge could not be asked for them
     started_wall: int = 0  # by the wall clock of now and the time since boot; microseconds
     started_recorded: int = 0  # as the journal says
 

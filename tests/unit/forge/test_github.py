@@ -46,12 +46,12 @@ _NUMBERS = count(1)
 
 
 @contextmanager
-def a_desk(tmp_path: Path, *, call_seconds: float = 30.0) -> Iterator[Desk]:
+def a_desk(tmp_path: Path) -> Iterator[Desk]:
     """Open it."""
     checkout = make_checkout(tmp_path / "checkout")
     clock, bare = ManualClock(), tmp_path / "state" / "repo.git"
     with a_github(checkout) as place:
-        forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=clock, call_seconds=call_seconds)
+        forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=clock)
         yield Desk(place, forge, clock, bare, tmp_path)
 
 
@@ -285,15 +285,6 @@ def test_a_listing_without_an_end_is_given_up(desk: Desk, monkeypatch: pytest.Mo
     with pytest.raises(TemporaryError) as caught:
         desk.forge.snapshot()
     assert caught.value.code == "FLT-GHB-012"
-
-
-def test_a_gh_that_hangs_is_ended_at_the_cap(tmp_path: Path) -> None:
-    with a_desk(tmp_path, call_seconds=1.0) as desk:
-        desk.place.server.faults = lambda number, method, target: Fault(-1)
-        with pytest.raises(TemporaryError) as caught:
-            desk.forge.snapshot()
-        assert caught.value.code == "FLT-GHB-010"
-        assert "ended" in caught.value.message
 
 
 def test_a_machine_without_gh_and_a_gh_without_login_are_told_apart(tmp_path: Path) -> None:

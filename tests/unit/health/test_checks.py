@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from fleet.core.errors import FleetError
 from fleet.health.doctor import place_checks
+from fleet.health.gather import hurdles
 from fleet.health.isolation import isolation_checks, ways
 from fleet.health.machine import git_checks, machine_checks
 from fleet.health.places import GIBI, MEBI, config_checks, daemon_checks, disk_checks, folder_checks, size
@@ -322,3 +324,21 @@ def test_doctor_says_in_one_line_how_the_way_to_the_forge_is(change: dict[str, A
     (found,) = (one for one in daemon_checks(daemon, CONFIG) if one.id == "forge")
     assert found.state == state
     assert words in found.found
+
+
+def test_doctor_tells_what_the_repository_asks_and_a_fleet_cannot_meet() -> None:
+    reviews = Check("forge.reviews", "warn", "a merge needs a review", "one login", "require fleet/gate")
+    found = states(daemon_checks(replace(DAEMON, hurdles=(reviews,)), CONFIG))
+    assert found["forge.reviews"] == "warn"
+    assert states(daemon_checks(replace(DAEMON, hurdles_unknown="no answer"), CONFIG))["forge.rules"] == "warn"
+
+
+def test_doctor_asks_a_daemon_of_before_without_a_complaint_and_says_when_github_does_not_answer() -> None:
+    def ask(verb: str) -> dict[str, Any]:
+        raise FleetError(code, "no answer")
+
+    code = "FLT-CTL-001"
+    assert hurdles(ask, asked=True) == {}
+    code = "FLT-GHB-010"
+    assert hurdles(ask, asked=True) == {"hurdles_unknown": "no answer"}
+    assert hurdles(ask, asked=False) == {}

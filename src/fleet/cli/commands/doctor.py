@@ -39,7 +39,7 @@ def doctor(door: Door, ctx: click.Context, fix: bool) -> int:
     """Check this machine, this fleet, and what does not protect you.
 
     Works without a repository, without a configuration and without a daemon. Lists the known ways round the
-    isolation mode that this machine offers. Nothing is asked over the network.
+    isolation mode that this machine offers. Of the network only the daemon is asked, which asks the forge.
     """
     if fix:
         door.people_only("mend this machine")

@@ -33,5 +33,9 @@ ROWS: dict[str, tuple[str, str]] = {
         "git may not fetch from the repository at GitHub, or what it sends is not usable.",
         "Look with: gh auth status, and git ls-remote https://github.com/OWNER/NAME.",
     ),
+    "FLT-GHB-014": (
+        "The repository was renamed or moved; GitHub leads there from the old name, which somebody else may take.",
+        "fleet down; fleet config set repo OWNER/NAME (in an org: org.yaml too); fleet up; git remote set-url origin.",
+    ),
     "FLT-GHB-012": ("A listing of GitHub's has more pages than are read.", "Close or archive old open issues."),
 }

@@ -83,7 +83,7 @@ class Checks:
         if 0 <= at <= now < at + RULES_SECONDS * SECOND:
             return known
         branch = quote(self._base, safe="")
-        checks, reviews, owners = _of_rulesets(self._client.pages(f"{self._root}/rules/branches/{branch}?per_page=100"))
+        checks, reviews, owners = _of_rulesets(rules_in_force(self._client, self._root, self._base))
         hidden = ""
         if self._client.read(f"{self._root}/branches/{branch}").get("protected"):
             more, hidden = self._protection(branch)
@@ -102,6 +102,16 @@ class Checks:
             return self._client.read(f"{self._root}/branches/{branch}/protection"), ""
         except (NotFound, Refused):
             return None, "the base branch is protected, and our login may not read by what (it is no administrator)"
+
+
+def rules_in_force(client: Client, root: str, branch: str) -> list[Any]:
+    """The rules that rulesets put on a branch, there or not; none where the owner's plan has no rulesets."""
+    try:
+        return client.pages(f"{root}/rules/branches/{quote(branch, safe='')}?per_page=100")
+    except Refused as error:
+        if "upgrade to github" not in error.message.lower():
+            raise
+        return []
 
 
 def _believed(known: tuple[LiveCheck, ...], age: int) -> int:

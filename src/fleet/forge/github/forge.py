@@ -22,6 +22,7 @@ from fleet.forge.content import GitContent
 from fleet.forge.github.checks import Checks
 from fleet.forge.github.client import Client, asked_again
 from fleet.forge.github.gate import post_gate
+from fleet.forge.github.hurdles import Hurdles
 from fleet.forge.github.labels import Labels
 from fleet.forge.github.merging import another_base, merge_request, not_that_head, refused_by_rule
 from fleet.forge.github.people import People
@@ -38,6 +39,7 @@ from fleet.forge.port import (
     BaseRules,
     Comment,
     Condition,
+    Hurdle,
     Judged,
     Merged,
     Pull,
@@ -71,6 +73,7 @@ class GitHubForge(GitContent):
         self._labels = Labels(client, repo, view.names)
         self._reading = Reading(view, people, repo)
         self._checks = Checks(client, repo, base.name, clock)
+        self._hurdles = Hurdles(client, repo, base.name, people)
         localbase.prepare(base)
 
     def next_look(self, now: int) -> int:
@@ -137,6 +140,10 @@ class GitHubForge(GitContent):
     def rules(self) -> BaseRules:
         """What rulesets and branch protection ask of a merge into the base branch."""
         return self._checks.rules()
+
+    def hurdles(self) -> tuple[Hurdle, ...]:
+        """What rights, rules and settings of the repository stand in the way of a fleet with our login."""
+        return self._hurdles.all()
 
     # -- tickets, labels, comments ---------------------------------------------------------------------
 

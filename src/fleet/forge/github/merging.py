@@ -45,6 +45,7 @@ def refused_by_rule(number: int, error: Conflict | PermanentError) -> FleetError
         "FLT-GHB-009",
         f"GitHub refuses the merge: {error.message}",
         where=f"pr/{number}",
-        hint="A rule of the base branch asks for more. All agents share one login, so none of them can give a review"
-        " there: require the status fleet/gate in its place, or merge by hand.",
+        hint="A rule of the base branch asks for more; fleet doctor lists those that a fleet cannot meet. All agents"
+        " share one login, so none of them can give a review there: require the status fleet/gate in its place, or"
+        " merge by hand.",
     )

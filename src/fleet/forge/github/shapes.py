@@ -18,6 +18,7 @@ Json = Mapping[str, Any]
 Principal = Callable[[Json | None], str]  # an account -> human:<login>, bot:<login> or outsider:<login>
 
 _MARK = re.compile(r"\n*<!-- fleet:([a-z]+) ([A-Za-z0-9:._/-]{1,200}) -->\s*\Z")
+_NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 GONE = "fleet_branch_gone"  # a key that the view adds where the events say so
 _BRANCH = re.compile(r"fleet/([1-9][0-9]{0,14})")
 
@@ -86,6 +87,13 @@ def branch_events(items: Iterable[Json], after: int) -> list[tuple[int, bool]]:
 def label_names(item: Json) -> list[str]:
     """The names of an issue's or pull request's labels."""
     return [str(label["name"]) for label in item.get("labels") or ()]
+
+
+def repository_name(item: Json) -> str:
+    """The repository that an issue or pull request says it is in; "" where it says nothing usable."""
+    base = item.get("base")
+    name = str(base["repo"]["full_name"]) if base else "/".join(str(item.get("repository_url") or "").split("/")[-2:])
+    return name if _NAME.fullmatch(name) else ""
 
 
 def as_ticket(item: Json, marks: tuple[LabelMark, ...], who: Principal, own_login: str) -> Ticket:

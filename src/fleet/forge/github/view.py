@@ -16,11 +16,11 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.core.clock import SECOND, Clock
-from fleet.core.errors import NotFound
+from fleet.core.errors import REFUSED_PAUSE, NotFound, TemporaryError
 from fleet.core.label import LabelNames
 from fleet.forge.github.client import Client, Quota, asked_again
 from fleet.forge.github.pace import next_poll
-from fleet.forge.github.shapes import GONE, LabelEvent, branch_events, label_events, label_names
+from fleet.forge.github.shapes import GONE, LabelEvent, branch_events, label_events, label_names, repository_name
 from fleet.forge.port import Condition, LabelMark
 
 _NEWEST = "state=all&sort=updated&direction=desc&per_page=100"
@@ -45,8 +45,8 @@ class View:
         self._lock = threading.RLock()
         self._read_at = -1
         self._changed_at = clock.now()
-        self._issues = _Listing(f"{self._root}/issues")
-        self._pulls = _Listing(f"{self._root}/pulls")
+        self._issues = _Listing(repo, "issues")
+        self._pulls = _Listing(repo, "pulls")
         self._marks: dict[tuple[int, str], LabelMark] = {}
         self._asked: dict[int, str] = {}  # issue -> its state when its own events were looked through in vain
         self.accounts: dict[str, int] = {}  # of whoever put labels on
@@ -228,18 +228,20 @@ class _Listing:
     That state is remembered only once all that it says is taken: a page that was lost is asked for again.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, repo: str, what: str) -> None:
         """Nothing is known yet."""
         self.items: dict[int, Any] = {}
-        self._path = path
+        self._repo = repo
+        self._path = f"repos/{repo}/{what}"
         self._taken: str | None = None
 
     def take(self, client: Client) -> dict[int, Any]:
-        """Bring what is known up to date; what is new or not as it was, by number."""
+        """Bring what is known up to date; what is new or not as it was, by number. Raises FLT-GHB-014."""
         newest = f"{self._path}?{_NEWEST}"
         first = client.look(newest)
         if first.mark and first.mark == self._taken:
             return {}
+        self._require_name(first.items)
         if self._taken is None:
             found = [*client.pages(f"{self._path}?state=open&per_page=100"), *first.items]
         else:
@@ -250,6 +252,19 @@ class _Listing:
         self.items = _trimmed({**self.items, **read})
         self._taken = first.mark
         return changed
+
+    def _require_name(self, items: list[Any]) -> None:
+        """Raise where GitHub led to a repository of another name: it was renamed or moved, and says so nowhere else."""
+        name = repository_name(items[0]) if items else ""
+        if name and name.lower() != self._repo.lower():
+            raise TemporaryError(
+                "FLT-GHB-014",
+                f"the repository is called {name} now",
+                where=self._repo,
+                hint=f"fleet down; fleet config set repo {name}; fleet up. And: git remote set-url origin"
+                f" https://github.com/{name}.git",
+                retry_after=REFUSED_PAUSE,
+            )
 
 
 def _any_pull(issues: dict[int, Any]) -> bool:

@@ -68,6 +68,7 @@ class Hub:
         self.items: dict[int, Item] = {}
         self.events: list[Json] = []
         self.comments: list[Json] = []
+        self.settings: Json = {}  # of the repository, where they are not the usual ones
         self.labels: dict[str, Json] = {}  # that the repository keeps: colour and description
         self.statuses: dict[str, list[Json]] = {}
         self.check_runs: list[CheckRun] = []

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.core.clock import Clock
 from fleet.process import run
 from fleet.testing.folders import short_folder
 from fleet.testing.github.hub import REPO, Hub
@@ -52,19 +53,32 @@ class Place:
         """Somebody puts a label on, by the real gh."""
         self.gh("api", "-X", "POST", f"repos/{repo}/issues/{number}/labels", "-f", f"labels[]={name}", login=login)
 
+    def rename(self, name: str) -> None:
+        """The first repository gets another name; whoever asks for the old one is led there, by git too."""
+        with self.hub.lock:
+            self.server.renamed[self.hub.repo] = name
+            self.hub.repo = name
+            self.server.rest = Rest(self.hub)
+        there = self.folder / f"{name}.git"
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.symlink_to(self.hub.bare)
+
     def push(self, checkout: Path, refspec: str = "main:main") -> None:
         """A person's own push."""
         git(checkout, "push", "--quiet", str(self.hub.bare), refspec)
 
 
 @contextmanager
-def a_github(checkout: Path, others: Mapping[str, Path] | None = None) -> Iterator[Place]:
+def a_github(
+    checkout: Path, others: Mapping[str, Path] | None = None, *, clock: Clock | None = None
+) -> Iterator[Place]:
     """A GitHub that holds the checkout's ``main``; the bot and ann may write, tim may label, xen may only talk.
 
-    ``others`` are further repositories: a name, and the checkout whose ``main`` it begins with.
+    ``others`` are further repositories: a name, and the checkout whose ``main`` it begins with. ``clock`` is the
+    repository's own idea of the time.
     """
     with short_folder("ghb-") as folder:
-        hub = Hub(_bare(folder, REPO, checkout))
+        hub = Hub(_bare(folder, REPO, checkout), clock=clock)
         for login, permission in ((BOT, "write"), ("ann", "admin"), ("tim", "triage"), ("xen", "read")):
             hub.person(login, permission)
         (folder / "home").mkdir()

@@ -28,7 +28,13 @@ class Route:
 LIMIT = 5000  # counted requests an hour
 ROUTES: list[Route] = []
 _WRITERS = ("write", "maintain", "admin")
-_PARTS = {"owner": OWNER, "repo": NAME, "ref": "(.+)", "name": "(.+)"}  # other parameters are one part of the path
+_PARTS = {
+    "owner": OWNER,
+    "repo": NAME,
+    "ref": "(.+)",
+    "name": "(.+)",
+    "branch": "(fleet/[^/]+|[^/]+)",
+}  # other parameters are one part of the path
 
 
 def route(method: str, template: str) -> Callable[[Handler], Handler]:
@@ -59,7 +65,9 @@ class Rest(Shapes):
 
     def answer(self, login: str, method: str, target: str, body: Json) -> Answer:
         """One request; refusals are answers."""
-        parts = urlsplit(target.replace(f"/repos/{self.hub.repo}", f"/repos/{REPO}", 1))
+        # the case of a repository's name is nothing to GitHub
+        name = re.compile(re.escape(f"/repos/{self.hub.repo}"), re.IGNORECASE)
+        parts = urlsplit(name.sub(f"/repos/{REPO}", target, count=1))
         with self.hub.lock:
             self.query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
             self.hub.look_at_heads()

@@ -70,7 +70,7 @@ def _protection(rest: Rest, login: str, found: re.Match[str], body: Json) -> Ans
             "require_code_owner_reviews": rules.code_owners,
             "required_approving_review_count": rules.reviews,
         }
-    return 200, shape
+    return 200, shape | rules.more_protection
 
 
 @of_repo("GET", "/rules/branches/{branch}")
@@ -91,6 +91,7 @@ def _rules(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
             "required_review_thread_resolution": False,
         }
         listed.append({"type": "pull_request", "parameters": asked, **of})
+    listed += [{**one, **of} for one in (rules.more_ruled if rules is not None else ())]
     return 200, listed
 
 

@@ -64,12 +64,18 @@ class GitHub(socketserver.ThreadingUnixStreamServer):
         self.rest = Rest(hub)
         self.rest.used = self.used_by
         self.others: dict[str, Rest] = {}  # repositories beside the first, by name
+        self.renamed: dict[str, str] = {}  # old names of the first repository, and the present one
         self.log: list[Asked] = []
         self.faults: Faults = lambda number, method, target: None
         self.stopped = threading.Event()
         self.used: dict[str, int] = {}
         self.connections = 0  # that were ever opened
         super().__init__(str(socket_path), _Handler)
+
+    def moved(self, target: str) -> str:
+        """Where GitHub sends whoever asks for an old name; "" where the name is right. By number, as it does."""
+        old = "/".join(urlsplit(target).path.split("/")[2:4])
+        return target.replace(f"/repos/{old}", "/repositories/1", 1) if old in self.renamed else ""
 
     def rest_of(self, target: str) -> Rest:
         """Who answers for the repository of a request's path."""
@@ -136,6 +142,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and not fault.after:
             self._fail(number, login, fault)
             return
+        moved = self.server.moved(self.path)
+        if moved:
+            headers = {"Location": f"https://api.github.com{moved}", "Content-Type": "application/json"}
+            said = json.dumps({"message": "Moved Permanently", "url": headers["Location"]}).encode()
+            self._send(number, login, 301 if self.command == "GET" else 307, headers, said)
+            return
         status, found = (401, {"message": "Bad credentials"}) if not login else self._answer(login, raw)
         if fault is not None:
             self._fail(number, login, fault)
@@ -155,7 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, login: str, raw: bytes) -> tuple[int, Any]:
         body = json.loads(raw) if raw.strip() else {}
-        return self.server.rest_of(self.path).answer(login, self.command, self.path, body)
+        target = self.path.replace("/repositories/1", f"/repos/{self.server.hub.repo}", 1)
+        return self.server.rest_of(target).answer(login, self.command, target, body)
 
     def _reply(self, number: int, login: str, status: int, found: Any) -> None:
         headers = {"Content-Type": "application/json; charset=utf-8"}

@@ -131,6 +131,7 @@ class Shapes:
                 "maintain": permission in ("maintain", "admin"),
                 "admin": permission == "admin",
             },
+            **self.hub.settings,
         }
 
     # -- issues --------------------------------------------------------------------------------

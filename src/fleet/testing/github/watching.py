@@ -36,6 +36,8 @@ class Rules:
     code_owners: bool = False
     ruled_checks: list[tuple[str, int]] = field(default_factory=list)
     ruled_reviews: int = 0
+    more_ruled: list[Json] = field(default_factory=list)  # further rules of a ruleset: type and parameters
+    more_protection: Json = field(default_factory=dict)  # further parts of the protection
 
     def missing(self, runs: list[CheckRun], statuses: list[Json]) -> str:
         """Why GitHub would refuse a merge of this head, in its words; "" when it would not."""
