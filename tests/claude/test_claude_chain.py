@@ -23,7 +23,8 @@ DEVELOPER = (
 REVIEWER = (
     read_brief(),
     bash("git log --oneline -3"),
-    bash("fleet pr review {pr} --approve --body 'Looks right.'"),
+    Turn("", (Call("Write", {"file_path": "{tmp}/review.md", "content": "Looks right, read twice."}),)),
+    bash("fleet pr review {pr} --approve --body-file {tmp}/review.md"),
     Turn("Approved."),
 )
 RELEASER = (read_brief(), bash("fleet pr merge {pr}"), Turn("Merged."))
@@ -37,6 +38,8 @@ def test_a_ticket_becomes_a_merged_branch(client: Path) -> None:
         for agent in scenarios:
             run = fleet.ended(agent)
             assert run["state"] == "succeeded", fleet.story()
+        (verdict,) = fleet.log("pr_approved")
+        assert verdict["payload"]["body"] == "Looks right, read twice.", "a file beside the clone, in its own tmp"
         (pull,) = fleet.shell.answer("ticket", "show", str(number))["pulls"]
         assert (pull["author"], pull["state"]) == ("agent:developer", "merged")
         wait_until(lambda: (fleet.paths.checkout / "hello.txt").exists(), timeout=30, what="the checkout to follow")

@@ -203,6 +203,7 @@ def _values(
             "role": agent.role,
             "department": agent.department or role.department,
             "reports_to": agent.reports_to,
+            "guarded": agent.vendor == "claude-code",
             "reports_to_agent": boss_is_agent,
             "subscribes_to": list(agent.subscribes_to),
             "publishes": list(agent.publishes),

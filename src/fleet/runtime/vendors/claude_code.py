@@ -52,6 +52,8 @@ USUAL_TOOLS = (
     "Bash(git add:*)",
     "Bash(git commit:*)",
 )
+# In the run folder all is the fleet's but tmp. A pattern that means that folder as well would mean what is in it.
+_OURS = ("*.*", "capability", "gitconfig", "home/**", "skills/**")
 GUARDS = ("PreToolUse", "PermissionRequest")
 REPORTS = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure", "Notification", "Stop", "StopFailure", "SessionEnd")
 _SYSTEM_PROMPT = "system-prompt.md"
@@ -61,6 +63,7 @@ _SESSION = """
 
 - Your brief is `{brief}` (JSON): the event that started you, the ticket, the pull request, reviews, messages. Read it
   first, with the Read tool.
+- Files that are no part of the change, such as the text of a review, go into `{tmp}`.
 - Write numbers and names in commands, not variables: a command that can be checked before it runs asks nobody.
 - Your run ends by itself once what is expected of you is on record and you stop. Do not wait, poll or sleep.
 """
@@ -135,7 +138,9 @@ def version_of(path: str, changed: int) -> tuple[int, ...]:
 
 def _system_prompt(start: Start) -> bytes:
     """The handbook, and what only concerns this session."""
-    return (start.handbook + _SESSION.format(brief=start.folder / "brief.json")).encode("utf-8")
+    return (start.handbook + _SESSION.format(brief=start.folder / "brief.json", tmp=start.folder / "tmp")).encode(
+        "utf-8"
+    )
 
 
 def adds(role: Role) -> tuple[Part, ...]:
@@ -150,7 +155,7 @@ def adds(role: Role) -> tuple[Part, ...]:
         for name, data in skill_files(role, as_plugin=True).items()
         if name != PLUGIN
     )
-    return (Part("This session", _SESSION.format(brief="RUN/brief.json"), (fleet,)), *skills)
+    return (Part("This session", _SESSION.format(brief="RUN/brief.json", tmp="RUN/tmp"), (fleet,)), *skills)
 
 
 def _settings(start: Start) -> dict[str, object]:
@@ -171,7 +176,7 @@ def _settings(start: Start) -> dict[str, object]:
                 f"Read(/{folder}/settings.json)",
                 f"Read(/{folder}/mcp.json)",
                 f"Read(/{folder}/capability)",
-                f"Edit(/{folder}/**)",
+                *(f"Edit(/{folder}/{name})" for name in _OURS),
             ],
             "disableBypassPermissionsMode": "disable",
             "disableAutoMode": "disable",

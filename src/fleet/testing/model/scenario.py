@@ -10,6 +10,7 @@ MARKER = re.compile(r"SCENARIO:([A-Za-z0-9_-]+)")
 _FOLDER = re.compile(r"(?:working directory|cwd)[^/\n<]{0,20}(/[^\s<>`\"]+)", re.IGNORECASE)
 
 _BRIEF = re.compile(r"(/[^\s`]+/brief\.json)")
+_TMP = re.compile(r"(/[^\s`]+/tmp)`")
 _TICKET = re.compile(r'"ticket": \{.*?"number": (\d+)', re.DOTALL)
 _PULL = re.compile(r'"pr": \{.*?"number": (\d+)', re.DOTALL)
 
@@ -53,7 +54,7 @@ class Conversation:
     said: tuple[str, ...]  # texts of the user's side, reminders of the client included
     results: tuple[str, ...]  # of tools, oldest first
     answers: int  # of the model so far
-    words: Mapping[str, str]  # cwd: the working folder; brief: its path; ticket, pr: numbers that the brief gave
+    words: Mapping[str, str]  # cwd, tmp: folders; brief: its path; ticket, pr: numbers that the brief gave
 
     @property
     def scenario(self) -> str:
@@ -128,8 +129,14 @@ def conversation_of(session: str, model: str, body: Mapping[str, object]) -> Con
 
 
 def _words(told: Sequence[str], results: Sequence[str]) -> dict[str, str]:
-    """What a model knows after reading: where it works, where its brief lies, and the numbers in it."""
-    looks = {"cwd": (_FOLDER, told), "brief": (_BRIEF, told), "ticket": (_TICKET, results), "pr": (_PULL, results)}
+    """What a model knows after reading: where it works and may write, where its brief lies, the numbers in it."""
+    looks = {
+        "cwd": (_FOLDER, told),
+        "brief": (_BRIEF, told),
+        "tmp": (_TMP, told),
+        "ticket": (_TICKET, results),
+        "pr": (_PULL, results),
+    }
     found = {name: next((hit for hit in map(form.search, texts) if hit), None) for name, (form, texts) in looks.items()}
     return {name: hit.group(1) if hit else "" for name, hit in found.items()}
 
