@@ -151,6 +151,7 @@ while True:
     last = [float(path.read_text() or 0) for path in rig.world.root.glob("clocks*")]
     assert len(last) == 4
     assert max(last) < 1.0 + 2.0, "the tree must stand still within 2 s"
+    assert seen.exit.freeze_seconds is not None, "the shim says itself how soon"
     assert fugitives.alive() == []
 
 

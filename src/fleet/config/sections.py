@@ -40,6 +40,13 @@ class KeepingConfig(StrictModel):
     escrow_max_mb: Megabytes = Field(
         default=5000, description="MB of saved, never merged work above which the oldest goes first, before its days."
     )
+    escrow_run_mb: Megabytes = Field(
+        default=1000,
+        description="MB that are saved of one session, the smallest files first; what does not fit stays in its clone.",
+    )
+    escrow_run_files: Annotated[int, Field(gt=0, le=10_000_000)] = Field(
+        default=100_000, description="The same in files."
+    )
     backup_days: Days = Field(
         default=30,
         description="Days that a copy of the store made before a schema change stays; the newest always does.",
@@ -50,6 +57,11 @@ class KeepingConfig(StrictModel):
     low_disk_percent: Annotated[int, Field(ge=0, le=50)] = Field(
         default=2, description="The same in percent of that disk; the larger of the two counts."
     )
+
+    @property
+    def escrow_cap(self) -> tuple[int, int]:
+        """Bytes and files that are saved of one session."""
+        return self.escrow_run_mb * 1_000_000, self.escrow_run_files
 
 
 class TeamConfig(StrictModel):

@@ -23,6 +23,7 @@ from fleet.keeping.lock import keeping
 from fleet.keeping.survey import HEADS, TRASH, UNUSED_AFTER, run_of, survey
 from fleet.runtime import escrow, records
 from fleet.runtime.clone import remove_clone
+from fleet.runtime.escrowcap import Cap
 from fleet.store import journal, runs
 from fleet.store.db import Database
 
@@ -86,17 +87,17 @@ def collect(
         for choice in wanted:
             if stop() or db.clock.monotonic() > until:
                 break
-            done.append(_remove(db, paths, config.base, choice))
+            done.append(_remove(db, paths, config, choice))
             probe("gc.acted")
         found = Pass(choices, tuple(done), meant - len(done))
         _record(db, actor, found, intent)
         return found
 
 
-def _remove(db: Database, paths: FleetPaths, base: str, choice: Choice) -> Done:
+def _remove(db: Database, paths: FleetPaths, config: FleetConfig, choice: Choice) -> Done:
     """One thing; a reason to keep it after all is no error."""
     try:
-        why = _ACTS[choice.thing.kind](db, paths, base, choice.thing)
+        why = _ACTS[choice.thing.kind](db, paths, config, choice.thing)
     except FleetError as error:
         why = error.message
     except OSError as error:
@@ -107,7 +108,7 @@ def _remove(db: Database, paths: FleetPaths, base: str, choice: Choice) -> Done:
 # -- one function a kind; each gives the reason why the thing stays after all, "" when it is gone -----
 
 
-def _left_over(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _left_over(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     path = paths.state / thing.name
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -119,20 +120,21 @@ def _left_over(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
     return ""
 
 
-def _clone(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _clone(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     """Save what is in it now, all of it, and only then remove it."""
     why = _run_lives(db, thing.name)
     if why:
         return why
     clone = paths.clones / thing.name
-    saved = escrow.save(clone, paths.bare, thing.name, seconds=_SAVE_SECONDS)
+    cap = Cap(*config.keeping.escrow_cap)
+    saved = escrow.save(clone, paths.bare, thing.name, seconds=_SAVE_SECONDS, cap=cap)
     if saved.error:
         return f"its work cannot be saved: {saved.error}"
     remove_clone(clone, paths.bare, saved.ref, saved.sha)
     return ""
 
 
-def _run_folder(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _run_folder(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     """Rename, then delete; the run's lock and fence go with its last folder."""
     why = _run_lives(db, thing.name)
     if why:
@@ -168,18 +170,18 @@ def _run_lives(db: Database, session: str) -> str:
     return "" if run.finished_at is not None else f"its run is {run.state}"
 
 
-def _branch(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _branch(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     """Delete it together with the check that what holds its commits is still where it was."""
     bare = Repo(paths.bare, bare=True)
-    vouching = HEADS + base if thing.merged else thing.held_by
+    vouching = HEADS + config.base if thing.merged else thing.held_by
     if not vouching:
         return "its commits are neither merged nor saved elsewhere"
     return _delete_ref(bare, thing, vouching)
 
 
-def _escrow(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _escrow(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     bare = Repo(paths.bare, bare=True)
-    return _delete_ref(bare, thing, HEADS + base if thing.merged else "")
+    return _delete_ref(bare, thing, HEADS + config.base if thing.merged else "")
 
 
 def _delete_ref(bare: Repo, thing: Thing, vouching: str) -> str:
@@ -194,12 +196,12 @@ def _delete_ref(bare: Repo, thing: Thing, vouching: str) -> str:
     return "" if move_refs(bare, moves, reason="cleared away") else "it moved meanwhile"
 
 
-def _store_copy(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _store_copy(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     (paths.state / thing.name).unlink(missing_ok=True)
     return ""
 
 
-def _unused_objects(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _unused_objects(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     """Pack what is needed, loosen the rest, and remove of that what nobody has needed for two weeks.
 
     Only while there is no clone: one made meanwhile needs nothing but what refs lead to.
@@ -215,11 +217,11 @@ def _unused_objects(db: Database, paths: FleetPaths, base: str, thing: Thing) ->
     return ""
 
 
-def _old_state(db: Database, paths: FleetPaths, base: str, thing: Thing) -> str:
+def _old_state(db: Database, paths: FleetPaths, config: FleetConfig, thing: Thing) -> str:
     return thing.needed or "only a person removes it"
 
 
-_ACTS: dict[str, Callable[[Database, FleetPaths, str, Thing], str]] = {
+_ACTS: dict[str, Callable[[Database, FleetPaths, FleetConfig, Thing], str]] = {
     "left over": _left_over,
     "clone": _clone,
     "run folder": _run_folder,

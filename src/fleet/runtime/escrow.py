@@ -6,6 +6,7 @@ and whose parents are everything committed in the clone. Neither index, worktree
 No git command here reads the clone's own configuration: filters, hooks and helpers named there are programs
 that an agent chose, and they would run as whoever saves the work. All commands work in a repository of our
 own that borrows the clone's objects; HEAD and refs are read as plain files.
+It saves at most so many bytes and files of a session (``escrowcap``); what does not fit stays in the clone.
 Weakness: a repository or worktree beside the clone's own is not saved. The result says so, and a clone
 whose work is not all saved is kept.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ from pathlib import Path
 from fleet.core.errors import FleetError, TimedOut
 from fleet.process import Completed, run
 from fleet.runtime import records
+from fleet.runtime.escrowcap import Cap, megabytes, split, told
 
 REF_PREFIX = "refs/fleet/escrow/"
 SAVE_SECONDS = 60.0
@@ -83,8 +86,8 @@ class _Tip:
     name: str
 
 
-def save(clone: Path, bare: Path, session: str, *, seconds: float = SAVE_SECONDS) -> Saved:
-    """Save a clone's work to ``refs/fleet/escrow/<session>`` of the bare repository, within ``seconds``.
+def save(clone: Path, bare: Path, session: str, *, seconds: float = SAVE_SECONDS, cap: Cap | None = None) -> Saved:
+    """Save a clone's work to ``refs/fleet/escrow/<session>`` of the bare repository, within ``seconds`` and ``cap``.
 
     Repeatable; never raises for what it finds in the clone, the reason is in ``error`` instead.
     """
@@ -93,7 +96,7 @@ def save(clone: Path, bare: Path, session: str, *, seconds: float = SAVE_SECONDS
         for left_over in bare.parent.glob(prefix + "*"):  # of an attempt that was killed
             shutil.rmtree(left_over, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=bare.parent, ignore_cleanup_errors=True) as scratch:
-            return _Saver(clone, bare, session, Path(scratch), time.monotonic() + seconds).save()
+            return _Saver(clone, bare, session, Path(scratch), time.monotonic() + seconds, cap or Cap()).save()
     except _Unsaved as error:
         return Saved("", "", str(error))
     except TimedOut:
@@ -122,19 +125,21 @@ def verified(bare: Path, ref: str, sha: str) -> bool:
 class _Saver:
     """One attempt. ``scratch`` becomes a repository that borrows the objects of the clone and of the bare one."""
 
-    def __init__(self, clone: Path, bare: Path, session: str, scratch: Path, deadline: float) -> None:
+    def __init__(self, clone: Path, bare: Path, session: str, scratch: Path, deadline: float, cap: Cap) -> None:
         self._clone = clone
         self._inside = clone / ".git"
         self._bare = bare
         self._ref = REF_PREFIX + session
         self._scratch = scratch
         self._deadline = deadline
+        self._cap = cap
         self._missing: list[str] = []  # what could not be saved, while the rest goes on
 
     def save(self) -> Saved:
         self._prepare()
         shared = set(self._run(_git(self._bare), "for-each-ref", "--format=%(objectname)").text.split())
         head, others = self._tips(shared)
+        self._weigh([sha for sha in (head, *(tip.sha for tip in others)) if sha and sha not in shared], shared)
         tree = self._tree(head)
         clean = bool(head) and self._text("rev-parse", f"{head}^{{tree}}") == tree
         if clean and not others:
@@ -199,14 +204,48 @@ class _Saver:
         """The working copy as a tree. Starts from a copy of the clone's index, which knows what is unchanged."""
         if not self._copy_index():
             self._git(*(("read-tree", head) if head else ("read-tree", "--empty")))
-        added = self._try("add", "-A", "--ignore-errors")
-        if not added.ok or "could not open" in added.error_text:
-            self._missing.append(f"not all files could be read: {_last(added.error_text)}")
+        self._stage()
         staged = self._git("ls-files", "-z", "--stage").out.split(b"\0")
         links = [entry.split(b"\t", 1)[1] for entry in staged if entry.startswith(b"160000 ")]
         nested = [path for path in links if self._present(os.path.join(path, b".git"))]
         self._missing += [f"the repository {_shown(path)} inside the clone is not saved" for path in nested[:5]]
         return self._text("write-tree")
+
+    def _stage(self) -> None:
+        """Put what changed into the index: all of it, or as much as the bound allows."""
+        listed = self._git("ls-files", "-z", "--modified", "--others", "--exclude-standard").out.split(b"\0")
+        sizes = [(path, self._size(path)) for path in dict.fromkeys(listed) if path]
+        if self._cap.fits([size for _, size in sizes]):
+            added = self._try("add", "-A", "--ignore-errors")
+            if not added.ok or "could not open" in added.error_text:
+                self._missing.append(f"not all files could be read: {_last(added.error_text)}")
+            return
+        kept, left = split(sizes, self._cap)
+        self._missing.append(told(left, self._cap))
+        nested = [path for path in kept if path.endswith(b"/")]
+        self._missing += [f"the repository {_shown(path)} inside the clone is not saved" for path in nested[:5]]
+        files = b"".join(path + b"\0" for path in kept if not path.endswith(b"/"))
+        self._git("update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin=files)
+
+    def _size(self, path: bytes) -> int:
+        """The bytes that a file shows; 0 for what is gone and for what has no content of its own."""
+        try:
+            found = os.lstat(os.path.join(os.fsencode(self._clone), path))
+        except OSError:
+            return 0
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+    def _weigh(self, fresh: Sequence[str], shared: Iterable[str]) -> None:
+        """Refuse commits that are larger than the bound: a commit is saved whole or not at all."""
+        if not fresh:
+            return
+        asked = "".join([*(f"{sha}\n" for sha in fresh), *(f"^{sha}\n" for sha in shared)]).encode()
+        size = int(self._git("rev-list", "--objects", "--disk-usage", "--stdin", stdin=asked).text.strip() or 0)
+        if size > self._cap.bytes:
+            raise _Unsaved(
+                f"what is committed in the clone takes {megabytes(size)}, and {megabytes(self._cap.bytes)} are saved"
+                " of a session"
+            )
 
     def _copy_index(self) -> bool:
         """Take over the clone's index without its marks "assume unchanged" and "skip"; False when it is no use."""
@@ -340,7 +379,9 @@ def main(argv: list[str]) -> int:
     """For the shim: save the work of the session of one run folder and leave escrow.json there."""
     folder = argv[1]
     launch = records.read(folder, records.LAUNCH) or {}
-    saved = save(Path(launch["clone"]), Path(launch["bare"]), str(launch["session"]))
+    bounds = launch.get("escrow_cap")
+    cap = Cap(*bounds) if bounds else Cap()
+    saved = save(Path(launch["clone"]), Path(launch["bare"]), str(launch["session"]), cap=cap)
     records.write(folder, records.ESCROW, asdict(saved), durable=True)
     return 0
 

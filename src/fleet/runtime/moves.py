@@ -189,12 +189,13 @@ def _note_budget(tx: Tx, run: Run, outcome: Outcome) -> None:
             ACTOR,
             subject=whose if "/" in whose else "",
             summary=f"{run.agent} used up what was left of the budget of {budget_title(whose)}: run {run.id} was frozen"
-            f" and stopped after {outcome.used_seconds:.1f} s",
+            f" and stopped after {outcome.used_seconds:.1f} s{_stood_still(outcome)}",
             payload={
                 "run": run.id,
                 "budget": whose,
                 "used_seconds": outcome.used_seconds,
                 "allowance_seconds": run.allowance_seconds,
+                "freeze_seconds": outcome.freeze_seconds,
                 "spent_seconds": spent,
             },
             work_item=run.work_item,
@@ -203,6 +204,13 @@ def _note_budget(tx: Tx, run: Run, outcome: Outcome) -> None:
             cause_id=run.event_id,
             dedup_key=f"budget.exhausted:{run.id}",
         ),
+    )
+
+
+def _stood_still(outcome: Outcome) -> str:
+    """How soon nothing moved any more, where the shim could say so."""
+    return (
+        f"; it stood still {outcome.freeze_seconds:.2f} s after its end" if outcome.freeze_seconds is not None else ""
     )
 
 

@@ -27,6 +27,7 @@ class Outcome:
     escrow_error: str = ""
     survivors: tuple[int, ...] = ()
     events: tuple[str, ...] = field(default=())
+    freeze_seconds: float | None = None  # from when its end was due until its tree stood still
 
     @property
     def over_budget(self) -> bool:
@@ -76,6 +77,7 @@ def of_exit(
         escrow_error=record.escrow_error,
         survivors=record.survivors,
         events=tuple(found),
+        freeze_seconds=record.freeze_seconds,
     )
 
 

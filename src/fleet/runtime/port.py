@@ -16,7 +16,8 @@ class Launch:
     ``clone`` the working copy; ``bare`` the repository that receives the escrow. ``argv`` and ``env`` are the
     agent's own, complete. ``allowance_seconds`` ends the run with reason ``allowance_kind``. ``stdin`` is a file
     that the agent reads as its standard input; without one it has the terminal. ``again`` is what resumes an agent
-    that died: with it, such a death is held until it is answered; without it, it ends the session.
+    that died: with it, such a death is held until it is answered; without it, it ends the session. ``escrow_cap`` are
+    the bytes and files that are saved of it at most; None = as the program has it.
     """
 
     session: str
@@ -31,6 +32,7 @@ class Launch:
     allowance_kind: Literal["timeout", "budget"]
     stdin: Path | None = None
     again: tuple[str, ...] = ()
+    escrow_cap: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class ExitRecord:
 
     ``used_seconds`` is measured on the monotonic clock. ``escrow_ref`` / ``escrow_sha`` say where the work
     was saved ("" with ``escrow_error`` when it could not be); ``survivors`` are pids that would not die.
+    ``freeze_seconds`` is how long after its end was due (its time up, or the request heard) all of the tree stood
+    still, by the monotonic clock of its own shim; None where that is not on record.
     """
 
     code: int
@@ -63,6 +67,7 @@ class ExitRecord:
     escrow_error: str
     survivors: tuple[int, ...]
     ended_at: int
+    freeze_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

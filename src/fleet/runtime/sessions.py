@@ -286,6 +286,7 @@ def _launch_record(launch: Launch) -> records.Record:
         "allowance_seconds": launch.allowance_seconds,
         "allowance_kind": launch.allowance_kind,
         "stdin": os.fspath(launch.stdin) if launch.stdin is not None else "",
+        "escrow_cap": list(launch.escrow_cap) if launch.escrow_cap is not None else [],
         "again": list(launch.again),
     }
 
@@ -356,6 +357,7 @@ def _exit_record(record: records.Record | None) -> ExitRecord | None:
             escrow_error=str(record["escrow_error"]),
             survivors=tuple(int(pid) for pid in record["survivors"]),
             ended_at=int(record["ended_at"]),
+            freeze_seconds=float(record["freeze_seconds"]) if record.get("freeze_seconds") is not None else None,
         )
     except (LookupError, TypeError, ValueError):
         return None

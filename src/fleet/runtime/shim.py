@@ -34,22 +34,10 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _STOPPED_BEFORE_START = 143  # the agent was asked to end before it began: 128 + SIGTERM
 # all that could end or stop this process; they are taken from the queue one by one instead
-_HELD = frozenset(
-    {
-        signal.SIGCHLD,
-        signal.SIGTERM,
-        signal.SIGHUP,
-        signal.SIGINT,
-        signal.SIGQUIT,
-        signal.SIGALRM,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-        signal.SIGTSTP,
-        signal.SIGTTIN,
-        signal.SIGTTOU,
-        signal.SIGPIPE,
-    }
-)
+_HELD = frozenset((
+    signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGALRM,
+    signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE,
+))  # fmt: skip
 _HEEDED = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP})
 
 
@@ -65,6 +53,7 @@ class Session:
         self.reason = "stopped"
         self.detail = ""
         self.begun = time.monotonic()
+        self.stood: float | None = None  # seconds from the beginning until nothing moved any more
         self.deaths = 0
         self.modes = termios.tcgetattr(0) if os.isatty(0) else None
 
@@ -216,6 +205,7 @@ class Session:
         try:
             if not proctree.freeze(self._tree, seconds=_FREEZE_SECONDS):
                 proctree.kill(self._tree, seconds=_KILL_SECONDS, reap=self._reap_frozen)
+            self.stood = time.monotonic() - self.begun if self.agent else None
             saved = self._save_or_stay()
         finally:
             try:
@@ -264,12 +254,14 @@ class Session:
     def _record(self, used: float, saved: records.Record, survivors: tuple[int, ...]) -> None:
         stop = records.read(self.folder, records.STOP) or {}
         ref = str(saved.get("ref", ""))
+        due = float(self.launch["allowance_seconds"]) if self.reason in ("timeout", "budget") else used
         record = {
             "protocol": records.PROTOCOL,
             "code": 128 + signal.SIGKILL if self.code is None else self.code,
             "reason": self.reason,
             "detail": self.detail or str(stop.get("reason", "")),
             "used_seconds": round(used, 6),
+            "freeze_seconds": round(max(0.0, self.stood - due), 6) if self.stood is not None else None,
             "escrow_ref": ref,
             "escrow_sha": str(saved.get("sha", "")),
             "escrow_error": str(saved.get("error", "")) or ("" if ref else "the saver left no record"),

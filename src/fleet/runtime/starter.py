@@ -23,6 +23,7 @@ from fleet.runtime import brief, escrow, moves
 from fleet.runtime.baseline import pin_to_base
 from fleet.runtime.brief import Places, WorkFacts
 from fleet.runtime.clone import make_clone, remove_clone
+from fleet.runtime.escrowcap import Cap
 from fleet.runtime.handbook import Handbook
 from fleet.runtime.instructions import handbook_of
 from fleet.runtime.launchfiles import write_launch_files
@@ -216,6 +217,7 @@ class Starter:
             allowance_seconds=run.allowance_seconds,
             allowance_kind="budget" if run.allowance_kind == "budget" else "timeout",
             stdin=vendor.stdin,
+            escrow_cap=self._config_at(run.config_hash).config.keeping.escrow_cap,
             again=vendor.again if self._restarts(run) else (),
         )
 
@@ -233,7 +235,7 @@ class Starter:
         clone = self.clone(run.session)
         if not clone.is_dir():
             return Buried(survivors, "", "", "")
-        saved = escrow.save(clone, self._paths.bare, run.session)
+        saved = escrow.save(clone, self._paths.bare, run.session, cap=self._cap(run))
         return Buried(survivors, saved.ref, saved.sha, saved.error)
 
     def clear(self, run: Run) -> None:
@@ -243,7 +245,7 @@ class Starter:
         if run.escrow_ref:
             remove_clone(self.clone(ref.session), self._paths.bare, run.escrow_ref, run.escrow_sha)
         elif run.started_at is None:
-            self._save_and_remove(ref)
+            self._save_and_remove(ref, self._cap(run))
         self._clear_older(run)
 
     def _clear_older(self, run: Run) -> None:
@@ -252,12 +254,18 @@ class Starter:
             ref = self.ref(run, epoch)
             if self.clone(ref.session).is_dir():
                 self._runtime.close(ref)
-                self._save_and_remove(ref)
+                self._save_and_remove(ref, self._cap(run))
 
-    def _save_and_remove(self, ref: SessionRef) -> None:
+    def _cap(self, run: Run) -> Cap:
+        """How much of a run's work is saved."""
+        return Cap(*self._config_at(run.config_hash).config.keeping.escrow_cap)
+
+    def _save_and_remove(self, ref: SessionRef, cap: Cap) -> None:
         """Remove a clone that no agent is known to have worked in; what may be in it is saved first."""
         clone = self.clone(ref.session)
-        saved = escrow.save(clone, self._paths.bare, ref.session) if clone.is_dir() else escrow.Saved("", "", "")
+        saved = escrow.Saved("", "", "")
+        if clone.is_dir():
+            saved = escrow.save(clone, self._paths.bare, ref.session, cap=cap)
         if not saved.error:
             remove_clone(clone, self._paths.bare, saved.ref, saved.sha)
 
