@@ -9,7 +9,7 @@ import click
 import pytest
 
 from fleet.cli.door import Door
-from fleet.cli.words import PR, TICKET, NumberType, body_of, given, since
+from fleet.cli.words import EITHER, PR, TICKET, NumberType, body_of, given, since
 from fleet.core.clock import SECOND
 from fleet.core.errors import UsageError
 
@@ -41,7 +41,10 @@ def test_other_times_are_refused(text: str) -> None:
     assert caught.value.code == "FLT-CLI-015"
 
 
-@pytest.mark.parametrize(("kind", "text"), [(PR, "8"), (PR, "#8"), (PR, "pr/8"), (TICKET, "ticket/8")])
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(PR, "8"), (PR, "#8"), (PR, "pr/8"), (TICKET, "ticket/8"), (EITHER, "pr/8"), (EITHER, "ticket/8")],
+)
 def test_numbers_may_carry_their_kind(kind: NumberType, text: str) -> None:
     assert kind.convert(text, None, None) == 8
 

@@ -21,10 +21,11 @@ pass_door = click.make_pass_decorator(Door)
 class NumberType(click.ParamType[int]):
     """A number of a ticket, pull request, task and so on, written 8, #8, pr/8 or ticket/8."""
 
-    def __init__(self, name: str, prefix: str) -> None:
-        """``name`` stands in help, ``prefix`` is ``ticket``, ``pr`` and so on."""
+    def __init__(self, name: str, prefix: str, *others: str) -> None:
+        """``name`` stands in help, ``prefix`` is ``ticket``, ``pr`` and so on; ``others`` may stand there too."""
         self.name = name
-        self._form = re.compile(rf"(?:#|{prefix}/)?([1-9][0-9]{{0,14}})")
+        prefixes = "|".join(f"{one}/" for one in (prefix, *others))
+        self._form = re.compile(rf"(?:#|{prefixes})?([1-9][0-9]{{0,14}})")
         self._prefix = prefix
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -45,6 +46,7 @@ class NumberType(click.ParamType[int]):
 
 TICKET = NumberType("ticket", "ticket")
 PR = NumberType("pr", "pr")
+EITHER = NumberType("ticket", "ticket", "pr")
 TASK = NumberType("task", "task")
 QUESTION = NumberType("question", "question")
 BLOCKER = NumberType("blocker", "blocker")

@@ -91,6 +91,7 @@ def test_a_label_on_an_issue_takes_its_explanation_and_no_pull_requests(post: Po
     assert [mark.name for mark in post.forge.ticket(1).labels] == ["ready"]
 
 
+@pytest.mark.long
 def test_the_look_after_news_asks_for_everything(post: Post) -> None:
     """A second push within the same second does not move the time in the list of issues."""
     push(post, "one\n", second=10)
@@ -145,6 +146,7 @@ def test_remarks_are_asked_for_only_where_there_are_some(post: Post) -> None:
     assert len(post.forge.comments(1)) == 2
 
 
+@pytest.mark.long
 def test_who_wrote_what_is_listed_is_asked_seldom_and_at_once_where_something_depends_on_it(post: Post) -> None:
     def asked_about_ann() -> bool:
         return any("collaborators/ann" in one for one in post.asked())

@@ -8,7 +8,7 @@ from fleet.cli.door import Door
 from fleet.cli.output import Style, moment, table, visible
 from fleet.cli.remote import Call, Remote, Result
 from fleet.cli.rows import comments_text, labels_text, pulls_text
-from fleet.cli.words import TICKET, body_of, body_options, given, pass_door
+from fleet.cli.words import EITHER, TICKET, body_of, body_options, given, pass_door
 from fleet.core.errors import UsageError
 
 
@@ -98,7 +98,7 @@ def _labelled(result: Result, style: Style) -> str:
         "fleet ticket label 7 --remove ready --add later",
     ),
 )
-@click.argument("number", type=TICKET)
+@click.argument("number", type=EITHER)
 @click.option("--add", metavar="NAME", multiple=True, help="Put this label on; may be repeated.")
 @click.option("--remove", metavar="NAME", multiple=True, help="Take this label off; may be repeated.")
 def label(number: int, add: tuple[str, ...], remove: tuple[str, ...]) -> Call:
@@ -183,8 +183,10 @@ def _accepted(result: Result, style: Style) -> str:
     return f"{visible(result['subject'])}: {word}\n"
 
 
-@ticket.command(cls=Remote, show=_accepted, examples=('fleet ticket accept 7 --reason "only a typo"',))
-@click.argument("number", type=TICKET)
+@ticket.command(
+    cls=Remote, show=_accepted, examples=('fleet ticket accept 7 --reason "only a typo"', "fleet ticket accept pr/8")
+)
+@click.argument("number", type=EITHER)
 @click.option("--reason", metavar="TEXT", default="", help="Why; stays on record.")
 def accept(number: int, reason: str) -> Call:
     """Accept the changed text of a ticket or pull request.
@@ -207,7 +209,7 @@ def _commented(result: Result, style: Style) -> str:
         "fleet ticket comment 7 --body-file notes.md",
     ),
 )
-@click.argument("number", type=TICKET)
+@click.argument("number", type=EITHER)
 @body_options
 @pass_door
 def comment(door: Door, number: int, body: str | None, body_file: str | None) -> Call:
