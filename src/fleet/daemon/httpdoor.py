@@ -32,6 +32,7 @@ from fleet import __version__
 from fleet.control.hooks import HookAnswer
 from fleet.core.errors import FleetError, PermanentError, Refused, UsageError
 from fleet.core.principal import Principal
+from fleet.daemon.ownfaults import own_faults
 
 T = TypeVar("T")
 
@@ -42,7 +43,6 @@ _LOOK_SECONDS = 5.0  # while a hook waits and nothing is committed
 _STATUS = {1: 500, 2: 400, 4: 404, 6: 403, 7: 403, 8: 409}  # of the exit codes
 _STATUS_OF = {"FLT-AUT-001": 401, "FLT-DMN-021": 413}
 # What a bug looks like. Errors of callers and of the world arrive as FleetError.
-_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 class HookDesk(Protocol):
@@ -176,7 +176,7 @@ class HttpDoor:
         principal = await self.principal(request)
         body = await json_of(request)
         event = str(request.path_params["event"])
-        with self._own_faults(f"the hook {event}"):
+        with own_faults(f"the hook {event}", self._report):
             answer = await self._in_pool(lambda: self._desk.hook(principal, event, body))
             if not answer.ticket:
                 return _reply(answer.body)
@@ -202,7 +202,7 @@ class HttpDoor:
         session = await self._in_pool(lambda: self._bearers.meter(secret))
         body = await json_of(request)
         kind = request.url.path.rpartition("/")[2]
-        with self._own_faults("telemetry"):
+        with own_faults("telemetry", self._report):
             await self._in_pool(lambda: self._desk.telemetry(session, kind, body))
         return _reply({})
 
@@ -212,19 +212,6 @@ class HttpDoor:
         assert isinstance(error, FleetError)
         status = _STATUS_OF.get(error.code) or _STATUS.get(error.exit_code, 503)
         return _reply({"ok": False, "error": error.as_dict()}, status)
-
-    @contextmanager
-    def _own_faults(self, what: str) -> Iterator[None]:
-        """A bug of ours ends one request, not the daemon: it is reported, and the client is refused."""
-        try:
-            yield
-        except _BUGS as error:
-            self._report(what, error)
-            raise FleetError(
-                "FLT-DMN-009",
-                f"the call failed inside the daemon: {type(error).__name__}: {error}",
-                hint="This is a bug; the daemon's log has the details.",
-            ) from error
 
     async def _in_pool(self, fn: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, fn)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from fleet.control.verbs import VERBS
@@ -22,6 +22,7 @@ from fleet.core.principal import Principal
 from fleet.daemon.argv import ArgvCall, ArgvParser, explain_plainly
 from fleet.daemon.follow import Completions
 from fleet.daemon.identity import Identity, Peer, peer_of
+from fleet.daemon.ownfaults import own_faults
 
 T = TypeVar("T")
 
@@ -29,7 +30,6 @@ MAX_CONNECTIONS = 512
 MAX_WAITING = 256  # calls that wait for or hold a thread
 WORKERS = 8
 # What a bug looks like. Errors of callers and of the world arrive as FleetError.
-_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 # Reads that may wait for news, and how to tell from an answer that there is some.
 _FOLLOWED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
@@ -189,7 +189,7 @@ class Server:
 
     async def _json_call(self, peer: Peer, body: bytes) -> bytes:
         try:
-            with self._own_faults("a json call"):
+            with own_faults("a json call", self._report):
                 verb, args, secret = _json_request(body)
                 result = await self._answer(peer, secret, verb, args)
                 return wire.frame("json", json.dumps({"ok": True, "result": result}).encode())
@@ -199,7 +199,7 @@ class Server:
     async def _argv_call(self, peer: Peer, body: bytes) -> bytes:
         explain = explain_plainly(())
         try:
-            with self._own_faults("an argv call"):
+            with own_faults("an argv call", self._report):
                 secret, folder, words = _argv_request(body)
                 explain = explain_plainly(words)
                 call = self._parsed(words, folder)
@@ -215,19 +215,6 @@ class Server:
                 "FLT-DMN-005", "this daemon was started without a command line parser", hint="Send a json call."
             )
         return self._parse_argv(words, folder)
-
-    @contextmanager
-    def _own_faults(self, what: str) -> Iterator[None]:
-        """A bug of ours ends one call, not the daemon: it is reported with its traceback, and told to the caller."""
-        try:
-            yield
-        except _BUGS as error:
-            self._report(what, error)
-            raise FleetError(
-                "FLT-DMN-009",
-                f"the call failed inside the daemon: {type(error).__name__}: {error}",
-                hint="This is a bug; the daemon's log has the details.",
-            ) from error
 
     # -- one call ------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ def take(
     capabilities.issue(tx, replace(holder, epoch=epoch), token_hash=token_hash, expires_at=expires_at)
     taken = runs.get(tx, run.id)
     again = f", epoch {epoch}" if epoch > 1 else ""
-    _note(
+    note(
         tx,
         taken,
         "run.starting",
@@ -72,7 +72,7 @@ def instructed(tx: Tx, run: Run, handbook: Handbook, added: Sequence[Part]) -> N
         "added": [{"title": part.title, "sha256": part.digest} for part in added],
     }
     text = f"{run.agent} reads handbook {handbook.digest[:12]} as {handbook.role}"
-    _note(tx, run, "handbook.compiled", text, payload, f"handbook.compiled:{run.session}:{handbook.digest}")
+    note(tx, run, "handbook.compiled", text, payload, f"handbook.compiled:{run.session}:{handbook.digest}")
 
 
 def answered(tx: Tx, run: Run, seen: Observation) -> bool:
@@ -80,7 +80,7 @@ def answered(tx: Tx, run: Run, seen: Observation) -> bool:
     if not runs.mark_running(tx, run.id, epoch=run.epoch):
         return False
     payload: dict[str, object] = {"session": run.session, "epoch": run.epoch, "shim_pid": seen.shim_pid}
-    _note(tx, run, "run.started", f"{run.agent} runs in session {run.session}", payload, f"run.started:{run.session}")
+    note(tx, run, "run.started", f"{run.agent} runs in session {run.session}", payload, f"run.started:{run.session}")
     return True
 
 
@@ -89,7 +89,7 @@ def left_alone(tx: Tx, run: Run, seen: Observation) -> int:
     answered(tx, run, seen)
     payload: dict[str, object] = {"session": run.session, "shim_pid": seen.shim_pid}
     text = f"session {run.session} was started by a newer version of Fleet and is left alone; it ends by itself"
-    _note(tx, run, "run.left_alone", text, payload, f"run.left_alone:{run.session}")
+    note(tx, run, "run.left_alone", text, payload, f"run.left_alone:{run.session}")
     return 1
 
 
@@ -105,7 +105,7 @@ def restarting(tx: Tx, run: Run, death: Death, again: Again) -> bool:
     payload: dict[str, object] = {"session": run.session, "restart": death.count, "in_a_row": again.streak}
     payload |= {"exit_code": death.code, "died_at": death.at, "why": again.why, "at": at}
     text = f"{run.agent} {again.why} and is resumed in {again.delay:.1f} s (restart {death.count})"
-    _note(tx, run, "run.restarting", text, payload, f"run.restarting:{run.session}:{death.count}")
+    note(tx, run, "run.restarting", text, payload, f"run.restarting:{run.session}:{death.count}")
     return True
 
 
@@ -115,7 +115,7 @@ def restarted(tx: Tx, run: Run) -> bool:
         return False
     payload: dict[str, object] = {"session": run.session, "restart": run.restarts}
     text = f"{run.agent} goes on in session {run.session} (restart {run.restarts})"
-    _note(tx, run, "run.restarted", text, payload, f"run.restarted:{run.session}:{run.restarts}")
+    note(tx, run, "run.restarted", text, payload, f"run.restarted:{run.session}:{run.restarts}")
     return True
 
 
@@ -126,7 +126,7 @@ def frozen(tx: Tx, run: Run, error: str) -> bool:
     payload: dict[str, object] = {"session": run.session, "epoch": run.epoch, "error": error}
     text = f"{run.agent} stands frozen in session {run.session}: its work could not be saved ({error})"
     seal = hashlib.sha256(error.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    _note(tx, run, "run.frozen", text, payload, f"run.frozen:{run.session}:{seal}")
+    note(tx, run, "run.frozen", text, payload, f"run.frozen:{run.session}:{seal}")
     return True
 
 
@@ -135,9 +135,7 @@ def shown(tx: Tx, run: Run, numbers: Sequence[int]) -> None:
     fresh = inbox.deliver(tx, numbers, run.id)
     if fresh:
         text = f"{run.agent} finds {len(fresh)} message{'s' if len(fresh) > 1 else ''} in its brief"
-        _note(
-            tx, run, "message.delivered", text, {"messages": fresh, "run": run.id}, f"message.delivered:{run.session}"
-        )
+        note(tx, run, "message.delivered", text, {"messages": fresh, "run": run.id}, f"message.delivered:{run.session}")
 
 
 def emitted(tx: Tx, run_id: str, expected: Sequence[str]) -> tuple[str, ...]:
@@ -173,7 +171,7 @@ def finish(tx: Tx, run: Run, outcome: Outcome) -> Run | None:
         _note_budget(tx, ended, outcome)
     verb = "" if outcome.state is RunState.SUCCEEDED else f" {outcome.state.replace('_', ' ')}"
     summary = f"{run.agent}{verb} on {run.subject or run.event_type}: {outcome.text}"
-    _note(tx, ended, f"run.{outcome.state}", summary, facts, f"run.finished:{run.id}")
+    note(tx, ended, f"run.{outcome.state}", summary, facts, f"run.finished:{run.id}")
     return ended
 
 
@@ -214,13 +212,16 @@ def _stood_still(outcome: Outcome) -> str:
     )
 
 
-def _note(tx: Tx, run: Run, kind: str, summary: str, payload: dict[str, object], dedup_key: str) -> None:
+def note(
+    tx: Tx, run: Run, kind: str, summary: str, payload: dict[str, object], dedup_key: str, *, actor: str = ACTOR
+) -> None:
+    """An entry about a run, once for each ``dedup_key``."""
     journal.append(
         tx,
         Draft(
             Stream.ACTIVITY,
             kind,
-            ACTOR,
+            actor,
             subject=f"run/{run.id}",
             generation=run.generation,
             work_item=run.work_item,

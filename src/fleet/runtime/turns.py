@@ -138,21 +138,5 @@ def answered(tx: Tx, provider: str) -> None:
 
 
 def note(tx: Tx, run: Run, kind: str, summary: str, payload: dict[str, object], dedup_key: str) -> None:
-    """An entry about a run."""
-    journal.append(
-        tx,
-        Draft(
-            Stream.ACTIVITY,
-            kind,
-            ACTOR,
-            subject=f"run/{run.id}",
-            generation=run.generation,
-            work_item=run.work_item,
-            agent=run.agent,
-            run_id=run.id,
-            cause_id=run.event_id,
-            dedup_key=dedup_key,
-            summary=summary,
-            payload={"session": run.session, **payload},
-        ),
-    )
+    """An entry about a session of a run."""
+    moves.note(tx, run, kind, summary, {"session": run.session, **payload}, dedup_key, actor=ACTOR)

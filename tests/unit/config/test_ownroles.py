@@ -68,6 +68,12 @@ def test_own_roles_stand_beside_the_shipped_ones_and_extend_them_and_one_another
     assert roles["developer"].file == "catalog/developer.yaml"
 
 
+def test_the_role_of_the_howto_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "howto" / "roles.md").read_text("utf-8")
+    (shown,) = (block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("name: "))
+    assert NAME in roles_in(put(tmp_path, till_developer=shown), load_roles())
+
+
 def test_without_such_files_nothing_is_different(tmp_path: Path) -> None:
     roles = load_roles()
     assert roles_in(tmp_path, roles) is roles
