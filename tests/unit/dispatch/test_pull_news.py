@@ -130,6 +130,24 @@ def test_a_conflict_goes_to_the_author_once_for_each_head(scene: Scene) -> None:
     assert len(scene.entries("pr_conflict")) == 1, "the author knows; another move of the base says nothing new"
 
 
+def test_a_conflict_that_was_told_while_somebody_merged_answers_that_run_too(scene: Scene) -> None:
+    author, pull = pushed(scene)
+    scene.end(author)
+    scene.rest()
+    for run in list(scene.live().values()):
+        scene.review(run)
+        scene.end(run)
+    scene.rest()
+    release = scene.start(scene.live()["release-manager"])
+    scene.forge.set_conflict(pull.number, "conflicts in a.py")
+    scene.forge.change_pull(pull.number, base_sha="base2")
+    looks(scene, 2)
+    scene.end(release, RunState.FAILED)
+    looks(scene, 2)
+    assert len(scene.entries("pr_conflict")) == 1
+    assert "its result is on record: pr_conflict" in scene.entries("delivery.denied")[-1].summary
+
+
 def test_whether_two_commits_conflict_is_asked_once(scene: Scene) -> None:
     pushed(scene)
     for _ in range(5):
