@@ -112,7 +112,7 @@ def test_news_whose_explanation_was_lost_are_asked_for_again(post: Post, lost: s
     with pytest.raises(TemporaryError):
         post.look()
     post.place.server.faults = lambda at, method, target: None
-    post.look(40)
+    post.look()
     assert post.head(2) == sha
     assert [mark.name for mark in post.forge.pull(2).labels] == ["needs-review"]
 
