@@ -184,6 +184,7 @@ def test_mallory(client: Path, tmp_path: Path) -> None:
         run = fleet.ended("developer")
         assert run["state"] == "succeeded", fleet.story()
         found = judged(fleet, mallory, run, loot)
+        assert not (fleet.paths.checkout / "hello.txt").exists(), "the person's checkout followed what nobody approved"
     if os.environ.get("FLEET_GOLDEN") == "write":
         RECORD.write_text(json.dumps(found, indent=1) + "\n")
     assert (found["merged"], found["approved"]) == (0, 0)

@@ -10,7 +10,7 @@ from fleet.core.journal import Draft, Stream
 from fleet.core.live import LivePull
 from fleet.core.principal import system
 from fleet.forge.port import BaseReport, Forge
-from fleet.store import journal
+from fleet.store import journal, refheads
 from fleet.store.db import Database
 
 
@@ -63,9 +63,13 @@ def follow_base(db: Database, forge: Forge, config: InForce) -> Callable[[], obj
 def update_checkout(db: Database, forge: Forge, pull: LivePull, *, run_id: str = "") -> list[str]:
     """Fast-forward the checkout to what ``pull`` was merged into; what was left undone, in words.
 
-    Repeatable: with nothing to do nothing is recorded. It raises nothing, because none of it can undo the
-    merge. ``run_id`` is the run that merged, "" when recovery does this in nobody's name.
+    While an unexplained movement of the base waits for a person's word, their checkout does not follow it. Repeatable:
+    with nothing to do nothing is recorded. It raises nothing, because none of it can undo the merge. ``run_id`` is the
+    run that merged, "" when recovery does this in nobody's name.
     """
+    alarm = db.read(lambda tx: next((one.text for one in refheads.open_alarms(tx, holding=True)), ""))
+    if alarm:
+        return [f"the checkout was not updated: {alarm}"]
     try:
         report = forge.publish_base()
     except FleetError as error:

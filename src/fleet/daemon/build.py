@@ -23,6 +23,7 @@ from fleet.control.context import Context, Host, Switch
 from fleet.control.halting import take_up
 from fleet.control.hooks import Hooks
 from fleet.core.clock import SECOND
+from fleet.core.live import LivePull
 from fleet.core.principal import human, system
 from fleet.core.service import Service, Tick
 from fleet.daemon.bearers import Bearers
@@ -41,7 +42,7 @@ from fleet.dispatch.scheduler import Scheduler
 from fleet.fabric.router import Router
 from fleet.forge.gitrepo import Repo
 from fleet.forge.port import Forge
-from fleet.forge.refguard import RefGuard
+from fleet.forge.refguard import RefGuard, look
 from fleet.forge.watcher import Watcher
 from fleet.keeping.gauge import DiskGauge
 from fleet.keeping.keeper import Keeper
@@ -210,7 +211,7 @@ def _services(
             context.effects,
             config,
             before_look=follow_base(db, forge, config),
-            after_merge=lambda pull: update_checkout(db, forge, pull),
+            after_merge=lambda pull: _follow_merge(db, context.paths, forge, config, pull),
         ),
         WhenOpen(Scheduler(db, config), switch),
         runner,
@@ -229,6 +230,12 @@ def _services(
         ),
         Assessor(db, context.doorway),
     )
+
+
+def _follow_merge(db: Database, paths: FleetPaths, forge: Forge, config: InForce, pull: LivePull) -> None:
+    """What follows a merge that was only found: after a look at whether anybody explains how the base moved."""
+    look(db, Repo(paths.bare, bare=True), config().config.base)
+    update_checkout(db, forge, pull)
 
 
 def _witnesses(db: Database, paths: FleetPaths, config: Callable[[], LoadedConfig]) -> tuple[Service, ...]:

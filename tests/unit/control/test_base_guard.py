@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.control.checkout import announcing, refresh_base
+from fleet.control.checkout import announcing, refresh_base, update_checkout
 from fleet.control.context import live_pull
 from fleet.control.merges import _allow
 from fleet.core.errors import NotFound, Refused
@@ -214,3 +214,17 @@ def test_the_service_looks_once_a_second_and_does_nothing_while_all_is_well(watc
     watched.clock.advance(1.1)
     assert service.tick(watched.clock.now()).did == 1
     assert len(watched.entries()) == height + 1
+
+
+def test_a_persons_checkout_does_not_follow_what_nobody_explained(watched: Desk) -> None:
+    pull, _ = approved(watched)
+    before = git(watched.paths.checkout, "rev-parse", "HEAD")
+    slipped = slip_in(watched, ("developer", "developer@agents.fleet.invalid"))
+    assert guard(watched) == 1
+    live = live_pull(watched.context, pull)
+    (said,) = update_checkout(watched.db, watched.forge, live)
+    assert "no entry says why" in said
+    assert git(watched.paths.checkout, "rev-parse", "HEAD") == before
+    watched.ask("audit.accept_base", sha=slipped, reason="it was me")
+    assert update_checkout(watched.db, watched.forge, live) == []
+    assert git(watched.paths.checkout, "rev-parse", "HEAD") == slipped
