@@ -232,8 +232,8 @@ def _forge(result: Row) -> str:
         parts.append(looked + (f", again in {duration(ahead)}" if forge["repo"] and ahead >= 0.1 else ""))
     else:
         parts.append("nobody looks at it now")
-    if forge["failures"]:
-        parts.append(f"✗ fails: {visible(forge['last_error'])}")
+    if forge["failures"]:  # first: what stands behind may be cut off
+        parts.insert(1, f"✗ fails: {visible(forge['last_error'])}")
     return ", ".join(parts)
 
 

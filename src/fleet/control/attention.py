@@ -6,6 +6,7 @@ A source takes the context, an open transaction and what the services say, and g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ from fleet.store import (
 from fleet.store.db import Tx
 
 HELD_SHOWN = 100
+_GITHUB = re.compile(r"\[FLT-GHB-[0-9]{3}\]")
 _DEAD_SHOWN = 20
 _ASKED_SHOWN = 50
 _LATEST_HELD = 5  # decisions about one agent and subject among which the one about a delivery is looked for
@@ -137,14 +139,24 @@ def _machine(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Ne
     """The daemon, its services and its disk."""
     if ctx.host is None:
         yield Need("daemon", "no daemon runs: nothing is watched and nothing starts", "fleet up", code="FLT-CLI-001")
-    for one in services:
-        if one["failures"] or not one["alive"]:
-            said = one["last_error"] or "it has ended"
-            yield Need("service", f"{one['name']} fails: {said}", "fleet watcher status")
+    for names, said in _failing(services):
+        verb = "fail" if len(names) > 1 else "fails"
+        yield Need("service", f"{', '.join(names)} {verb}: {said}", "fleet watcher status")
     disk = ctx.disk.look()
     if disk is not None and disk.low:
         text = f"{disk.free // 1_000_000} MB free, starts wait below {disk.floor // 1_000_000} MB"
         yield Need("disk", text, "fleet doctor", code="FLT-KEP-002")
+
+
+def _failing(services: tuple[Service, ...]) -> Iterator[tuple[list[str], str]]:
+    """Services that do not work, and what they say; those that GitHub tells the same are one."""
+    found: dict[str, tuple[list[str], str]] = {}
+    for one in services:
+        if one["failures"] or not one["alive"]:
+            said = str(one["last_error"] or "it has ended")
+            code = _GITHUB.search(said)
+            found.setdefault(code[0] if code else str(one["name"]), ([], said))[0].append(str(one["name"]))
+    yield from found.values()
 
 
 def _unsigned(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from fleet.control.context import Context, Handlers, own_ticket, still_alive
-from fleet.core.errors import Conflict, NotFound, UsageError
+from fleet.core.errors import Conflict, NotFound, Refused, UsageError
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Draft, Stream
 from fleet.core.pin import text_digest
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
+from fleet.core.work import Run
 from fleet.forge.gitrepo import Repo, git, head_of
 from fleet.forge.port import Pull
 from fleet.store import capabilities, journal, runs
@@ -82,6 +83,8 @@ def _of_run(ctx: Context, principal: Principal, args: dict[str, Any]) -> _Push:
         branch = f"{_BRANCHES}{run.id}"
     else:
         pulls = _own_pulls(principal)
+        if not pulls and run.subject.startswith("repo/"):
+            raise _elsewhere(run)
         if not pulls:
             raise UsageError("FLT-CTL-013", "this run works on neither a ticket nor a pull request", where=run.id)
         branch = ctx.forge.pull(pulls[0]).head_ref
@@ -89,6 +92,17 @@ def _of_run(ctx: Context, principal: Principal, args: dict[str, Any]) -> _Push:
     if not sha:
         raise UsageError("FLT-CTL-013", "the clone has no commit to push", where=run.session, hint="Commit first.")
     return _Push(sha, clone, branch, ticket, item)
+
+
+def _elsewhere(run: Run) -> Refused:
+    """The error for an agent of an org that would change a repository that it only hears."""
+    repo = "/".join(run.subject.split("/")[1:3])
+    return Refused(
+        "FLT-ORG-006",
+        f"this run heard of {run.subject.removeprefix('repo/')}, and from an org nothing is pushed to a repository",
+        where=run.id,
+        hint=f"Let an agent of {repo} do it: one in that repository's own configuration, which works in its clone.",
+    )
 
 
 def _own_pulls(principal: Principal) -> list[int]:

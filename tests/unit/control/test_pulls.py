@@ -142,6 +142,16 @@ def test_a_push_without_a_new_commit_is_refused(desk: Desk) -> None:
     assert desk.forge.branch_head(f"fleet/{ticket}") == ""
 
 
+def test_a_run_that_heard_of_another_repository_pushes_nothing_and_is_told_who_can(desk: Desk) -> None:
+    desk.ticket()
+    who = desk.run("developer", "repo/acme/shop/ticket/1")
+    commit(desk.clone(who, "fleet/x"), {"a.py": "1\n"})
+    with pytest.raises(Refused) as caught:
+        desk.ask("pr.push", who)
+    assert (caught.value.code, "an agent of acme/shop" in caught.value.hint) == ("FLT-ORG-006", True)
+    assert desk.forge.branch_head("fleet/1") == ""
+
+
 def test_a_run_without_a_clone_has_nothing_to_push(desk: Desk) -> None:
     who = desk.run("developer", f"ticket/{desk.ticket()}")
     assert code_of(desk, who)[1] in ("FLT-CTL-013", "FLT-FRG-015")

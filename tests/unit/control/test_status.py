@@ -232,3 +232,17 @@ def test_forge_daemon_disk_and_journal_are_told(desk: Desk) -> None:
 
 def test_needs_are_read_in_one_transaction(desk: Desk) -> None:
     assert desk.db.read(lambda tx: needs(hosted(desk), tx)) == []
+
+
+def test_what_github_says_is_one_need_whichever_services_it_stops(desk: Desk) -> None:
+    said = "GET repos/acme/shop/{}: our login may not do this [FLT-GHB-005] Give it access"
+    services = [
+        {**SERVICE, "name": name, "failures": 2, "last_error": error}
+        for name, error in (
+            ("watcher", said.format("issues")),
+            ("runner", "no terminal [FLT-RTM-001]"),
+            ("reconciler", said.format("pulls")),
+        )
+    ]
+    found = [one["text"] for one in attention(hosted(desk, *services)) if one["kind"] == "service"]
+    assert found == [f"watcher, reconciler fail: {said.format('issues')}", "runner fails: no terminal [FLT-RTM-001]"]

@@ -13,6 +13,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "The fleet of one repository cannot run in its org's daemon now; the other repositories go on.",
         "The message says why. It is tried again by itself; a fleet that runs on its own is stopped by: fleet down.",
     ),
+    "FLT-ORG-006": (
+        "An agent of an org wanted to push what an event of a repository asked for. It hears, and acts at home.",
+        "Subscribe an agent in that repository's own configuration; it works in a clone of it, under its gates.",
+    ),
     "FLT-ORG-005": (
         "This repository's fleet runs in the daemon of an org, which is started and stopped as a whole.",
         "fleet down --org NAME; or take the repository out of org.yaml and then: fleet restart --org NAME.",

@@ -151,7 +151,7 @@ class Client:
                 self._fail(error, last)
                 raise
             self._note(reply)
-            failure = problem(reply, f"{method} {path}", now=self._clock.now() // SECOND)
+            failure = problem(reply, f"{method} {path.partition('?')[0]}", now=self._clock.now() // SECOND)
             if isinstance(failure, TemporaryError):
                 self._fail(failure, last)
             if failure is not None:
