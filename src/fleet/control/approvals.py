@@ -9,6 +9,7 @@ from fleet.control import shapes
 from fleet.control.approving import answer
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import merge
+from fleet.control.proofs import outcomes, risk_rows
 from fleet.control.queries import review_dicts
 from fleet.control.reviews import follow, judged, label_if_passed, say
 from fleet.core.approval import Approval, ApprovalState
@@ -19,6 +20,7 @@ from fleet.core.live import LivePull
 from fleet.core.principal import Principal
 from fleet.core.probe import probe
 from fleet.dispatch.approvals import bound_content
+from fleet.dispatch.glance import NOTHING_REPORTED, reported
 from fleet.dispatch.lineage import author_atoms
 from fleet.forge.gitrepo import Repo
 from fleet.forge.pullgit import diff_stat, diff_text
@@ -57,14 +59,19 @@ def show(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, 
     number = subject_number(found.subject)
     live, commits = live_pull(ctx, number), ctx.live.commits(number)
     ticket = ctx.live.ticket(live.ticket) if live.ticket else None
+    checks = reported(ctx.live, live) if live.head_sha == found.generation else NOTHING_REPORTED
 
     def read(tx: Tx) -> dict[str, Any]:
+        authors, events = author_atoms(tx, live, commits), _other_events(tx, found)
+        behind = [atom.removeprefix("agent:") for atom in authors if atom.startswith("agent:")]
         its_runs = runs.for_work_item(tx, found.work_item)
         said = review_dicts(tx, found.subject, live.head_sha)
         return {
-            "authors": sorted(author_atoms(tx, live, commits)),
+            "authors": sorted(authors),
+            "risk": risk_rows(tx, [*behind, found.agent] if found.agent else behind),
+            "tests": outcomes(checks, events, ctx.loaded),
             "reviews": [one for one in said if one["head"] == found.generation],
-            "events": [_event(one) for one in _other_events(tx, found)],
+            "events": [_event(one) for one in events],
             "runs": [shapes.run_dict(run, tx.now) for run in its_runs],
             "used_seconds": round(sum(run.used_seconds for run in its_runs), 3),
         }

@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 from tests.unit.control.test_merges import approved_pull
 
+from fleet.assess.assessor import Assessor
+from fleet.config.catalogue import load_roles
+from fleet.control.proofs import outcomes
 from fleet.core.errors import Conflict, FleetError, NotFound, Refused
+from fleet.core.journal import Draft, Stream
+from fleet.core.live import LiveCheck, WantedCheck
 from fleet.core.principal import human
+from fleet.core.work import RunState
+from fleet.dispatch.glance import Reported
+from fleet.store import journal
 from fleet.testing.desk import ANN, Desk
 from fleet.testing.repos import commit, git
+from fleet.testing.scene import load, usual_members
 
 BOB = human("bob")
 PROTECTED = {"CLAUDE.md": "obey\n", "new.py": "print(1)\n"}
@@ -79,6 +88,44 @@ def test_show_carries_all_that_an_approver_needs(desk: Desk) -> None:
     ]
     assert "+obey" in shown["diff"]
     assert desk.ask("approval.show", id=f"pr/{pull}")["approval"]["id"] == name
+
+
+def test_show_tells_the_risk_of_who_is_behind_it_and_of_who_waits(desk: Desk) -> None:
+    """From the assessor's rows: nobody was assessed before its first tick."""
+    _, _, _, name = held(desk)
+    before = desk.ask("approval.show", id=name)["risk"]
+    assert [(row["agent"], row["level"]) for row in before] == [("developer", ""), ("release-manager", "")]
+    for _ in range(3):
+        desk.end(desk.run("developer", f"ticket/{desk.ticket()}", event="ticket_ready"), RunState.TIMED_OUT)
+    Assessor(desk.db, desk.context.doorway).tick(desk.clock.now())
+    author, waits = desk.ask("approval.show", id=name)["risk"]
+    assert (author["level"], waits["level"]) == ("high", "low")
+    assert author["signals"][0]["value"] > 0
+    assert (waits["signals"], waits["quarantined"]) == ([], False)
+
+
+def test_show_tells_what_tests_came_to_in_structure(desk: Desk) -> None:
+    """Checks of the forge, required ones that are missing, and events at this head; no prose of anybody."""
+    loaded = load(usual_members(), load_roles(), required_checks=({"name": "build", "app_id": 7}, {"name": "lint"}))
+    said = Reported((WantedCheck("docs"),), (LiveCheck("build", 7, "passed"), LiveCheck("extra", 0, "failed")))
+    rows = outcomes(said, (), loaded)
+    assert [(row["name"], row["by"], row["state"], row["required"]) for row in rows] == [
+        ("build", "app 7", "passed", True),
+        ("docs", "", "missing", True),
+        ("lint", "", "missing", True),
+        ("extra", "", "failed", False),
+    ]
+    ticket, pull, head, name = held(desk)
+    assert desk.ask("approval.show", id=name)["tests"] == []
+    draft = Draft(
+        Stream.EVENT, "smoke_done", "agent:qa-engineer", subject=f"pr/{pull}", generation=head,
+        work_item=f"ticket/{ticket}",
+    )  # fmt: skip
+    desk.db.write(lambda tx: journal.append(tx, draft))
+    (row,) = desk.ask("approval.show", id=name)["tests"]
+    assert (row["source"], row["name"], row["by"], row["state"]) == (
+        "event", "smoke_done", "agent:qa-engineer", "published",
+    )  # fmt: skip
 
 
 def test_a_grant_lets_the_agent_merge_exactly_that_head(desk: Desk) -> None:

@@ -78,11 +78,35 @@ def _shown(result: Result, style: Style) -> str:
         for run in result["runs"]
     )
     text += f"  {duration(result['used_seconds'])} of run time in all\n"
+    text += f"{_risk(result)}{_tests(result)}"
     text += f"\n{reviews_text(result['reviews'], style, bodies=True)}" if result["reviews"] else "\nno reviews\n"
     text += "".join(
         f"{visible(event['by'])} {visible(event['type'])}: {visible(event['summary'])}\n" for event in result["events"]
     )
     return text + f"\n{_stat(result)}\n{visible(result['diff'], lines=True)}"
+
+
+def _risk(result: Result) -> str:
+    """How likely the agents behind the change, and the one that waits, are to do harm."""
+    told = []
+    for row in result["risk"]:
+        if not row["level"]:
+            told.append(f"{visible(row['agent'])} was not assessed yet")
+            continue
+        signals = ", ".join(f"{visible(one['signal']).replace('_', ' ')} {one['value']:g}" for one in row["signals"])
+        word = f"{visible(row['level'])} ({row['probability']:.0%}{': ' if signals else ''}{signals})"
+        told.append(f"{visible(row['agent'])} {word}{', quarantined' if row['quarantined'] else ''}")
+    return f"risk: {'; '.join(told)}\n" if told else ""
+
+
+def _tests(result: Result) -> str:
+    """What programs and events say about this head; what reviewers wrote is further below."""
+    told = []
+    for row in result["tests"]:
+        who = f" ({visible(row['by'])})" if row["by"] else ""
+        required = ", required" if row["required"] else ""
+        told.append(f"{visible(row['name'])}{who} {visible(row['state'])}{required}")
+    return f"tests: {'; '.join(told) or 'no check and no event was reported at this head'}\n"
 
 
 def _stat(result: Result) -> str:
@@ -142,7 +166,9 @@ def approve(door: Door, ctx: click.Context, id_: str, reason: str, head: str) ->
     seen = ask(door, Call("approval.show", {"id": id_}))
     found = seen["approval"]
     if not wants_json(ctx):
-        sys.stdout.write(f"{visible(found['subject'])} {visible(seen['pr']['title'])}\n{_stat(seen)}")
+        sys.stdout.write(
+            f"{visible(found['subject'])} {visible(seen['pr']['title'])}\n{_risk(seen)}{_tests(seen)}{_stat(seen)}"
+        )
     bound = {"id": found["id"], "head": head or found["head"], "content": found["content"], **given(reason=reason)}
     result = ask(door, Call("approval.grant", bound))
     sys.stdout.write(result_line(result) if wants_json(ctx) else _granted(result, style_of(ctx)))
