@@ -14,7 +14,7 @@ from fleet.testing.waiting import wait_until
 
 _SECONDS = 0.5
 _TREES = {"one process": 0, "10 processes": 9, "100 processes": 99}
-_PROGRAM = """
+PROGRAM = """
 import os, sys, time
 for _ in range({children}):
     if os.fork() == 0:
@@ -57,7 +57,7 @@ def _overshoot(rig: TmuxRig, children: int, number: int) -> tuple[float, float]:
     name = f"bench{children}x{number}"
     clocks = rig.world.root / name
     clocks.mkdir()
-    argv = (*rig.python(_PROGRAM.format(children=children)), str(clocks))
+    argv = (*rig.python(PROGRAM.format(children=children)), str(clocks))
     rig.runtime.launch(rig.world.prepare(argv, name, allowance=_SECONDS, kind="budget"))
     ref = rig.world.ref(name)
     wait_until(lambda: rig.runtime.observe(ref).state == "exited", timeout=60, what=f"the end of {name}")
