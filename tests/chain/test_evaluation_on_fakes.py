@@ -112,6 +112,7 @@ def test_a_chain_is_scored_in_six_dimensions_with_journal_entries_as_evidence(de
     assert [known[seq] for seq in against] == ["run.failed"]
 
 
+@pytest.mark.long
 def test_any_window_is_computed_anew_from_the_journal_and_nothing_is_stored_by_looking(desk: Desk) -> None:
     for _ in range(ROUNDS):
         break_off(desk)

@@ -103,6 +103,7 @@ def test_an_approval_counts_no_more_once_its_reviewer_was_quarantined_and_everyb
     assert void.startswith(WHY)
 
 
+@pytest.mark.long
 def test_when_the_only_approval_falls_the_merge_is_refused_with_that_reason(watched: Watched) -> None:
     ticket = watched.desk.ticket()
     _, pull, head = watched.desk.pushed("developer", ticket)
@@ -136,6 +137,7 @@ def test_the_reviewer_is_asked_again_and_answers_once_it_was_released(watched: W
     assert desk.ask("pr.merge", ANN, number=pull)["head"] == head
 
 
+@pytest.mark.long
 def test_what_it_objected_to_before_its_approval_stands_again(watched: Watched) -> None:
     ticket = watched.desk.ticket()
     _, pull, head = watched.desk.pushed("developer", ticket)
@@ -146,6 +148,7 @@ def test_what_it_objected_to_before_its_approval_stands_again(watched: Watched) 
     assert "agent:qa-engineer wants changes at this head" in refused(watched, pull)
 
 
+@pytest.mark.long
 def test_an_approval_by_a_reviewer_that_the_quarantined_agent_started_falls_with_it(watched: Watched) -> None:
     desk, ticket = watched.desk, watched.desk.ticket()
     _, pull, head = desk.pushed("developer", ticket)
@@ -218,6 +221,7 @@ def test_a_merge_that_begins_once_the_door_is_shut_does_not_rest_on_its_approval
     assert desk.ask("pr.merge", ANN, number=pull)["pr"] == pull
 
 
+@pytest.mark.long
 def test_no_archive_takes_the_quarantine_away_and_leaves_the_approval(watched: Watched, tmp_path: Path) -> None:
     """What an approval of an open pull request is compared with stays in the store as long as it does."""
     desk = watched.desk

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
 from fleet.core.decision import Verdict
 from fleet.core.live import LiveCheck, WantedCheck
 from fleet.policy.decide import MERGE_CHECKS, decide_merge
-from fleet.policy.facts import GrantFact, MergeFacts, ReviewerFact, VerdictFact
+from fleet.policy.facts import GrantFact, HoldFacts, MergeFacts, ReviewerFact, VerdictFact
 from fleet.policy.gates import approvers, standing
 
 H, OLD = "head", "older"
 QA = frozenset({"agent:qa", "run:1"})
 DEV = frozenset({"agent:dev", "run:0"})
-ANN = frozenset({"human:ann"})
+ANN, BOB, DAN = (frozenset({f"human:{name}"}) for name in ("ann", "bob", "dan"))
 
 
 def facts(**changes: object) -> MergeFacts:
@@ -44,27 +45,81 @@ def said(who: str, lineage: frozenset[str], *, approves: bool = True, head: str 
     return VerdictFact(seq, who, approves, head, lineage)
 
 
-def test_every_combination_of_conditions() -> None:
-    """2^8 cases: open, approved by a stranger, by the author, objection, missing answer, protected, person, flag."""
-    yes_no = (False, True)
-    for state, stranger, author, objects, missing, protected, person, allowed in product(yes_no, repeat=8):
-        verdicts = [said("agent:qa", QA, seq=1)] if stranger else []
-        verdicts += [said("agent:dev", DEV, seq=2)] if author else []
-        verdicts += [said("agent:lead", frozenset({"agent:lead"}), approves=False, seq=3)] if objects else []
-        verdicts += [said("human:ann", ANN, seq=4)] if person else []
-        decision = decide_merge(
-            facts(
-                state="open" if state else "closed",
-                verdicts=tuple(verdicts),
-                reviewers=(ReviewerFact("sec", "pending"),) if missing else (),
-                protected=("CLAUDE.md",) if protected else (),
-                shared_uid_merge_allowed=allowed,
-            )
+STRANGER = ("silent", "approves", "quarantined since", "saw another diff")
+PERSON = ("silent", "saw this", "saw another content")
+GRANT = ("nobody", "a stranger", "an author")
+MERGER = ("person", "agent", "author")
+YES_NO = (False, True)
+# Who said what: everything that depends on one another.
+WORDS = tuple(product(STRANGER, YES_NO, YES_NO, YES_NO, YES_NO, PERSON, GRANT, YES_NO, MERGER))
+# What by itself is in the way: closed, no head, another base, alarm, hold, red check, conflict.
+WAYS = tuple(product(YES_NO, repeat=7))
+
+
+def judged(words: tuple[Any, ...], ways: tuple[bool, ...]) -> tuple[Verdict, Verdict]:
+    """What the gate says of one row of the truth table, and what one boolean sentence does."""
+    stranger, author, objects, missing, protected, person, grant, allowed, merger = words
+    closed, gone, elsewhere, alarm, held, red, conflict = ways
+    verdicts = [] if stranger == "silent" else [
+        replace(said("agent:qa", QA, seq=1), void="quarantined" if stranger == "quarantined since" else "",
+                diff="d2" if stranger == "saw another diff" else "d1")
+    ]  # fmt: skip
+    verdicts += [said("agent:dev", DEV, seq=2)] if author else []
+    verdicts += [said("agent:lead", frozenset({"agent:lead"}), approves=False, seq=3)] if objects else []
+    if person != "silent":
+        verdicts.append(replace(said("human:ann", ANN, seq=4), content="c1" if person == "saw this" else "c2"))
+    grants = {"nobody": (), "a stranger": (GrantFact("human:bob", BOB),), "an author": (GrantFact("human:dan", DAN),)}
+    acting: dict[str, dict[str, object]] = {
+        "person": {"principal": "human:ann", "principal_is_agent": False, "lineage": ANN},
+        "agent": {},
+        "author": {"principal": "agent:dev", "lineage": DEV},
+    }
+    found = decide_merge(
+        facts(
+            authors=DEV | DAN,
+            diff="d1",
+            content="c1",
+            verdicts=tuple(verdicts),
+            reviewers=(ReviewerFact("sec", "pending"),) if missing else (),
+            protected=("CLAUDE.md",) if protected else (),
+            grants=grants[grant],
+            shared_uid_merge_allowed=allowed,
+            state="closed" if closed else "open",
+            head="" if gone else H,
+            base="main",
+            base_ref="release" if elsewhere else "main",
+            base_alarm="main moved" if alarm else "",
+            hold=HoldFacts(("pr/8",)) if held else HoldFacts(),
+            wanted_checks=(WantedCheck("build", 15368),),
+            checks=() if red else (green(),),
+            conflict="a.py" if conflict else "",
+            **acting[merger],
         )
-        good = (stranger or person) and not objects and not missing and (person or not protected) and allowed
-        expected = Verdict.DENY if not state else Verdict.ALLOW if good else Verdict.HOLD
-        assert decision.verdict is expected, (state, stranger, author, objects, missing, protected, person, allowed)
-        assert len(decision.reasons) == len(MERGE_CHECKS)
+    )
+    assert len(found.reasons) == len(MERGE_CHECKS)
+    deny = closed or gone or elsewhere or merger == "author"
+    good = (stranger == "approves" or person != "silent") and not objects and not missing
+    good = good and (not protected or person == "saw this" or grant == "a stranger")
+    good = good and (merger == "person" or allowed or grant == "a stranger")
+    good = good and not (alarm or held or red or conflict)
+    return found.verdict, Verdict.DENY if deny else Verdict.ALLOW if good else Verdict.HOLD
+
+
+def test_every_combination_of_conditions() -> None:
+    """Everybody's words with nothing else in the way; and all that may be in the way, for a few of those."""
+    free = (False,) * len(WAYS[0])
+    for words, ways in (*((one, free) for one in WORDS), *product(WORDS[:: len(WORDS) // 24], WAYS)):
+        found, expected = judged(words, ways)
+        assert found is expected, (words, ways)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_whole_truth_table() -> None:
+    """Every combination of all of it: more than four hundred thousand rows."""
+    assert len(WORDS) * len(WAYS) > 400_000
+    wrong = [(words, ways) for words in WORDS for ways in WAYS if len(set(judged(words, ways))) > 1]
+    assert wrong == []
 
 
 REFUSALS = [
