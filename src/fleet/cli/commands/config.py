@@ -22,8 +22,10 @@ from fleet.config.catalogue import load_roles
 from fleet.config.keys import key_named, parse_value
 from fleet.config.loader import load_config
 from fleet.config.org import org_schema
+from fleet.config.ownroles import own_of, texts_of
 from fleet.config.paths import CONFIG_RELATIVE, find_checkout
 from fleet.config.schema import config_schema
+from fleet.control import rolelook
 from fleet.core.errors import Unreachable
 
 _EXITS = {
@@ -145,11 +147,12 @@ def validate(door: Door, ctx: click.Context, file: Path | None) -> None:
     path = folder / file if file else find_checkout(folder) / CONFIG_RELATIVE
     name = str(file or CONFIG_RELATIVE)
     loaded = load_config(path, roles=load_roles(), name=name)
+    notes = [*loaded.warnings, *rolelook.warnings(own_of(loaded.roles), texts_of(loaded.roles))]
     if wants_json(ctx):
         facts = {"file": str(path), "digest": loaded.digest, "agents": len(loaded.config.agents)}
-        sys.stdout.write(json_line({"ok": True, **facts, "warnings": list(loaded.warnings)}))
+        sys.stdout.write(json_line({"ok": True, **facts, "warnings": notes}))
         return
-    sys.stderr.write("".join(f"warning: {visible(warning)}\n" for warning in loaded.warnings))
+    sys.stderr.write("".join(f"warning: {visible(warning)}\n" for warning in notes))
     sys.stdout.write(f"{visible(name)} is valid: {len(loaded.config.agents)} agents, hash {loaded.digest[:12]}\n")
 
 

@@ -17,6 +17,7 @@ from fleet.config.catalogue import index, short
 from fleet.config.ownroles import own_of
 from fleet.config.roles import Role
 from fleet.config.validate import nearest
+from fleet.control.rolelook import refused_to_all
 from fleet.core.errors import NotFound
 
 Row = Mapping[str, Any]
@@ -127,6 +128,7 @@ def _facts(found: Role) -> dict[str, Any]:
         "verbs": sorted(found.verbs),
         "expects": {event: list(events) for event, events in found.expects.items()},
         "commands": list(found.scope.commands),
+        "refused_to_all": refused_to_all(found.scope.commands),
         "write": list(found.scope.write),
         "never": list(found.scope.never),
         "tier_reason": found.tier_reason,
@@ -160,6 +162,8 @@ def _short_facts(found: Role) -> Iterator[str]:
     if found.scope.never:
         yield f"not: {', '.join(found.scope.never)}"
     yield f"may run: {counted(len(found.scope.commands), 'pattern')} (with --json)"
+    for pattern, why in refused_to_all(found.scope.commands).items():
+        yield f"but no agent may run {visible(pattern)}: {why}"
     yield f"skill: {found.skill}"
     yield f"model: {found.default_tier}. {found.tier_reason}"
     yield f"budget of a new agent: {duration(found.budget_seconds)}"
