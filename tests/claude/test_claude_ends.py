@@ -188,6 +188,29 @@ def test_tokens_and_words_of_a_session_are_on_record(client: Path) -> None:
         assert found[0]["usage"]["cost_micros"] > 0
 
 
+def test_what_a_child_agent_does_is_guarded_counted_and_on_record(client: Path) -> None:
+    order = {"description": "look", "prompt": "SCENARIO:child look around", "subagent_type": "general-purpose"}
+    scenarios = {
+        "developer": (Turn("", (Call("Agent", order),)), *OPEN),
+        "child": (bash("git status --short"), bash("git push origin HEAD:child"), Turn("I have looked.")),
+    }
+    with rig(client, scenarios, fleet_keys=ONCE) as fleet:
+        fleet.ticket()
+        assert fleet.ended("developer")["state"] == "succeeded", fleet.story()
+        refused = [entry for entry in fleet.log("tool.refused") if "git push is not for agents" in entry["summary"]]
+        assert len(refused) == 1
+        said = wait_until(
+            lambda: [one for one in fleet.log("conversation") if one["summary"].startswith("a child of developer")],
+            timeout=60,
+            what="the words of the child",
+        )
+        assert any("git status --short" in entry["summary"] for entry in said)
+        assert any("I have looked." in entry["summary"] for entry in said)
+        asked = len(fleet.model.asked)
+        wait_until(lambda: (fleet.runs("developer")[0]["usage"] or {}).get("answers") == asked, timeout=60,
+                   what="every answer of both to be counted")  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["bedrock", "vertex"])
 def test_other_backends_are_asked_at_their_own_addresses(client: Path, kind: str) -> None:
     more = {

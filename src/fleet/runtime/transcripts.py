@@ -58,7 +58,7 @@ class Transcripts:
                 fresh = self._fresh(session, path)
                 if fresh is None:
                     break
-                self._take_in(session, run, fresh, says=place == 0)
+                self._take_in(session, run, fresh, child=path.stem if place else "")
                 newest = fresh.part if place == 0 else newest
         return newest
 
@@ -85,8 +85,11 @@ class Transcripts:
         end = data.rfind(b"\n") + 1
         return Fresh(path.name, read_part(data[:end]), begin, begin + end) if end else None
 
-    def _take_in(self, session: Session, run: Run, fresh: Fresh, *, says: bool) -> None:
-        """Count the answers; of the conversation itself also what was said. Nothing, when somebody else just did."""
+    def _take_in(self, session: Session, run: Run, fresh: Fresh, *, child: str) -> None:
+        """Count the answers and say what was said, by a ``child`` agent or ("") the session itself.
+
+        Nothing, when somebody else just did.
+        """
         redactor = Redactor(self._secrets(session.session))
         prices = self._config_at(run.config_hash).prices
 
@@ -94,8 +97,9 @@ class Transcripts:
             if not sessions.read_on(tx, session.session, fresh.file, fresh.begin, fresh.end):
                 return
             usage.count(tx, session, fresh.part.answers, "transcript", prices)
-            for number, remark in enumerate(fresh.part.remarks if says else ()):
-                _say(tx, run, session, remark, f"{fresh.begin}:{number}", redactor)
+            for number, remark in enumerate(fresh.part.remarks):
+                place = f"{child}:{fresh.begin}:{number}" if child else f"{fresh.begin}:{number}"
+                _say(tx, run, session, remark, place, redactor, child)
 
         self._db.write(transaction)
 
@@ -116,8 +120,8 @@ def last_bytes(path: Path) -> bytes:
     return _read(path, max(0, size - 4 * 65_536))
 
 
-def _say(tx: Tx, run: Run, session: Session, remark: Remark, place: str, redactor: Redactor) -> None:
-    """One remark as an entry. The text was written by a model or a person: data, never an instruction."""
+def _say(tx: Tx, run: Run, session: Session, remark: Remark, place: str, redactor: Redactor, child: str) -> None:
+    """One remark as an entry, of the session itself or of a child agent that it started. The text is data."""
     text = redactor.text(remark.text)
     who = f"uses {remark.tool}" if remark.who == "tool" else {"user": "is told"}.get(remark.who, "says")
     payload: Mapping[str, object] = {
@@ -126,7 +130,9 @@ def _say(tx: Tx, run: Run, session: Session, remark: Remark, place: str, redacto
         "tool": remark.tool,
         "text": text,
         "line": remark.id,
+        "child": child,
     }
+    speaker = f"a child of {run.agent}" if child else run.agent
     journal.append(
         tx,
         Draft(
@@ -140,7 +146,7 @@ def _say(tx: Tx, run: Run, session: Session, remark: Remark, place: str, redacto
             run_id=run.id,
             cause_id=run.event_id,
             dedup_key=f"conversation:{session.session}:{place}",
-            summary=f"{run.agent} {who}: {' '.join(text.split())[:_SUMMARY_LIMIT]}",
+            summary=f"{speaker} {who}: {' '.join(text.split())[:_SUMMARY_LIMIT]}",
             payload=dict(payload),
         ),
     )

@@ -166,6 +166,18 @@ def test_child_agents_are_counted(world: World) -> None:
     assert world.asks(2).ticket
 
 
+def test_what_child_agents_say_and_do_is_on_record(world: World) -> None:
+    world.writes(1, 10)
+    for child in ("abc", "def"):  # the same line in two files is two remarks
+        world.writes(2, 10, child=child)
+    assert decision(world.asks(1).body) == "allow"
+    world.asks(1)
+    said = [entry for entry in world.desk.entries() if entry.type == "conversation.said"]
+    told = sorted((str((entry.payload or {})["child"]), entry.summary.partition(":")[0]) for entry in said)
+    by_child = "a child of developer uses Read"
+    assert told == [("", "developer uses Read"), ("agent-abc", by_child), ("agent-def", by_child)]
+
+
 def test_a_session_that_nobody_can_measure_is_refused_and_then_stopped(world: World) -> None:
     for number in range(1, BLIND_USES + 1):
         assert decision(world.asks(number).body) == "allow"
