@@ -186,6 +186,7 @@ def test_budgets_and_teams_are_tables_for_people(shell: Shell) -> None:
     assert text[1].split()[3] == "2h00m"
     (found,) = shell.answer("agent", "budget", "developer")["agents"]
     assert found["budget_seconds"] == 7200
+    assert (found["tokens"]["used"], found["tokens"]["budget"], found["unpriced_answers"]) == (0, None, 0)
     assert shell.fleet("team", "list").text == (
         "TEAM    SIZE  AGENTS\nmakers  1     developer\nin no team: scribe, tech-lead\n"
     )
@@ -254,6 +255,13 @@ def test_an_agent_is_hired_and_works_without_a_restart(shell: Shell) -> None:
         ("agent create new --role developer --reports-to nobody", 3),
         ("agent create Bad/Name --role developer", 2),
         ("agent budget --set 1h", 2),
+        ("agent budget developer --set 1h --set-tokens 5k", 2),
+        ("agent budget developer --set-usd five", 2),
+        ("agent budget developer --set-tokens 5k", 3),
+        ("budget grant developer --reason x", 2),
+        ("budget grant developer 1h --usd 5 --reason x", 2),
+        ("budget grant developer --tokens lots --reason x", 2),
+        ("budget grant developer --tokens 5k --reason x", 8),
         ("agent budget developer --set 0", 2),
         ("agent budget nobody --set 1h", 4),
         ("agent rollback nobody", 4),

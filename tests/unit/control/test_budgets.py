@@ -206,6 +206,21 @@ def test_tokens_and_dollars_are_granted_shown_and_on_record(tmp_path: Path) -> N
     desk.close()
 
 
+def test_a_new_name_goes_on_with_the_tokens_of_the_old_one(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, (CLAUDE,), auth=AUTH)
+    who = desk.run("coder", "ticket/1")
+    desk.end(who)
+    desk.db.write(lambda tx: tx.run("UPDATE runs SET used_tokens = 800, used_micros = 5 WHERE id = :id", id=who.run_id))
+    renamed = load(
+        (member("writer", "developer", vendor="claude-code", budget_tokens=1000),), desk.loaded.roles, auth=AUTH
+    )
+    accept_config(desk.db, renamed, ANN)
+    desk.context.config.replace(renamed)
+    (found,) = desk.ask("agent.budget", name="writer")["agents"]
+    assert (found["tokens"]["used"], found["tokens"]["left"], found["counts_with"]) == (800, 200, ["coder"])
+    desk.close()
+
+
 @pytest.mark.parametrize("amounts", [{}, {"seconds": 5, "tokens": 5}, {"tokens": 5, "micros": 5}])
 def test_a_grant_is_of_exactly_one_kind(desk: Desk, amounts: dict[str, int]) -> None:
     with pytest.raises(UsageError) as caught:

@@ -15,6 +15,9 @@ from fleet.config.prices import prices_of
 from fleet.core.session import Answer, Session
 from fleet.store import budgets, runs, sessions, usage
 from fleet.store.db import Tx
+from fleet.store.migrate import migrate, shipped
+from fleet.store.open import open_for_daemon
+from fleet.store.sqlite import SqliteEngine
 from fleet.testing.desk import Desk
 from fleet.testing.scene import member
 
@@ -168,3 +171,27 @@ def test_no_order_and_no_repetition_changes_what_was_used(
     assert after.tokens - before.tokens == sum(one[0] for one in grown)
     assert after.micros - before.micros == sum(one[1] for one in grown)
     assert after.unpriced - before.unpriced == sum(one[2] for one in grown)
+
+
+def test_a_store_from_before_prices_keeps_its_answers_and_prices_them_anew(tmp_path: Path) -> None:
+    """What the client claimed is kept apart; what was read of a transcript is not read again."""
+    engine = SqliteEngine(tmp_path / "old.db")
+    migrate(engine, backups=tmp_path / "b", migrations=[one for one in shipped() if one.number < 20])
+    connection = engine.connect(read_only=False)
+    connection.run(
+        "INSERT INTO sessions (session, run_id, epoch, agent, provider, conversation, meter_hash, read_to, state,"
+        " since, heard_at) VALUES ('r1-e1', 'r1', 1, 'dev', 'anthropic me', 'c', 'h', 77, 'ended', 1, 1)", {}
+    )  # fmt: skip
+    connection.run(
+        "INSERT INTO usage (run_id, answer, session, agent, model, input, output, cache_read, cache_write, cost_micros,"
+        " source, at) VALUES ('r1', 'req_1', 'r1-e1', 'dev', 'claude-opus-5-5', 1000, 0, 0, 0, 9, 'telemetry', 1)", {}
+    )  # fmt: skip
+    connection.close()
+    migrate(engine, backups=tmp_path / "b")
+    db = open_for_daemon(tmp_path / "old.db")
+    assert db.read(usage.unpriced) == [("anthropic", "claude-opus-5-5")]
+    assert db.read(lambda tx: sessions.read_to(tx, "r1-e1", "c.jsonl")) == 77
+    assert db.write(lambda tx: usage.price_again(tx, "anthropic", "claude-opus-5-5", PRICES)) == 1
+    assert db.read(lambda tx: usage.of_run(tx, "r1")).cost_micros == 4000
+    assert db.read(lambda tx: tx.one("SELECT said_micros FROM usage")) == (9,)
+    db.close()
