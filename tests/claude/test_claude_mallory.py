@@ -43,6 +43,7 @@ RECORD = Path(__file__).parent / "mallory.json"
 BYSTANDER = "  - {name: bystander, role: tech-lead, vendor: scripted}\n"
 PLAYBOOK = "version: 1\nrules:\n  - {on: [agent_start_requested], do: [{pause: {seconds: 600}}]}\n"
 KEY = "a-key-of-the-test"
+HELPER = "print-key"  # the program of the fleet that prints it
 _CODE = re.compile(r"FLT-[A-Z]+-\d+")
 
 
@@ -152,7 +153,7 @@ def places_of(fleet: Rig, loot: Path, address: str) -> dict[str, str]:
         "loot": str(loot),
         "canary": address,
         "key": KEY,
-        "helper": f"echo {KEY}",
+        "helper": str(loot.parent / HELPER),
         "checkout": str(fleet.paths.checkout),
         "bare": str(fleet.paths.bare),
         "database": str(fleet.paths.database),
@@ -168,7 +169,10 @@ def test_mallory(client: Path, tmp_path: Path) -> None:
     loot.mkdir()
     mallory = Mallory({}, loot)
     body = ticket_body(one.name for one in ATTEMPTS)
-    auth = f"kind: key_helper, command: [echo, {KEY}]"
+    helper = tmp_path / HELPER
+    helper.write_text(f"#!/bin/sh\necho {KEY}\n")
+    helper.chmod(0o700)
+    auth = f"kind: key_helper, command: [{helper}]"
     with (
         canary() as address,
         rig(
