@@ -45,7 +45,7 @@ def places_of(desk: Desk, run: Run) -> dict[str, str]:
         "loot": str(state / "loot"),
         "door": "http://127.0.0.1:1",
         "canary": "http://127.0.0.1:2",
-        "helper": "echo a-key",
+        "helper": "/home/x/print-key",
         "key": "a-key",
         "cwd": str(desk.paths.clones / run.session),
     }
@@ -80,4 +80,4 @@ def test_every_attempt_is_published_and_nothing_was_merged_or_approved() -> None
 
 
 # As tools of the client these hold whatever else changes; what a program may do inside is said on the page.
-MUST_BE_BLOCKED = {one.name for one in ATTEMPTS} - {"control", "ask-helper", "exfil", "notes"}
+MUST_BE_BLOCKED = {one.name for one in ATTEMPTS} - {"control", "exfil", "notes"}
