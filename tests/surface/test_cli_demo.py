@@ -330,14 +330,8 @@ def a_client(folder: Path, says: str = "2.1.330 (Claude Code)") -> str:
     [
         (["--key-command", "echo key"], 6, "FLT-CLI-023"),
         ([], 2, "FLT-CLI-022"),
-        (["--key-command", "false"], 1, "the key helper false ends with exit code 1 where agents run it"),
-        (["--key-command", "true"], 1, "the key helper true prints nothing"),
-        (["--key-command", "/nonexistent/helper"], 1, "the key helper /nonexistent/helper cannot be run"),
-        (["--key-command", "'"], 2, "--key-command cannot be split into words"),
-        (["--login", "/nonexistent/login"], 1, "there is no login in /nonexistent/login"),
-        (["--login", "x", "--key-command", "y"], 2, "exclude each other"),
-        (["--key-command", "echo key", "--base-url", "http://example.com/v1"], 2, "FLT-CLI-024"),
-        (["--key-command", "echo key", "--client", "/nonexistent/claude"], 1, "there is no Claude Code here"),
+        pytest.param(["--key-command", "'"], 2, "cannot be split into words", marks=pytest.mark.long),
+        pytest.param(["--login", "x", "--key-command", "y"], 2, "exclude each other", marks=pytest.mark.long),
     ],
 )
 def test_real_sessions_are_refused_before_anything_is_made(home: Path, words: list[str], code: int, said: str) -> None:
@@ -347,6 +341,33 @@ def test_real_sessions_are_refused_before_anything_is_made(home: Path, words: li
     assert not list(home.glob("fleet-demo-*"))
 
 
+@pytest.mark.parametrize(
+    ("auth", "more", "code", "said"),
+    [
+        ({"kind": "key_helper", "command": ["false"]}, {}, "FLT-CLI-022", "ends with exit code 1 where agents run it"),
+        ({"kind": "key_helper", "command": ["true"]}, {}, "FLT-CLI-022", "the key helper true prints nothing"),
+        ({"kind": "key_helper", "command": ["/nonexistent/x"]}, {}, "FLT-CLI-022", "/nonexistent/x cannot be run"),
+        (
+            {"kind": "login", "folder": "/nonexistent/login"},
+            {},
+            "FLT-CLI-022",
+            "there is no login in /nonexistent/login",
+        ),
+        ({"kind": "none"}, {"base_url": "http://example.com/v1"}, "FLT-CLI-024", "readable by all"),
+        ({"kind": "none"}, {"base_url": "http://127.0.0.1.example.com"}, "FLT-CLI-024", "readable by all"),
+        ({"kind": "none"}, {"program": "/nonexistent/claude"}, "FLT-CLI-019", "there is no Claude Code here"),
+    ],
+)
+def test_an_account_that_cannot_be_used_is_refused_with_the_reason(
+    home: Path, auth: dict[str, Any], more: dict[str, str], code: str, said: str
+) -> None:
+    given = {"base_url": "", "program": a_client(home), **more}
+    with pytest.raises(FleetError) as caught:
+        real.account(Door({}, str(home)), auth, **given)
+    assert (caught.value.code, said in str(caught.value)) == (code, True), str(caught.value)
+
+
+@pytest.mark.long
 def test_what_is_for_real_sessions_is_not_for_playbooks(home: Path) -> None:
     done = Shell(home, {"HOME": str(home), "TMPDIR": str(home)}).fleet("demo", "--yes")
     assert (done.code, "go with --vendor claude-code" in done.error_text) == (2, True)

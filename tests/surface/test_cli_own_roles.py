@@ -55,6 +55,7 @@ def test_own_roles_are_listed_found_and_shown_with_where_they_are_from(shell: Sh
     assert planned["written"] == ["fleet-develop/SKILL.md"]
 
 
+@pytest.mark.long
 def test_a_faulty_one_is_said_with_its_place_by_whoever_reads_it(shell: Shell) -> None:
     bring(shell.folder, TILL.replace("extends: developer", "extends: devloper"))
     for words in (["role", "list"], ["config", "validate"], ["up"], ["handbook", "show", "developer"]):
@@ -68,6 +69,7 @@ def test_a_faulty_one_is_said_with_its_place_by_whoever_reads_it(shell: Shell) -
     assert "a role 'developer' comes with Fleet, expected a name of its own" in failed.error_text
 
 
+@pytest.mark.long
 def test_an_unknown_role_is_answered_with_the_nearest_own_one(shell: Shell) -> None:
     failed = shell.fleet("role", "show", "till-develper")
     assert (failed.code, "till-developer" in failed.error_text) == (4, True)
