@@ -139,24 +139,26 @@ def _machine(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Ne
     """The daemon, its services and its disk."""
     if ctx.host is None:
         yield Need("daemon", "no daemon runs: nothing is watched and nothing starts", "fleet up", code="FLT-CLI-001")
-    for names, said in _failing(services):
-        verb = "fail" if len(names) > 1 else "fails"
-        yield Need("service", f"{', '.join(names)} {verb}: {said}", "fleet watcher status")
+    for who, said in _failing(services):
+        yield Need("service", f"{who}: {said}", "fleet doctor" if who == "GitHub" else "fleet watcher status")
     disk = ctx.disk.look()
     if disk is not None and disk.low:
         text = f"{disk.free // 1_000_000} MB free, starts wait below {disk.floor // 1_000_000} MB"
         yield Need("disk", text, "fleet doctor", code="FLT-KEP-002")
 
 
-def _failing(services: tuple[Service, ...]) -> Iterator[tuple[list[str], str]]:
-    """Services that do not work, and what they say; those that GitHub tells the same are one."""
-    found: dict[str, tuple[list[str], str]] = {}
+def _failing(services: tuple[Service, ...]) -> Iterator[tuple[str, str]]:
+    """Services that do not work, and what they say; what GitHub says to several of them is said once, by it."""
+    told: set[str] = set()
     for one in services:
         if one["failures"] or not one["alive"]:
             said = str(one["last_error"] or "it has ended")
             code = _GITHUB.search(said)
-            found.setdefault(code[0] if code else str(one["name"]), ([], said))[0].append(str(one["name"]))
-    yield from found.values()
+            if code is None:
+                yield f"{one['name']} fails", said
+            elif code[0] not in told:
+                told.add(code[0])
+                yield "GitHub", said
 
 
 def _unsigned(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:

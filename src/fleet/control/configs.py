@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fleet.config.changes import compare_loaded
+from fleet.config.changes import compare_loaded, said
 from fleet.config.configfile import digest_of, locked, replace_file
 from fleet.config.edit import Edit, apply_edits, edit_of
 from fleet.config.loader import LoadedConfig, load_config, parse_config, read_config
@@ -136,8 +136,8 @@ def _needs_no_restart(old: LoadedConfig, new: LoadedConfig) -> None:
         return
     document = read_yaml(new.text, NAME)
     problems = tuple(
-        f"{NAME}:{(spot := document.value_spot((key,))).line}:{spot.column}: {key} is {getattr(new.config, key)}, "
-        f"expected {getattr(old.config, key)} for as long as the fleet is up"
+        f"{NAME}:{(spot := document.value_spot((key,))).line}:{spot.column}: {key} is "
+        f"{said(getattr(new.config, key))}, expected {said(getattr(old.config, key))} for as long as the fleet is up"
         for key in keys
     )
     raise ConfigError(

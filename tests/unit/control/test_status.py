@@ -244,5 +244,8 @@ def test_what_github_says_is_one_need_whichever_services_it_stops(desk: Desk) ->
             ("reconciler", said.format("pulls")),
         )
     ]
-    found = [one["text"] for one in attention(hosted(desk, *services)) if one["kind"] == "service"]
-    assert found == [f"watcher, reconciler fail: {said.format('issues')}", "runner fails: no terminal [FLT-RTM-001]"]
+    found = [(one["text"], one["command"]) for one in attention(hosted(desk, *services)) if one["kind"] == "service"]
+    assert found == [
+        (f"GitHub: {said.format('issues')}", "fleet doctor"),
+        ("runner fails: no terminal [FLT-RTM-001]", "fleet watcher status"),
+    ]

@@ -44,7 +44,7 @@ def test_a_renamed_repository_is_noticed_behind_the_redirect_and_told_by_its_new
         new = forge_for(place, tmp_path, NEW, clock, transport)
         assert [ticket.number for ticket in new.snapshot().tickets] == [number]
         again = forge_for(place, tmp_path, REPO, clock, transport)
-        with pytest.raises(TemporaryError, match="is called"):
+        with pytest.raises(TemporaryError, match="it is called"):
             again.snapshot()  # also where the fleet starts only now
         for one in (old, new, again):
             one.close()

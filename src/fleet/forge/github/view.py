@@ -259,7 +259,7 @@ class _Listing:
         if name and name.lower() != self._repo.lower():
             raise TemporaryError(
                 "FLT-GHB-014",
-                f"the repository is called {name} now",
+                f"it is called {name} now",
                 where=self._repo,
                 hint=f"fleet down; fleet config set repo {name}; fleet up. And: git remote set-url origin"
                 f" https://github.com/{name}.git",
