@@ -70,3 +70,33 @@ def test_no_tool_runs_while_no_daemon_answers(client: Path, mode: str) -> None:
         assert (ended["state"], ended["id"]) == ("succeeded", run["id"]), fleet.story()
         assert "hook" in became[0].lower(), became
         assert "unguarded.txt" not in git(fleet.paths.bare, "ls-tree", "--name-only", ended["escrow_sha"])
+
+
+def test_a_stop_that_nobody_heard_is_found_in_the_transcript(client: Path) -> None:
+    gone, asked = threading.Event(), threading.Event()
+
+    def scenario(told: Conversation) -> Step:
+        done = len(told.results)
+        if done == len(FINISH) - 1:
+            asked.set()
+            gone.wait(PATIENCE)
+        return FINISH[done]
+
+    with rig(client, {"developer": scenario}, fleet_keys="retry: {attempts: 1}\n") as fleet:
+        fleet.ticket()
+        assert asked.wait(PATIENCE), fleet.story()
+        (run,) = fleet.runs("developer")
+        end_everything(fleet)
+        gone.set()
+        files = fleet.paths.runs / run["session"] / "home" / ".claude" / "projects"
+        wait_until(
+            lambda: any(b'"text":"Done."' in path.read_bytes() for path in files.glob("*/*.jsonl")),
+            timeout=PATIENCE,
+            what="the turn to be over in the transcript",
+        )
+        fleet.shell.answer("up")
+        ended = fleet.ended("developer")
+        assert (ended["state"], ended["id"]) == ("succeeded", run["id"]), fleet.story()
+        answers = len(fleet.model.of("developer"))
+        wait_until(lambda: (fleet.runs("developer")[0]["usage"] or {}).get("answers") == answers, timeout=60,
+                   what="every answer to be counted")  # fmt: skip

@@ -89,6 +89,16 @@ def test_a_tool_that_nobody_allowed_waits_for_a_person(client: Path) -> None:
         assert "count yourself" in results[1]
 
 
+def test_a_question_that_nobody_answers_is_a_no(client: Path) -> None:
+    steps = (bash("touch asked.txt && perl -e 'print 1'"), *OPEN)
+    keys = ", unlisted: ask, permission_seconds: 4"
+    with rig(client, {"developer": steps}, fleet_keys=ONCE, claude_keys=keys) as fleet:
+        fleet.ticket()
+        assert fleet.ended("developer")["state"] == "succeeded", fleet.story()
+        assert "nobody answered in time, which means no" in fleet.model.asked[-1].conversation.results[0]
+        assert len(fleet.log("permission.expired")) == 1
+
+
 def test_a_killed_client_leaves_nothing_running_and_its_work_comes_back(client: Path) -> None:
     scenario = (write("half.txt", "half\n"), bash(BUSY), *OPEN)
     keys = '    allowed_tools: ["Bash(/usr/bin/python3:*)"]\n'
