@@ -18,7 +18,7 @@ from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.waiting import wait_until
 
-PLACES = ["restart.decided@1", pytest.param("restart.answered@1", marks=pytest.mark.long)]
+PLACES = ["restart.decided@1", "restart.answered@1"]
 
 CLIENT = """\
 #!/bin/sh
@@ -62,6 +62,7 @@ def dying_fleet(place: str) -> Iterator[tuple[FleetPaths, Path, Path]]:
 
 @pytest.mark.crash
 @pytest.mark.tmux
+@pytest.mark.long  # the quick ring has the same on a fake runtime: tests/unit/runtime/test_runner_restarts.py
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("place", PLACES)
 def test_an_agent_is_resumed_once_although_the_daemon_dies_at(place: str) -> None:
