@@ -13,7 +13,7 @@ def is_reviewer(facts: ReviewFacts) -> Reason:
         return Reason("reviewer", Verdict.ALLOW, "FLT-POL-080", "a person reviews", seen)
     if facts.reviews:
         return Reason("reviewer", Verdict.ALLOW, "FLT-POL-081", f"the role {facts.role} reviews", seen)
-    text = f"the role {facts.role} does not review; let a reviewer or a person do it"
+    text = f"the role {facts.role or '(none)'} does not review; let a reviewer or a person do it"
     return Reason("reviewer", Verdict.DENY, "FLT-POL-082", text, seen)
 
 

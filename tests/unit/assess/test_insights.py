@@ -121,9 +121,12 @@ def test_every_kind_is_described_and_every_description_is_of_a_kind_that_can_be_
     found = told(
         work=work,
         runs=[*usual, *broken, run(30, RunState.RUNNING, agent="slow", work_item="ticket/30")],
-        heard={"r30": (NOW - 5 * HOUR, 1)},
+        heard={**{one.id: (NOW, 50) for one in (*usual, *broken)}, "r30": (NOW - 5 * HOUR, 1)},
         sent_back=[("pr/1", 1), ("pr/1", 2), ("pr/1", 3)],
         members=[Member("qa", "qa-engineer", True)],
         collisions=[Collision(("pr/2", "pr/5"), (), ("a",), 40, NOW)],
     )
     assert [one.kind for one in found] == list(KINDS)
+    assert [one.kind for one in found if not one.command.startswith("fleet ")] == []
+    # evidence is in the journal; that an agent did nothing is the one thing no entry can say
+    assert [one.kind for one in found if not one.evidence] == ["idle"]

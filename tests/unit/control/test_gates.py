@@ -71,6 +71,43 @@ def test_why_lists_each_condition_with_its_fact_and_what_to_type(desk: Desk) -> 
         assert {one["agent"] for one in desk.ask("why", ref=ref)["waiting"]} >= {"release-manager"}
 
 
+EVERY: dict[str, object] = {
+    "approved": True,
+    "approvals": 3,
+    "approved_by_person": True,
+    "reviewers_answered": True,
+    "check": "build",
+    "label": "go-now",
+    "event": "smoke_done",
+    "time_window": {"opens": "02:00", "closes": "03:00"},
+    "max_diff": {"lines": 50},
+    "max_risk": "low",
+}
+
+
+def test_why_explains_every_condition_of_the_grammar_on_one_screen(tmp_path: Path) -> None:
+    """Each with what it asks, whether it is met and the fact it saw; what a person can do about it can be typed."""
+    assert EVERY.keys() | {"all_of", "any_of"} == GateConfig.model_fields.keys(), "a new condition belongs here"
+    gate = GateConfig.model_validate({"all_of": tuple({name: value} for name, value in EVERY.items())}, strict=False)
+    kept = [one for one in usual_members() if one.name != "release-manager"]
+    held = Desk(tmp_path, (*kept, member("release-manager", "release-manager", "pr_approved", subscription_gate=gate)))
+    _, pull = approved(held)
+    found = held.ask("why", ref=f"pr/{pull}")
+    (waits,) = [one for one in found["waiting"] if one["agent"] == "release-manager"]
+    told = {one["condition"]: one for one in waits["gate"]["conditions"]}
+    assert told.keys() == EVERY.keys()
+    assert all(one["asks"] and one["text"] and one["answer"] in ("met", "not yet", "never") for one in told.values())
+    met = {name for name, one in told.items() if one["answer"] == "met"}
+    assert met == {"approved", "reviewers_answered", "max_diff"}
+    typed = {name for name, one in told.items() if one.get("hint", "").startswith("fleet ")}
+    assert typed == EVERY.keys() - met - {"check", "time_window"}  # a program, and the hour
+    at = found["lines"].index(f"release-manager starts on pr/{pull} once this is met:")
+    told_lines = found["lines"][at + 2 : at + 2 + len(EVERY)]
+    assert [name for name, line in zip(EVERY, told_lines, strict=True) if told[name]["text"] not in line] == []
+    assert len(found["lines"]) <= 40, "more than one screen"
+    held.close()
+
+
 def test_a_person_is_asked_about_a_start_and_the_start_goes_on(desk: Desk) -> None:
     _, pull = approved(desk)
     (one,) = desk.ask("approvals")["approvals"]
