@@ -44,13 +44,24 @@ class Desk:
         self.hub.rules["main"] = Rules(protected=True, more_protection=more)
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Open it."""
-    with a_github(make_checkout(tmp_path / "checkout")) as place:
-        made = Desk(tmp_path, place)
+@pytest.fixture(scope="module")
+def open_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One for all tests: what differs between them is a few facts."""
+    folder = tmp_path_factory.mktemp("hurdles")
+    with a_github(make_checkout(folder / "checkout")) as place:
+        made = Desk(folder, place)
         yield made
         made.forge.close()
+
+
+@pytest.fixture
+def desk(open_desk: Desk) -> Desk:
+    """As it was at first."""
+    open_desk.hub.permissions[BOT] = "write"
+    open_desk.hub.rules.clear()
+    open_desk.hub.settings = {}
+    open_desk.place.server.faults = lambda number, method, target: None
+    return open_desk
 
 
 def test_a_repository_that_a_fleet_can_work_in_has_none_and_asking_again_costs_nothing(desk: Desk) -> None:
