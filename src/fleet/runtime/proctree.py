@@ -17,6 +17,7 @@ _STOPPED_OR_DEAD = frozenset("TtZXx")
 _DEAD = frozenset("ZXx")
 _PAUSE = 0.002  # seconds between two looks at a tree that is about to change
 _PATIENT = 2  # looks after which what still moves is signalled by its groups as well
+_QUIET = 3  # looks in a row that must find nothing: one may miss a process that forks and ends all the time
 _WALKS = 5  # attempts to see a line of ancestors that does not change meanwhile
 
 
@@ -213,13 +214,15 @@ def freeze(find: Callable[[], Iterable[Process]], *, seconds: float) -> bool:
     ``seconds`` pass before that: something may still move.
     """
     deadline = time.monotonic() + seconds
-    looks = 0
+    looks = quiet = 0
     while True:
-        moving = [process for process in find() if process.state not in _STOPPED_OR_DEAD]
-        if not moving:
+        found = list(find())
+        moving = [process for process in found if process.state not in _STOPPED_OR_DEAD]
+        quiet = 0 if moving else quiet + 1
+        if quiet >= _QUIET:
             return True
         looks += 1
-        _send_all(moving, signal.SIGSTOP, looks)
+        _send_all(moving or found, signal.SIGSTOP, looks if moving else _PATIENT + 1)
         if time.monotonic() >= deadline:
             return False
         time.sleep(_PAUSE)
@@ -233,15 +236,17 @@ def kill(
     ``reap`` is called before each look, by a parent that has zombies to collect.
     """
     deadline = time.monotonic() + seconds
-    looks = 0
+    looks = quiet = 0
     while True:
         if reap is not None:
             reap()
-        living = [process for process in find() if process.state not in _DEAD]
-        if not living:
+        found = list(find())
+        living = [process for process in found if process.state not in _DEAD]
+        quiet = 0 if living else quiet + 1
+        if quiet >= _QUIET:
             return ()
         looks += 1
-        _send_all(living, signal.SIGKILL, looks)
-        if time.monotonic() >= deadline:
+        _send_all(living or found, signal.SIGKILL, looks if living else _PATIENT + 1)
+        if living and time.monotonic() >= deadline:
             return tuple(sorted(process.pid for process in living))
         time.sleep(_PAUSE)
