@@ -75,7 +75,7 @@ def test_it_serves_when_the_start_returns_and_leaves_nothing_when_the_stop_retur
     assert (found["running"], found["supervised"]) == (True, supervised)
     assert {service["name"] for service in found["services"]} == {
         "watcher", "router", "dispatcher", "reconciler", "runner", "janitor", "checkpointer", "refguard", "scheduler",
-        "lookout", "budgetwatch", "keeper", "sessions", "assessor",
+        "lookout", "budgetwatch", "keeper", "sessions", "assessor", "metering",
     }  # fmt: skip
     assert all(service["alive"] for service in found["services"])
     assert stop(paths) is True

@@ -81,7 +81,7 @@ LEVELS = {
     Access.HUMAN: {
         "agent.stop", "agent.output", "agent.attach", "pr.waive", "audit.verify", "audit.erase", "fleet.drain",
         "fleet.halt", "fleet.resume", "policy.replay", "ticket.accept", "permission.allow", "permission.deny",
-        "provider.release", "labels.sync",
+        "provider.release", "labels.sync", "forge.check",
         "gc.plan", "gc.run",
         "agent.pause", "agent.resume", "agent.logs", "config.change", "config.reload",
         "ticket.cancel", "ticket.retry", "ticket.close", "ticket.reopen",

@@ -32,7 +32,7 @@ VERBS = (
     ),
     Verb("why", Access.READ, (need("ref", "line"),), "title, lines[], waiting[], entries[]"),
     Verb("watcher.status", Access.READ, (), "running, pid, supervised, services[]"),
-    Verb("forge.check", Access.READ, (), "forge, hurdles[]", patient=True),
+    Verb("forge.check", Access.HUMAN, (), "forge, hurdles[]", patient=True),
     Verb("fleet.halt", Access.HUMAN, (need("reason", "line"),), "halt{}, again, stopping[]"),
     Verb("fleet.resume", Access.HUMAN, (Arg("reason", "line", ""),), "halt{}, waiting"),
     Verb("fleet.drain", Access.HUMAN, (Arg("reason", "line", ""),), "stopping[], live"),
