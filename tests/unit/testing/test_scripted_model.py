@@ -55,7 +55,7 @@ def test_words_of_the_conversation_fill_a_tools_input() -> None:
     }  # fmt: skip
     seen = conversation_of("s", "m", body)
     assert (seen.answers, seen.said) == (1, ("go",))
-    assert seen.words == {"cwd": "/tmp/x", "brief": "/runs/r1/brief.json", "ticket": "7", "pr": "8"}
+    assert seen.words == {"cwd": "/tmp/x", "tmp": "", "brief": "/runs/r1/brief.json", "ticket": "7", "pr": "8"}
     turn = Turn("", (Call("Write", {"path": "{cwd}/a", "list": ["{pr}"]}),))
     deltas = [event["delta"] for event in events_of(turn, message_id="msg_1", model="m", words=seen.words)
               if event["type"] == "content_block_delta"]  # fmt: skip
