@@ -30,7 +30,7 @@ from fleet.dispatch.verdicts import to_ask_again
 from fleet.policy.facts import BrokenFacts, CallOffFacts
 from fleet.policy.record import recorded
 from fleet.policy.recovery import what_becomes_of
-from fleet.store import journal, operations, runs
+from fleet.store import journal, operations, refheads, runs
 from fleet.store.db import Database, Tx
 from fleet.store.journal import Filter
 from fleet.store.operations import Operation
@@ -153,10 +153,16 @@ class Reconciler:
         return _all_of(due)
 
     def _pull_findings(self, tx: Tx, pulls: tuple[LivePull, ...]) -> list[Finding]:
-        """Merges that were not finished, and heads that moved without a word."""
+        """Merges that were not finished, and heads that moved without a word.
+
+        While a movement of the base waits for a person's word, what it brought in counts as merged by nobody.
+        """
         found: list[Finding] = []
+        unexplained = bool(refheads.open_alarms(tx, holding=True))
         for pull in pulls:
             if pull.state == "merged" and not is_settled(tx, pull.number):
+                if unexplained and _intent(tx, pull) is None:
+                    continue
                 found.append((f"merged:{pull.number}", partial(self._finish, pull)))
             elif pull.state == "open" and ((before := head_before(tx, pull)) or _moved_silently(tx, pull)):
                 found.append((f"moved:{pull.number}:{pull.head_sha}", partial(self._head_moved, pull, before)))
@@ -180,8 +186,7 @@ class Reconciler:
 
     def _record_merge(self, tx: Tx, pull: LivePull) -> bool:
         """``pr_merged`` in the name of the run whose intent is on record."""
-        intents = journal.select(tx, Filter(type="merge.allowed", subject=pull.subject), limit=50, newest=True)
-        intent = next((entry for entry in reversed(intents) if entry.generation == pull.merged_head), None)
+        intent = _intent(tx, pull)
         how = "; its record was interrupted" if intent is not None else " past the fleet"
         draft = Draft(
             Stream.EVENT,
@@ -265,6 +270,12 @@ class Reconciler:
 
     def _offer(self, event: Entry, agent: str) -> int:
         return self._say(unserved.offer(event, agent, actor=self._actor))
+
+
+def _intent(tx: Tx, pull: LivePull) -> Entry | None:
+    """The fleet's own word that this head may be merged; None for a merge past the fleet."""
+    allowed = journal.select(tx, Filter(type="merge.allowed", subject=pull.subject), limit=50, newest=True)
+    return next((entry for entry in reversed(allowed) if entry.generation == pull.merged_head), None)
 
 
 def _all_of(due: list[Callable[[], int]]) -> int:

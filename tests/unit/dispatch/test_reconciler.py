@@ -9,7 +9,8 @@ import pytest
 from fleet.core.errors import Refused, TemporaryError
 from fleet.core.work import Run, RunState
 from fleet.dispatch.reconciler import Reconciler
-from fleet.store import runs
+from fleet.store import refheads, runs
+from fleet.store.refheads import Alarm
 from fleet.testing.scene import Scene, member, usual_members
 
 
@@ -187,6 +188,25 @@ def test_a_merge_that_nobody_recorded_is_recorded_and_settled(scene: Scene) -> N
     scene.later(30)
     assert len(scene.forge.effects) == before
     assert "its result is on record: pr_merged" in scene.entries("delivery.denied")[-1].summary
+
+
+def test_what_an_unexplained_movement_of_the_base_brought_in_is_no_merge_until_a_person_said_so(scene: Scene) -> None:
+    """Nothing is shipped on the word of whoever moved the branch; a merge that the fleet allowed is another matter."""
+    reviewed(scene)
+    alarm = Alarm("e1", "refs/heads/main", "h0", "h1", True, "main moved and no entry says why", scene.clock.now(), "")
+    scene.db.write(lambda tx: refheads.raise_alarm(tx, alarm))
+    scene.forge.merge_pull(2)
+    scene.later(3)
+    scene.later(30)
+    assert scene.entries("pr_merged") == []
+    ticket = scene.forge.ticket(1)
+    assert ticket is not None
+    assert ticket.state == "open"
+    scene.db.write(lambda tx: refheads.answer_alarm(tx, "e1", "e2"))
+    scene.later(30)
+    scene.later(30)
+    (merged,) = scene.entries("pr_merged")
+    assert merged.summary == "pr/2 was merged past the fleet"
 
 
 def test_a_recorded_merge_without_its_labels_is_settled(scene: Scene) -> None:
