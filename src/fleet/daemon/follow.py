@@ -35,9 +35,12 @@ class CommitFollower:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def wait(self, seconds: float) -> None:
-        """Return after the next commit, or when ``seconds`` are up; at most once in the gap."""
-        news = self._news
+    def mark(self) -> asyncio.Event:
+        """Where the news stands now: taken before a look, so that what is committed during the look is not missed."""
+        return self._news
+
+    async def wait(self, news: asyncio.Event, seconds: float) -> None:
+        """Return after the first commit since the mark, or when ``seconds`` are up; at most once in the gap."""
         await asyncio.sleep(min(seconds, _GAP_SECONDS))
         try:
             async with asyncio.timeout(max(0.0, seconds - _GAP_SECONDS)):

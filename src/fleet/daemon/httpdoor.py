@@ -74,8 +74,11 @@ class Bearers(Protocol):
 class Follower(Protocol):
     """Waits for news of the journal without holding a thread."""
 
-    async def wait(self, seconds: float) -> None:
-        """Return after the next commit, or when the time is up."""
+    def mark(self) -> asyncio.Event:
+        """Where the news stands, before a look."""
+
+    async def wait(self, news: asyncio.Event, seconds: float) -> None:
+        """Return after the first commit since the mark, or when the time is up."""
 
 
 class HttpDoor:
@@ -187,13 +190,14 @@ class HttpDoor:
         gone = asyncio.create_task(_hung_up(request))
         try:
             while True:
+                news = self._follower.mark()
                 found = await self._in_pool(lambda: self._desk.waited(principal, ticket))
                 if found is not None:
                     return found
                 if self._closing or gone.done():
                     await self._in_pool(lambda: self._desk.given_up(ticket))
                     return await self._in_pool(lambda: self._desk.waited(principal, ticket)) or {}
-                await self._follower.wait(_LOOK_SECONDS)
+                await self._follower.wait(news, _LOOK_SECONDS)
         finally:
             gone.cancel()
 

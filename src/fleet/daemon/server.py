@@ -61,8 +61,11 @@ class Desk(Protocol):
 class Follower(Protocol):
     """Waits for news of the journal without holding a thread."""
 
-    async def wait(self, seconds: float) -> None:
-        """Return after the next commit, or when the time is up."""
+    def mark(self) -> asyncio.Event:
+        """Where the news stands, before a look."""
+
+    async def wait(self, news: asyncio.Event, seconds: float) -> None:
+        """Return after the first commit since the mark, or when the time is up."""
 
     def wake(self) -> None:
         """Let everybody who waits return now."""
@@ -244,11 +247,12 @@ class Server:
         wait = args.get("wait_seconds", 0)
         deadline = loop.time() + (min(60.0, wait) if isinstance(wait, (int, float)) else 0.0)
         while True:
+            news = self._follower.mark()
             result = await self._in_pool(lambda: self._desk.handle(principal, verb, args))
             left = deadline - loop.time()
             if _FOLLOWED[verb](result) or left <= 0 or self._closing:
                 return result
-            await self._follower.wait(left)
+            await self._follower.wait(news, left)
 
     async def _in_pool(self, fn: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
