@@ -122,7 +122,7 @@ def checkout_follows(paths: FleetPaths) -> None:
 
 @pytest.mark.crash
 @pytest.mark.timeout(180)
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("place", PLACES)
 def test_the_chain_survives_a_kill_at(place: str) -> None:
     with dying_fleet(place) as (ring, note):
@@ -155,6 +155,7 @@ def test_the_chain_survives_a_kill_at(place: str) -> None:
             assert ask(ring.paths, "artifact.read", {"artifact": str(artifact["number"])})["data"]
 
 
+@pytest.mark.long
 @pytest.mark.crash
 def test_a_merge_by_a_person_that_died_half_way_is_completed_without_them() -> None:
     with dying_fleet("merge.acted@1", lambda paths: leave_out(paths, "release-manager")) as (ring, note):

@@ -171,7 +171,7 @@ def cleared(paths: FleetPaths) -> bool:
 @pytest.mark.crash
 @pytest.mark.tmux
 @pytest.mark.timeout(120)
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("point", CLEARINGS)
 def test_a_clearing_away_that_is_killed_is_finished_and_takes_nothing_that_is_needed(point: str) -> None:
     with fleet_in() as paths:

@@ -281,6 +281,7 @@ def test_bad_input_is_refused_with_its_exit_code(shell: Shell, words: str, code:
     assert "Traceback" not in plain.error_text
 
 
+@pytest.mark.long
 def test_what_agents_showed_is_read_without_the_daemon_too(shell: Shell) -> None:
     shell.fleet("down")
     try:

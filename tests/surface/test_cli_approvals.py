@@ -151,6 +151,7 @@ def test_a_push_after_the_question_voids_it_and_nothing_is_granted(shell: Shell)
     assert shell.answer("pr", "show", "2")["pr"]["state"] == "open"
 
 
+@pytest.mark.long
 def test_an_edit_of_the_ticket_voids_the_question_and_an_expired_one_is_not_answered(shell: Shell) -> None:
     row = asked(shell)
     shell.answer("down")

@@ -127,6 +127,7 @@ def test_a_commit_put_on_the_base_past_the_fleet_is_reported_by_itself_and_accep
     assert not [one for one in shell.answer("status")["attention"] if one["kind"] == "base"]
 
 
+@pytest.mark.long
 def test_old_entries_go_into_an_archive_and_the_record_stays_provable(tmp_path: Path) -> None:
     with fleet_in() as paths:
         with paths.config.open("a") as config:
@@ -154,6 +155,7 @@ def test_old_entries_go_into_an_archive_and_the_record_stays_provable(tmp_path: 
             shell.fleet("down")
 
 
+@pytest.mark.long
 def test_without_a_daemon_the_record_is_still_verified_exported_and_an_attack_found(tmp_path: Path) -> None:
     """The owner's uid edits the store with plain SQL and recomputes the chain; the key's file it leaves alone."""
     with fleet_in() as paths:

@@ -189,6 +189,7 @@ def test_a_list_is_written_with_commas_or_as_json(up: tuple[FleetPaths, Shell]) 
     assert len(shell.answer("config", "get", key)["value"]) == 3
 
 
+@pytest.mark.long
 def test_without_a_daemon_the_file_is_changed_and_comes_into_force_with_the_next_start(
     alone: tuple[FleetPaths, Shell],
 ) -> None:
@@ -223,6 +224,7 @@ def test_many_commands_at_once_without_a_daemon_lose_no_change(alone: tuple[Flee
     assert not list(paths.config.parent.glob(".config*"))
 
 
+@pytest.mark.long
 def test_a_daemon_that_comes_back_to_a_faulty_file_refuses_and_says_so(alone: tuple[FleetPaths, Shell]) -> None:
     """Killed, it is started again by its supervisor, which gives up at once: no old configuration in secret."""
     paths, shell = alone
@@ -243,6 +245,7 @@ def test_a_daemon_that_comes_back_to_a_faulty_file_refuses_and_says_so(alone: tu
     assert shell.fleet("up").ok
 
 
+@pytest.mark.long
 def test_an_earlier_file_comes_back_whole_also_without_a_daemon(alone: tuple[FleetPaths, Shell]) -> None:
     paths, shell = alone
     first = paths.config.read_bytes()

@@ -266,6 +266,7 @@ def stage(home: Path) -> Iterator[Stage]:
     found.fleet("down")
 
 
+@pytest.mark.long
 @pytest.mark.tmux
 def test_a_chain_that_does_not_end_is_told_apart(stage: Stage) -> None:
     playbook = stage.repo / ".fleet/playbooks/tech-lead.yaml"

@@ -75,6 +75,7 @@ def test_a_fleet_that_is_well_has_no_complaint_with_and_without_its_daemon(paths
     assert "none runs" in by_id(down)["daemon"]["found"]
 
 
+@pytest.mark.long
 def test_rights_and_dead_sockets_are_mended_and_said(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("up")
@@ -129,6 +130,7 @@ def test_a_journal_that_was_changed_from_outside_is_a_failure(paths: FleetPaths)
     assert "FLT-STO-" in journal["found"]
 
 
+@pytest.mark.long
 def test_a_stopped_daemon_is_named(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("up")

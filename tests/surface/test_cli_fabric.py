@@ -69,6 +69,7 @@ def stage() -> Iterator[tuple[Shell, FleetPaths]]:
             shell.fleet("down")
 
 
+@pytest.mark.long
 def test_an_agent_asks_a_person_reads_the_answer_in_its_inbox_and_goes_on(stage: tuple[Shell, FleetPaths]) -> None:
     shell, paths = stage
     playbook(paths, "developer", ASKS)
@@ -115,6 +116,7 @@ def test_an_agent_asks_a_person_reads_the_answer_in_its_inbox_and_goes_on(stage:
     assert shell.answer("audit", "verify")["ok"]
 
 
+@pytest.mark.long
 def test_a_claim_expires_under_a_living_run_and_is_taken_by_another(stage: tuple[Shell, FleetPaths]) -> None:
     shell, paths = stage
     playbook(paths, "developer", CLAIMS)
@@ -355,6 +357,7 @@ def test_bad_input_is_one_error_with_its_code(shell: Shell, words: str, code: in
     assert (done.code, object_of(done)["error"]["code"]) == (code, error), done.text
 
 
+@pytest.mark.long
 def test_what_needs_no_daemon_is_read_without_one() -> None:
     with fleet_in() as paths:
         shell = Shell(paths.checkout, {})

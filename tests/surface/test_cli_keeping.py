@@ -73,6 +73,7 @@ def test_agents_neither_copy_nor_replace_the_record(shell: Shell) -> None:
         assert (done.code, "FLT-CLI-007" in done.error_text) == (6, True)
 
 
+@pytest.mark.long
 def test_a_restore_goes_back_and_says_what_it_left(shell: Shell) -> None:
     source = shell.answer("backup", str(shell.folder.parent / "back.tar"))["path"]
     shell.answer("fabric", "publish", "--kind", "note", "--summary", "after")

@@ -135,6 +135,7 @@ def open_issue(place: Place, repo: str, title: str) -> int:
         return hub.open_issue("ann", title, "text", ()).number
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_labels_in_two_repositories_start_the_right_agents_and_the_org_hears_both(
     monkeypatch: pytest.MonkeyPatch,

@@ -32,6 +32,7 @@ def types(shell: Shell) -> list[str]:
     return [entry["type"] for entry in shell.answer("log", "--limit", "1000")["entries"]]
 
 
+@pytest.mark.long
 def test_a_due_time_starts_its_agent_once_over_a_restart(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     make_due(paths, "scribe", SPEC)

@@ -232,6 +232,7 @@ def test_an_agent_may_not_install_a_service(paths: FleetPaths, manager: Manager)
 # -- its life ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.tmux
 def test_agents_outlive_the_service_and_its_successor_takes_them_over(paths: FleetPaths, manager: Manager) -> None:
     (paths.checkout / ".fleet/playbooks/developer.yaml").write_text(SLOW)

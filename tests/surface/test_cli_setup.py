@@ -84,6 +84,7 @@ def test_a_setup_prepares_the_clone_and_hands_out_ports_and_keeps_its_variables_
     assert [path for path in everything if SECRET.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.long
 def test_a_setup_that_fails_is_an_attempt_and_why_tells_its_last_words(place: tuple[FleetPaths, Shell, Path]) -> None:
     paths, shell, seen = place
     cry = json.dumps([sys.executable, "-c", "import sys; print('no network \\x1b[31m'); sys.exit(9)"])

@@ -49,6 +49,7 @@ def test_a_merge_that_waits_for_a_person_is_on_top_with_the_command_that_makes_i
     wait_until(lambda: not attention(shell), timeout=30, what="nothing to need a person")
 
 
+@pytest.mark.long
 def test_work_that_runs_is_shown_with_its_time_and_work_that_was_given_up_with_what_to_type(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     playbook = paths.config.parent / "playbooks" / "developer.yaml"

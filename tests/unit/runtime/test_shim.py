@@ -17,6 +17,9 @@ from fleet.runtime.port import SessionRef
 from fleet.testing.runtime_contract import World
 from fleet.testing.waiting import wait_until
 
+# Processes are found by the name of their run, on the whole machine: no other test process may use it.
+RUN = f"shim{os.getpid()}"
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -25,7 +28,7 @@ def world(tmp_path: Path) -> World:
 
 def prepare(world: World, script: str, **changes: object) -> SessionRef:
     """A run folder with a launch record and its fence."""
-    launch = world.prepare(("sh", "-c", script))
+    launch = world.prepare(("sh", "-c", script), RUN)
     record = {
         "session": launch.session,
         "run_id": launch.run_id,
@@ -56,7 +59,7 @@ def ended(ref: SessionRef) -> records.Record:
 def test_an_agent_runs_to_its_end(world: World) -> None:
     ref = prepare(world, "echo $FLEET_RUN; echo work > work.txt; exit 4")
     done = run(argv(ref), timeout=30)
-    assert (done.code, done.text, done.error_text) == (0, "r1-e1\n", "")
+    assert (done.code, done.text, done.error_text) == (0, f"{RUN}-e1\n", "")
     record = ended(ref)
     assert (record["code"], record["reason"], record["detail"]) == (4, "exited", "")
     assert verified(world.bare, record["escrow_ref"], record["escrow_sha"])
@@ -84,7 +87,7 @@ def test_without_a_launch_record_of_its_own_nothing_is_started(world: World, bro
     ref = prepare(world, "echo started >> $COUNTS")
     launch = ref.folder / records.LAUNCH
     if broken == "another session":
-        launch.write_text(launch.read_text().replace("r1-e1", "r2-e1"))
+        launch.write_text(launch.read_text().replace(f"{RUN}-e1", "r2-e1"))
     elif broken == "not JSON":
         launch.write_text("{")
     else:
@@ -101,7 +104,7 @@ def test_without_a_launch_record_of_its_own_nothing_is_started(world: World, bro
 @pytest.mark.parametrize("fence", [0, 2])
 def test_only_the_fenced_epoch_starts(world: World, fence: int) -> None:
     ref = prepare(world, "echo started >> $COUNTS")
-    records.raise_fence(str(world.runs), "r1", fence)
+    records.raise_fence(str(world.runs), RUN, fence)
     assert run(argv(ref), timeout=30).code == 3
     assert world.starts() == 0
     assert records.read(str(ref.folder), records.STARTED) is None
