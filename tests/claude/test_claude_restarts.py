@@ -28,10 +28,13 @@ ONCE = "retry: {attempts: 1}\n"
 
 
 def marked(fleet: Rig, below: int = 0) -> list[tuple[int, str]]:
-    """Every process that carries the name of the developer's session, or those whose parent is ``below``."""
-    (run,) = fleet.runs("developer")
+    """Every process that carries the name of the developer's session, or those whose parent is ``below``.
+
+    None before there is a session.
+    """
     found = []
-    for process in proctree.marked("FLEET_RUN", run["session"]):
+    sessions = [run["session"] for run in fleet.runs("developer")]
+    for process in [one for session in sessions for one in proctree.marked("FLEET_RUN", session)]:
         try:
             line = Path(f"/proc/{process.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:

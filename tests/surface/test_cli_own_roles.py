@@ -104,7 +104,9 @@ def test_an_agent_in_an_own_role_works_by_the_checkout_and_not_by_a_branch() -> 
             payload = entry["payload"]
             assert isinstance(payload, dict)
             assert "role till-developer (.fleet/roles/till-developer.yaml)" in str(payload["parts"])
-            told = (paths.runs / str(payload["session"]) / "handbook.md").read_text()
+            handbook = paths.runs / str(payload["session"]) / "handbook.md"
+            wait_until(handbook.exists, timeout=60, what="what was put on record to be written for the agent")
+            told = handbook.read_text()
             assert "Try every change on a till that is offline." in told
             assert "OF THE BRANCH" not in told
             shown = shell.answer("handbook", "show", "till")

@@ -32,6 +32,7 @@ from fleet import __version__
 from fleet.control.hooks import HookAnswer
 from fleet.core.errors import FleetError, PermanentError, Refused, UsageError
 from fleet.core.principal import Principal
+from fleet.daemon.accepting import stop_accepting
 from fleet.daemon.ownfaults import own_faults
 
 T = TypeVar("T")
@@ -222,11 +223,16 @@ class HttpDoor:
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the daemon."""
+    """Signals belong to the daemon, and whoever was let in is heard."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            await stop_accepting(server)
+        await super().shutdown(sockets)
 
 
 class _Protocol(H11Protocol):

@@ -19,6 +19,7 @@ from fleet.control.verbs import VERBS
 from fleet.core import wire
 from fleet.core.errors import FleetError, TemporaryError, UsageError
 from fleet.core.principal import Principal
+from fleet.daemon.accepting import stop_accepting
 from fleet.daemon.argv import ArgvCall, ArgvParser, explain_plainly
 from fleet.daemon.follow import Completions
 from fleet.daemon.identity import Identity, Peer, peer_of
@@ -40,7 +41,6 @@ _FOLLOWED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 
 IDLE_SECONDS = 300.0  # a silent connection is closed
 _NEW_SECONDS = 2.0  # at the end, for a first call on a fresh connection
-_TURNS_TO_A_TASK = 20  # from a connection that was accepted to its task; asyncio takes four or five
 _LOOK_SECONDS = 0.01
 BODY_SECONDS = 30.0  # for a body after its header, and for an answer to be taken
 
@@ -113,9 +113,8 @@ class Server:
         self._closing = True
         self._follower.wake()
         if self._server is not None:
+            await stop_accepting(self._server)
             self._server.close()
-        for _ in range(_TURNS_TO_A_TASK):  # turns of the loop, not time: a busy machine takes long for each
-            await asyncio.sleep(0)
         await self._settle("new", min(_NEW_SECONDS, grace_seconds))
         clean = await self._settle("busy", grace_seconds)
         for task in self._tasks:
