@@ -20,6 +20,7 @@ FLAPPING_RUNS = 3  # ended without result, of one agent on one piece of work
 REVIEW_ROUNDS = 3  # times that one pull request was sent back
 EXPENSIVE_TIMES = 3.0  # the median of delivered work
 EXPENSIVE_LEAST = 5  # pieces of work below which a median says nothing
+IDLE_SECONDS = 86_400.0  # an agent that is new, or was just let back, has had no time to be started
 
 _BROKEN = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.OVER_BUDGET, RunState.LOST})
 
@@ -37,11 +38,13 @@ class OpenWork:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An agent that could work, and how many events it was asked to react to in the window."""
+    """An agent that could work. ``last_seq``: what the journal last says of it, or else what made it a member."""
 
     name: str
     role: str
     starts_by_itself: bool  # enabled, active, and subscribed to something or scheduled
+    since: int  # when it came into the state it is in, in microseconds
+    last_seq: int  # 0: not on record
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +154,11 @@ def _idle(facts: Facts) -> Iterator[Insight]:
     if not worked:
         return  # nothing happened at all: that is no agent's doing
     for member in facts.members:
-        if member.starts_by_itself and member.name not in worked:
+        there = facts.now - member.since > IDLE_SECONDS * SECOND
+        if there and member.starts_by_itself and member.name not in worked:
             text = f"{member.name} ({member.role}) could start by itself and had no run in the window"
-            yield Insight("idle", member.name, text, (), f"fleet agent show {member.name}")
+            evidence = (member.last_seq,) if member.last_seq else ()
+            yield Insight("idle", member.name, text, evidence, f"fleet agent show {member.name}")
 
 
 def _expensive(facts: Facts) -> Iterator[Insight]:
@@ -201,5 +206,6 @@ KINDS: Mapping[str, str] = {
     "over-reviewed": f"a pull request was sent back {REVIEW_ROUNDS} or more times",
     "expensive": f"a piece of work took more than {EXPENSIVE_TIMES:g} times the median run time of delivered work"
     f" (of at least {EXPENSIVE_LEAST} pieces)",
-    "idle": "an agent that would start by itself had no run in the window, while others had",
+    "idle": "an agent that would start by itself had no run in the window, while others had; not before it has been"
+    f" a member for {IDLE_SECONDS / 3600:.0f} h",
 }

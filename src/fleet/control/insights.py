@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from fleet.assess.insights import Collision, Facts, Member, OpenWork, find
+from fleet.assess.insights import Facts, Member, OpenWork, find
+from fleet.control.collisions import collisions
 from fleet.control.context import Context, Handlers
 from fleet.core.agent import AgentState
 from fleet.core.clock import SECOND
@@ -18,7 +19,6 @@ from fleet.store import deliveries, journal, runs
 from fleet.store.db import Tx
 
 _WINDOW = 7 * 86_400 * SECOND
-_COLLISIONS = 500  # newest on record that are looked through
 _CHAIN = frozenset({"ready", "needs-review", "changes-requested", "approved"})
 _WAITING = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD)
 
@@ -26,6 +26,7 @@ _WAITING = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.HELD)
 def insights(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Every finding of a window, by default of the last seven days."""
     snapshot = ctx.forge.snapshot()
+    heads = {f"pr/{pull.number}": pull.head_sha for pull in snapshot.pulls if pull.state == "open"}
 
     def read(tx: Tx) -> tuple[Facts, int]:
         since = args["since"] or max(0, tx.now - _WINDOW)
@@ -36,8 +37,8 @@ def insights(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[s
             heard=_heard(tx, found),
             work=list(_work(tx, snapshot)),
             sent_back=_sent_back(tx, since),
-            members=_members(ctx, tx),
-            collisions=list(_collisions(tx, snapshot.pulls)),
+            members=list(_members(ctx, tx)),
+            collisions=list(collisions(tx, heads)),
         )
         return facts, since
 
@@ -77,34 +78,17 @@ def _sent_back(tx: Tx, since: int) -> list[tuple[str, int]]:
     return [(subject, seq) for (subject, _), seq in rounds.items()]
 
 
-def _members(ctx: Context, tx: Tx) -> list[Member]:
-    states = {row.name: row.state for row in agent_rows.every(tx)}
-    return [
-        Member(
-            one.name,
-            one.role,
-            one.enabled
-            and states.get(one.name) is AgentState.ACTIVE
-            and bool(one.subscribes_to or one.schedule is not None),
-        )
-        for one in ctx.loaded.config.agents
-    ]
-
-
-def _collisions(tx: Tx, pulls: Iterable[Pull]) -> Iterator[Collision]:
-    """Pairs on record whose two pull requests are open, at the very commits that were found to collide."""
-    heads = {f"pr/{pull.number}": pull.head_sha for pull in pulls if pull.state == "open"}
-    for entry in journal.select(tx, journal.Filter(type="collision.found"), limit=_COLLISIONS, newest=True):
-        payload = entry.payload or {}
-        subjects, at = payload.get("subjects"), payload.get("heads")
-        if isinstance(subjects, list) and isinstance(at, list) and [heads.get(str(one)) for one in subjects] == at:
-            paths = tuple(str(path) for path in _list(payload.get("paths")))
-            agents = tuple(str(agent) for agent in _list(payload.get("agents")))
-            yield Collision((str(subjects[0]), str(subjects[1])), agents, paths, entry.seq, entry.at)
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+def _members(ctx: Context, tx: Tx) -> Iterator[Member]:
+    rows = {row.name: row for row in agent_rows.every(tx)}
+    accepted = journal.Filter(type="config.accepted")
+    for one in ctx.loaded.config.agents:
+        row = rows.get(one.name)
+        if row is None:
+            continue  # the configuration is just coming into force
+        by_itself = one.enabled and row.state is AgentState.ACTIVE and bool(one.subscribes_to or one.schedule)
+        about = journal.Filter(agent=one.name)
+        newest = journal.select(tx, about, limit=1, newest=True) or journal.select(tx, accepted, limit=1, newest=True)
+        yield Member(one.name, one.role, by_itself, row.updated_at, newest[0].seq if newest else 0)
 
 
 HANDLERS: Handlers = {"insights": insights}

@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.control import sentences
 from fleet.control.budgets import budget_line, holding, limits_around
+from fleet.control.collisions import collision_lines
 from fleet.control.context import Context, Handlers, live_pull
 from fleet.control.merges import check_dict, gate
 from fleet.control.queries import archived_to, reviews_of
@@ -188,7 +189,14 @@ def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
         lines += [line for one in held for line in one.lines()]
         lines += _pull_advice(pull.number, check)
         lines += _asked_lines(ctx, live)
+        lines += _collision_lines(ctx, live.subject)
     return _Story(f"pr/{pull.number}: {pull.title}", lines, entries, held)
+
+
+def _collision_lines(ctx: Context, subject: str) -> list[str]:
+    """Other open pull requests with which this one no longer merges."""
+    heads = {f"pr/{one.number}": one.head_sha for one in ctx.forge.snapshot().pulls if one.state == "open"}
+    return ctx.db.read(lambda tx: collision_lines(tx, subject, heads))
 
 
 def _merged_lines(pull: Pull, entries: list[Entry]) -> list[str]:

@@ -19,7 +19,9 @@ from fleet.runtime import proctree, records
 from fleet.runtime.sessions import MARKER
 
 ASK_SECONDS = 6.0  # for shims to freeze, save and end by themselves
-END_SECONDS = 1.5  # for what is killed to be gone
+FREEZE_SECONDS = 0.5  # for what did not end to stand still
+END_SECONDS = 1.5  # for what is killed to be gone: once for the shims, once for all else
+MOST_SECONDS = ASK_SECONDS + FREEZE_SECONDS + 2 * END_SECONDS  # promised are ten
 _PAUSE = 0.02
 
 Shim = tuple[int, int]  # pid and start time
@@ -105,7 +107,7 @@ def _kill(runs: Path, living: dict[str, Shim]) -> tuple[tuple[str, ...], tuple[i
 
     # Everything stands still first. Then the shims go: one that outlived its saver would record that the work is lost,
     # and one that died while its tree ran would set it free.
-    proctree.freeze(found, seconds=END_SECONDS / 3)
+    proctree.freeze(found, seconds=FREEZE_SECONDS)
     frozen = found()
     shims = [proctree.Process(pid, 0, start, "") for pid, start in living.values()]
     left = proctree.kill(lambda: _alive(shims), seconds=END_SECONDS)

@@ -91,10 +91,22 @@ def test_a_pull_request_that_was_sent_back_three_times_is_over_reviewed() -> Non
     assert (finding.kind, finding.evidence, finding.command) == ("over-reviewed", (1, 2, 9), "fleet pr show 1")
 
 
+def agent(name: str, role: str = "developer", **more: Any) -> Member:
+    """A member for two days that would start by itself."""
+    fields: dict[str, Any] = {"starts_by_itself": True, "since": NOW - 48 * HOUR, "last_seq": 4}
+    return Member(name, role, **{**fields, **more})
+
+
 def test_an_agent_without_work_is_idle_only_while_others_work() -> None:
-    members = [Member("dev", "developer", True), Member("qa", "qa-engineer", True), Member("by-hand", "docs", False)]
+    members = [agent("dev"), agent("qa", "qa-engineer"), agent("by-hand", "docs", starts_by_itself=False)]
     assert kinds(members=members) == []
-    assert [one.about for one in told(members=members, runs=[run(1)])] == ["qa"]
+    (finding,) = told(members=members, runs=[run(1)])
+    assert (finding.about, finding.evidence) == ("qa", (4,))
+
+
+def test_an_agent_is_not_idle_on_its_first_day() -> None:
+    assert kinds(members=[agent("qa", since=NOW - 23 * HOUR)], runs=[run(1)]) == []
+    assert kinds(members=[agent("qa", since=NOW - 25 * HOUR)], runs=[run(1)]) == ["idle"]
 
 
 def test_work_that_took_more_than_three_times_the_median_is_expensive() -> None:
@@ -123,10 +135,9 @@ def test_every_kind_is_described_and_every_description_is_of_a_kind_that_can_be_
         runs=[*usual, *broken, run(30, RunState.RUNNING, agent="slow", work_item="ticket/30")],
         heard={**{one.id: (NOW, 50) for one in (*usual, *broken)}, "r30": (NOW - 5 * HOUR, 1)},
         sent_back=[("pr/1", 1), ("pr/1", 2), ("pr/1", 3)],
-        members=[Member("qa", "qa-engineer", True)],
+        members=[agent("qa", "qa-engineer")],
         collisions=[Collision(("pr/2", "pr/5"), (), ("a",), 40, NOW)],
     )
     assert [one.kind for one in found] == list(KINDS)
     assert [one.kind for one in found if not one.command.startswith("fleet ")] == []
-    # evidence is in the journal; that an agent did nothing is the one thing no entry can say
-    assert [one.kind for one in found if not one.evidence] == ["idle"]
+    assert [one.kind for one in found if not one.evidence] == []
