@@ -151,9 +151,10 @@ def _commits(asking: Asking) -> None:
         more_ruled=[{"type": "required_linear_history"}, {"type": "required_signatures"}, {"type": "creation"}],
         more_protection={"lock_branch": {"enabled": True}, "required_linear_history": {"enabled": True}},
     )
-    for path in ("/branches/main", "/branches/main/protection", "/rules/branches/main"):
+    for path in ("/branches/main", "/branches/main/protection", "/rules/branches/main", "/rulesets/1"):
         assert asking.repo("GET", path) == 200
     assert asking.repo("GET", "/branches/main/protection", login="bot") == 404
+    assert asking.repo("GET", "/rulesets/2") == 404
 
 
 def test_every_path_that_is_served_is_one_of_githubs(judge: Judge) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import sys
+import termios
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from fleet.config.paths import FleetPaths
+from fleet.process import end_group, spawn
 from fleet.testing.fleets import fleet_in
 from fleet.testing.shell import Shell
 from fleet.testing.waiting import wait_until
@@ -79,12 +88,39 @@ def test_work_that_runs_is_shown_with_its_time_and_work_that_was_given_up_with_w
     assert "do: fleet deadletters explain " in shell.fleet("status").text
 
 
-def test_the_screen_follows_the_terminal_and_is_whole_on_request(paths: FleetPaths) -> None:
+def on_a_terminal(paths: FleetPaths, *words: str, columns: int, lines: int) -> list[str]:
+    """What a command prints on a terminal of that size, as lines."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    with open(theirs, "wb", buffering=0) as terminal:
+        child = spawn([sys.executable, "-m", "fleet", *words], cwd=paths.checkout, env=env, stdout=terminal)
+    seen = b""
+    try:
+        while select.select([ours], [], [], 60)[0]:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # the last one who could write is gone
+                break
+            seen += data
+        assert child.wait(20) == 0
+    finally:
+        end_group(child)
+        os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", seen.decode()).splitlines()
+
+
+def test_the_screen_fits_a_terminal_and_is_whole_on_request_in_a_pipe_and_in_a_file(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {"COLUMNS": "40", "LINES": "12"})
     shell.answer("up")
-    lines = shell.fleet("status").text.splitlines()
+    lines = on_a_terminal(paths, "status", columns=40, lines=50)
     assert max(map(len, lines)) <= 40
-    assert max(map(len, shell.fleet("status", "--all").text.splitlines())) > 40
+    assert " ".join(" ".join(lines).split()).count("shared-uid") == 1, "the end of a long line is there too"
+    for words in (("status",), ("status", "--all")):
+        told = shell.fleet(*words).text
+        assert max(map(len, told.splitlines())) > 40
+        assert "…" not in told
+    assert max(map(len, shell.fleet("top", "--once").text.splitlines())) > 40
     assert b"\x1b" not in shell.fleet("status", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).out
     assert b"\x1b[" in shell.fleet("status", "--color", "always").out
     assert shell.fleet("status", "extra").code == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 import time
 import unicodedata
@@ -114,6 +116,42 @@ def shortened(text: str, width: int) -> str:
     while cut and _width(cut) > width - 1:
         cut = cut[:-1]
     return f"{cut}…"
+
+
+def wrapped(text: str, width: int, *, indent: str = "") -> list[str]:
+    """Text as lines of at most ``width`` columns, broken between words where that can be; nothing is left out.
+
+    Every line but the first begins with ``indent``.
+    """
+    lines, line = [], ""
+    for piece in re.findall(r" *[^ ]+| +$", text):
+        if line.strip() and _width(line + piece) > width:
+            lines.append(line)
+            line, piece = indent, piece.lstrip(" ")
+        while piece and _width(line + piece) > width:
+            head = _beginning(piece, width - _width(line))
+            lines.append(line + head)
+            line, piece = indent, piece[len(head) :]
+        line += piece
+    return [*lines, line]
+
+
+def _beginning(text: str, width: int) -> str:
+    """As much of a text as has room, and one character at least."""
+    used = 0
+    for at, char in enumerate(text):
+        used += _width(char)
+        if used > width:
+            return text[: max(1, at)]
+    return text
+
+
+def terminal_size(stream: TextIO) -> tuple[int, int] | None:
+    """Columns and lines of the terminal behind a stream; None where it is a file or a pipe: nothing is fitted then."""
+    if not stream.isatty():
+        return None
+    size = shutil.get_terminal_size()
+    return size.columns, size.lines
 
 
 def moment(at: int | None) -> str:

@@ -1,18 +1,18 @@
 """The screen of ``fleet status``: what needs a person first, folded to the height of the terminal. Pure.
 
-Every state is a word with a sign, never a colour alone. What does not fit is counted, with the command that
-shows it; a command to type is never cut.
+Every state is a word with a sign, never a colour alone. Long lines go on below, as wide as the terminal; what does not
+fit is counted, with the command that shows it; a command to type is never cut.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fleet import __version__
-from fleet.cli.output import Style, counted, duration, shortened, visible
+from fleet.cli.output import Style, counted, duration, visible, wrapped
 from fleet.core.clock import SECOND
 from fleet.core.money import dollars
 
@@ -20,6 +20,7 @@ Row = Mapping[str, Any]
 
 WIDTH, HEIGHT = 80, 24
 UNFOLDED = 1_000_000
+_MOST_LINES = 5  # of one text on a terminal; --all has all of it
 _NAMES = 6  # idle agents named one by one; more are counted by role
 _BAR = 10
 _STOPS_ALL = frozenset({"halt", "record", "daemon", "disk", "service", "base"})
@@ -47,14 +48,15 @@ def screen(result: Row, style: Style, *, width: int = WIDTH, height: int = HEIGH
     """The whole screen; ``height`` counts the line of the prompt that follows."""
     head, foot = _head(result, style), [*_idle(result), *_foot(result)]
     found = (_needs(result, style, width), _held(result, style), _working(result, style))
-    blocks = [block for block in found if block.rows]
+    blocks = [_wrapped(block, width) for block in found if block.rows]
+    foot = [part for line in foot for part in _lines(line, width)]
     room = height - 1 - len(head) - len(foot)
     # blank lines are the first to go
     gap = [""] if sum(len(block.lines(len(block.rows))) for block in blocks) + len(blocks) < room else []
     lines = [*head]
     for block, shown in zip(blocks, fit(blocks, room - len(gap) * (len(blocks) + 1)), strict=True):
         lines += [*gap, *block.lines(shown)]
-    return "".join(f"{_cut(line, width)}\n" for line in (*lines, *gap, *foot))
+    return "".join(f"{line}\n" for line in (*lines, *gap, *foot))
 
 
 def fit(blocks: Sequence[Block], room: int) -> list[int]:
@@ -66,9 +68,20 @@ def fit(blocks: Sequence[Block], room: int) -> list[int]:
     return shown
 
 
-def _cut(line: str, width: int) -> str:
-    """A line that fits; one with a command to type stays whole, and colours are not cut in two."""
-    return line if "\x1b" in line or line.lstrip().startswith("do: ") else shortened(line, width)
+def _wrapped(block: Block, width: int) -> Block:
+    """A block whose rows fit."""
+    rows = tuple(tuple(part for line in row for part in _lines(line, width)) for row in block.rows)
+    return replace(block, rows=rows)
+
+
+def _lines(line: str, width: int) -> list[str]:
+    """A line on as many as it needs. One with a command to type stays whole, and colours are not broken in two."""
+    if "\x1b" in line or line.lstrip().startswith("do: "):
+        return [line]
+    found = wrapped(line[: width * (_MOST_LINES + 1)], width, indent=" " * min(6, width // 4))
+    return (
+        found if len(found) <= _MOST_LINES else [*found[: _MOST_LINES - 1], f"{found[_MOST_LINES - 1][: width - 1]}…"]
+    )
 
 
 def _head(result: Row, style: Style) -> list[str]:

@@ -20,6 +20,7 @@ from fleet.core.event import subject_number
 from fleet.core.work import Delivery, DeliveryState
 from fleet.dispatch.budgetwatch import limits_in_use, used_so_far
 from fleet.dispatch.deadletters import settled_since
+from fleet.dispatch.unreadable import unreadable_now
 from fleet.policy.budget import used_up
 from fleet.store import agents as agent_rows
 from fleet.store import (
@@ -44,8 +45,8 @@ _LATEST_HELD = 5  # decisions about one agent and subject among which the one ab
 
 # The most urgent kind first: what stops everything, then what stops one piece of work.
 _ORDER = (
-    "halt", "record", "daemon", "disk", "service", "base", "permission", "provider", "approval", "question", "merge",
-    "review", "dead_letter", "frozen", "quarantine", "blocker", "loop", "budget", "nearly_used",
+    "halt", "record", "daemon", "disk", "service", "base", "unreadable", "permission", "provider", "approval",
+    "question", "merge", "review", "dead_letter", "frozen", "quarantine", "blocker", "loop", "budget", "nearly_used",
 )  # fmt: skip
 
 # Reasons to wait that only a person ends: kind, and what to type. The rest ends by itself.
@@ -284,7 +285,15 @@ def _base(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]
         yield Need("base", alarm.text, command, since=alarm.found_at, code="FLT-POL-096" if alarm.holds else "")
 
 
+def _unreadable(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator[Need]:
+    """Pull requests whose commits cannot be read; they wait, and nothing else does."""
+    for entry in unreadable_now(tx):
+        code = str((entry.payload or {}).get("code", ""))
+        command = f"fleet why {entry.subject}"
+        yield Need("unreadable", entry.summary, command, entry.subject, since=entry.at, code=code)
+
+
 _SOURCES: tuple[Source, ...] = (
-    _halt, _machine, _unsigned, _base, _held, _nearly_used, _approvals, _dead_letters, _frozen, _quarantined, _asked,
-    _sessions,
+    _halt, _machine, _unsigned, _base, _unreadable, _held, _nearly_used, _approvals, _dead_letters, _frozen,
+    _quarantined, _asked, _sessions,
 )  # fmt: skip

@@ -16,7 +16,7 @@ from fleet.control.standing import around_agent, around_run, around_work, frozen
 from fleet.control.waiting import Waiting, waiting
 from fleet.core.agent import AgentState
 from fleet.core.approval import ApprovalState
-from fleet.core.errors import NotFound
+from fleet.core.errors import NotFound, Unreadable
 from fleet.core.journal import Entry, Stream
 from fleet.core.live import LivePull
 from fleet.core.pin import HOLD_LABEL
@@ -178,8 +178,8 @@ def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
     if pull.state == "merged":
         lines += _merged_lines(pull, entries)
     elif pull.state == "open":
-        check = check_dict(gate(ctx, principal, live), live)
-        lines += sentences.gate_lines(check)
+        check, told = _judged(ctx, principal, live)
+        lines += told
         lines += [f"Last refusal: {sentences.happened(entry)}" for entry in entries if entry.type == "merge.refused"][
             -1:
         ]
@@ -187,7 +187,7 @@ def _of_pull(ctx: Context, principal: Principal, pull: Pull) -> _Story:
         lines += holding(ctx, [one for one in work if one.subject == live.subject])
         held = waiting(ctx, work)
         lines += [line for one in held for line in one.lines()]
-        lines += _pull_advice(pull.number, check)
+        lines += _pull_advice(pull.number, check) if check else []
         lines += _asked_lines(ctx, live)
         lines += _collision_lines(ctx, live.subject)
     return _Story(f"pr/{pull.number}: {pull.title}", lines, entries, held)
@@ -197,6 +197,15 @@ def _collision_lines(ctx: Context, subject: str) -> list[str]:
     """Other open pull requests with which this one no longer merges."""
     heads = {f"pr/{one.number}": one.head_sha for one in ctx.forge.snapshot().pulls if one.state == "open"}
     return ctx.db.read(lambda tx: collision_lines(tx, subject, heads))
+
+
+def _judged(ctx: Context, principal: Principal, pull: LivePull) -> tuple[dict[str, Any], list[str]]:
+    """The gate's answer and the sentences about it; {} for a pull request that cannot be read now."""
+    try:
+        check = check_dict(gate(ctx, principal, pull), pull)
+    except Unreadable as error:
+        return {}, [f"It cannot be judged now, and waits: {error.message} [{error.code}] {error.hint}"]
+    return check, sentences.gate_lines(check)
 
 
 def _merged_lines(pull: Pull, entries: list[Entry]) -> list[str]:

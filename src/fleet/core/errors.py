@@ -105,6 +105,10 @@ class TemporaryError(FleetError):
         self.retry_after = retry_after
 
 
+class Unreadable(TemporaryError):
+    """What one pull request consists of cannot be read now; ``where`` names it. Nothing else has to wait for it."""
+
+
 def said_outside(error: FleetError) -> TemporaryError | None:
     """What GitHub said, however final, as something to ask again after a pause; None for every other error.
 

@@ -188,6 +188,8 @@ _ALL = (
     _activity("base.fetch_intended", "system", "fleet", "The base branch is about to move to what the checkout has."),
     _activity("base.fetched", "system", "fleet", "New commits of the base branch came in from the checkout."),
     _activity("base.diverged", "system", "fleet", "The checkout and the fleet disagree about the base branch."),
+    _activity("pull.read_failed", "system", "pr", "The commits of a pull request cannot be read; it alone waits."),
+    _activity("pull.read_recovered", "system", "pr", "What could not be read of a pull request holds it up no more."),
     _activity("checkout.updated", "system", "fleet", "The person's checkout was fast-forwarded."),
     _activity("checkout.left_alone", "system", "fleet", "The person's checkout was not touched, and why."),
     _activity("question.asked", "agent human", "any", "An agent asked a person."),

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from fleet.config.loader import LoadedConfig
 from fleet.core.clock import SECOND
 from fleet.core.decision import Decision, Reason, Verdict
-from fleet.core.errors import Conflict
+from fleet.core.errors import Conflict, Unreadable
+from fleet.core.event import subject_number
 from fleet.core.journal import Draft, Stream
 from fleet.core.live import LiveState
 from fleet.core.principal import system
@@ -22,6 +23,7 @@ from fleet.dispatch.approvals import Waiting, ask, not_asked_yet
 from fleet.dispatch.facts import parent_run, root_event, start_facts
 from fleet.dispatch.glance import Glance, Known, Look, look
 from fleet.dispatch.plan import answered_together, plan
+from fleet.dispatch.unreadable import say_failed
 from fleet.policy.approval import start_question
 from fleet.policy.budget import allowance
 from fleet.policy.conditions import CHECK as GATE
@@ -79,7 +81,10 @@ class Dispatcher:
 
     def _consider(self, delivery: Delivery, glance: LiveState) -> int:
         """One delivery, from looking to settling; 1 when it moved."""
-        seen = look(glance, delivery.subject, self._loaded, delivery.agent)
+        try:
+            seen = look(glance, delivery.subject, self._loaded, delivery.agent)
+        except Unreadable as error:
+            return self._leave_out(delivery, glance, error)
         disk = self._disk()
         nothing_new, again = self._db.read(lambda tx: self._first_look(tx, delivery, seen, disk))
         self._again = earliest(self._again, again)
@@ -95,6 +100,14 @@ class Dispatcher:
             return 0  # the lease ran out under us: whoever holds the delivery now decides
         probe("dispatch.after_commit")
         return 1
+
+    def _leave_out(self, delivery: Delivery, glance: LiveState, error: Unreadable) -> int:
+        """What it is about cannot be read: it stays where it is, that is on record once, and all others go on."""
+        self._again = earliest(self._again, self._db.read(lambda tx: tx.now) + RECHECK)
+        pull = glance.pull(subject_number(delivery.subject))
+        if pull is None:
+            return 0
+        return int(self._db.write(lambda tx: say_failed(tx, pull, error, self._actor)))
 
     def _judge(self, tx: Tx, delivery: Delivery, seen: Look, disk: DiskFacts | None) -> tuple[Decision, StartFacts]:
         facts = start_facts(tx, delivery, seen, self._loaded, disk)

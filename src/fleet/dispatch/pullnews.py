@@ -6,11 +6,12 @@ Compares the live pull request with the journal, so that nothing is said twice, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fleet.config.model import FleetConfig
 from fleet.core.clock import SECOND
+from fleet.core.errors import Unreadable
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LiveCheck, LivePull, LiveState
 from fleet.store import journal
@@ -40,18 +41,38 @@ class Asker:
         """Take who is asked."""
         self._live = live
         self._conflicts: dict[tuple[int, str, str], str] = {}
+        self.unreadable: dict[int, Unreadable] = {}  # pull requests that could not be read at this look
 
-    def __call__(self, pulls: Iterable[LivePull], base: str) -> dict[int, Seen]:
-        """What is to be known of each, by number. Raises TemporaryError when the forge cannot be asked now."""
-        known, self._conflicts = self._conflicts, {}
+    def __call__(
+        self, pulls: Iterable[LivePull], base: str, doubtful: Collection[int] = frozenset()
+    ) -> dict[int, Seen]:
+        """What is to be known of each, by number. Raises TemporaryError when the forge cannot be asked now.
+
+        One that cannot be read is left out, and found in ``unreadable``; of ``doubtful`` ones everything is tried.
+        """
+        known, self._conflicts, self.unreadable = self._conflicts, {}, {}
         found: dict[int, Seen] = {}
         for pull in pulls:
-            if not _ours(pull) or not pull.head_sha or pull.base_ref != base:
+            if pull.state != "open" or not pull.head_sha:
                 continue
-            pair = (pull.number, pull.head_sha, pull.base_sha)
-            self._conflicts[pair] = known[pair] if pair in known else self._live.conflicts(pull.number)
-            found[pull.number] = Seen(self._conflicts[pair], self._live.checks(pull.number))
+            try:
+                if pull.number in doubtful:
+                    self._read_all(pull.number)
+                if _ours(pull) and pull.base_ref == base:
+                    found[pull.number] = self._seen(pull, known)
+            except Unreadable as error:
+                self.unreadable[pull.number] = error
         return found
+
+    def _seen(self, pull: LivePull, known: Mapping[tuple[int, str, str], str]) -> Seen:
+        pair = (pull.number, pull.head_sha, pull.base_sha)
+        self._conflicts[pair] = known[pair] if pair in known else self._live.conflicts(pull.number)
+        return Seen(self._conflicts[pair], self._live.checks(pull.number))
+
+    def _read_all(self, number: int) -> None:
+        """All that anybody may want to read of it: it can be read again only when all of that can."""
+        for read in (self._live.commits, self._live.changed_paths, self._live.diff_size, self._live.diff_digest):
+            read(number)
 
 
 def news(

@@ -12,7 +12,8 @@ from functools import partial
 
 from fleet.config.loader import LoadedConfig
 from fleet.core.clock import SECOND
-from fleet.core.errors import FleetError, TemporaryError
+from fleet.core.errors import FleetError, TemporaryError, Unreadable
+from fleet.core.event import subject_number
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LiveEffects, LivePull, LiveState, LiveTicket
 from fleet.core.principal import system
@@ -26,6 +27,7 @@ from fleet.dispatch.operations import Places, carry_on
 from fleet.dispatch.plan import backoff
 from fleet.dispatch.pullnews import Asker, Seen, head_before, head_moved, news
 from fleet.dispatch.settle import finish_merge, is_settled
+from fleet.dispatch.unreadable import failed, recovered, say_failed, unreadable_now
 from fleet.dispatch.verdicts import to_ask_again
 from fleet.policy.facts import BrokenFacts, CallOffFacts
 from fleet.policy.record import recorded
@@ -137,12 +139,14 @@ class Reconciler:
         if self._before_look is not None:
             self._before_look()
         tickets, pulls = glance.tickets(), glance.pulls()
-        seen = self._ask(pulls, self._loaded.config.base)
+        doubtful = {subject_number(one.subject) for one in self._db.read(unreadable_now)}
+        seen = self._ask(pulls, self._loaded.config.base, doubtful)
         findings = self._db.read(
             lambda tx: [
                 *_unfinished(tx, self._go_on),
                 *self._pull_findings(tx, pulls),
                 *self._news(tx, pulls, seen),
+                *self._readable(tx, pulls),
                 *self._reviews_again(tx, pulls),
                 *self._called_off(tx, tickets, pulls),
                 *self._offers(tx, tickets, pulls),
@@ -216,7 +220,10 @@ class Reconciler:
         """Say that a head came past the fleet, and ask for a review of one that nobody announced."""
         events = []
         if before:
-            rewritten = all(commit.sha != before for commit in self._live.commits(pull.number))
+            try:
+                rewritten = all(commit.sha != before for commit in self._live.commits(pull.number))
+            except Unreadable as error:
+                return self._left_out(pull, error)
             events.append(head_moved(pull, before, rewritten=rewritten, actor=self._actor))
         if self._db.read(lambda tx: _moved_silently(tx, pull)):
             events.append(self._asked_for_review(pull))
@@ -242,6 +249,19 @@ class Reconciler:
         """What happened to pull requests past the fleet."""
         for draft in news(tx, pulls, seen, self._loaded.config, self._actor):
             yield draft.dedup_key or draft.summary, partial(self._say, draft)
+
+    def _readable(self, tx: Tx, pulls: tuple[LivePull, ...]) -> Iterator[Finding]:
+        """Pull requests whose commits cannot be read, and those that can be again."""
+        unreadable = self._ask.unreadable
+        for pull in (one for one in pulls if one.number in unreadable):
+            error = unreadable[pull.number]
+            if failed(tx, pull, error, self._actor) is not None:
+                yield f"unreadable:{pull.number}:{pull.head_sha}", partial(self._left_out, pull, error)
+        for draft in recovered(tx, pulls, unreadable, self._actor):
+            yield draft.dedup_key or draft.summary, partial(self._say, draft)
+
+    def _left_out(self, pull: LivePull, error: Unreadable) -> int:
+        return int(self._db.write(lambda tx: say_failed(tx, pull, error, self._actor)))
 
     def _reviews_again(self, tx: Tx, pulls: tuple[LivePull, ...]) -> Iterator[Finding]:
         """Reviewers whose approval of a live head lost its force."""

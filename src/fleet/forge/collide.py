@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fleet.forge.gitrepo import Repo, check_sha, git, refs, refs_merged
+from fleet.core.errors import PermanentError
+from fleet.forge.gitrepo import Repo, refs, refs_merged
+from fleet.forge.mergetree import merge_trees
 
 _BRANCHES = "refs/heads/fleet"
 
@@ -17,8 +19,8 @@ def proposals(repo: Repo, base_ref: str) -> dict[str, str]:
 
 def contested(repo: Repo, one: str, other: str) -> tuple[str, ...]:
     """The paths in which two commits conflict; () when they merge, have nothing in common, or one is not here."""
-    done = git(
-        repo, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", check_sha(one), check_sha(other),
-        accept=(0, 1, 128),
-    )  # fmt: skip
-    return tuple(sorted({path for path in done.text.split("\0")[1:] if path})) if done.code == 1 else ()
+    try:
+        found = merge_trees(repo, one, other)
+    except PermanentError:
+        return ()
+    return found.paths if found is not None else ()

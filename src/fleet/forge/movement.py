@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fleet.core.errors import FleetError
+from fleet.core.errors import FleetError, PermanentError
 from fleet.core.journal import Entry
 from fleet.forge.gitrepo import FLEET_MAIL, Repo, check_sha, git, is_ancestor, tree_of
+from fleet.forge.mergetree import merge_trees
 from fleet.store import journal
 from fleet.store.db import Database, Tx
 from fleet.store.journal import Filter
@@ -67,8 +68,11 @@ def parents_of(repo: Repo, sha: str) -> tuple[str, ...]:
 
 def _is_plain_merge(repo: Repo, sha: str, parents: tuple[str, ...]) -> bool:
     """Whether a merge commit holds what git makes of its parents, and nothing slipped in."""
-    done = git(repo, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *parents, accept=(0, 1, 128))
-    return done.code == 0 and done.text.split("\0")[0] == tree_of(repo, sha)
+    try:
+        found = merge_trees(repo, *parents)
+    except PermanentError:
+        return False
+    return found is not None and found.clean and found.tree == tree_of(repo, sha)
 
 
 def explain_base(db: Database, repo: Repo, old: str, new: str) -> Entry | None:

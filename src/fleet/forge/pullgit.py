@@ -25,13 +25,13 @@ from fleet.forge.gitrepo import (
     Repo,
     check_sha,
     command,
-    failure,
     first_parent_since,
     git,
     is_ancestor,
     merge_bases,
     move_refs,
 )
+from fleet.forge.mergetree import merge_trees
 from fleet.forge.port import CommitFact
 from fleet.process import end_group, spawn
 
@@ -256,23 +256,18 @@ def conflicts_between(repo: Repo, base: str, head: str) -> str:
 
 def _merged_tree(repo: Repo, base: str, head: str, where: str) -> str:
     """The tree of a clean merge. Raises Conflict FLT-FRG-006 with the paths, UsageError FLT-FRG-010."""
-    done = git(
-        repo, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", check_sha(base), check_sha(head),
-        accept=(0, 1, 128),
-    )  # fmt: skip
-    words = done.text.split("\0")
-    if done.code == 1:
-        paths = sorted({path for path in words[1:] if path})
-        listed = ", ".join(paths[:20]) + (f" and {len(paths) - 20} more" if len(paths) > 20 else "")
+    found = merge_trees(repo, base, head)
+    if found is None:
+        raise _unrelated(where)
+    if not found.clean:
+        listed = ", ".join(found.paths[:20]) + (f" and {len(found.paths) - 20} more" if len(found.paths) > 20 else "")
         raise Conflict(
             "FLT-FRG-006",
             f"conflicts in {listed}",
             where=where,
             hint="Merge the base branch into the pull request's branch, resolve, and push again.",
         )
-    if done.code != 0:
-        raise _unrelated(where) if "unrelated histories" in done.error_text else failure(repo, done, "merge-tree")
-    return words[0]
+    return found.tree
 
 
 def land(repo: Repo, number: int, *, commit: str, moves: Sequence[RefMove]) -> bool:

@@ -167,6 +167,9 @@ def daemon_checks(daemon: Daemon, config: Config, now: int = 0) -> Iterator[Chec
         yield Check("daemon.services", "warn", "; ".join(daemon.services_failing), why, "fleet watcher status")
     yield from _forge(daemon, now)
     yield from _hurdles(daemon)
+    for found in daemon.pulls_unreadable:
+        why = "Nothing starts for this pull request and it is not merged; everything else goes on."
+        yield Check("forge.pull", "warn", found, why, "Nothing at first: it is read again by itself")
     if daemon.open_files_limit and daemon.open_files * 5 > daemon.open_files_limit * 4:
         found = f"{daemon.open_files} of {daemon.open_files_limit} descriptors are in use"
         why = "When none is left, no caller is answered and no run starts."

@@ -134,6 +134,7 @@ class Daemon:
     services_failing: tuple[str, ...] = ()
     forge: str = ""  # its kind, and which repository
     forge_trouble: str = ""
+    pulls_unreadable: tuple[str, ...] = ()  # that the forge names and git cannot read
     requests_left: int = -1  # of the forge's hourly limit; -1: it has none, or did not say yet
     requests_limit: int = -1
     requests_reset_at: int = 0  # microseconds

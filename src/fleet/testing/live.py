@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from fleet.core.errors import Conflict, NotFound, Refused, TemporaryError
+from fleet.core.errors import Conflict, NotFound, Refused, TemporaryError, Unreadable
 from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveTicket, WantedCheck
 
 
@@ -34,6 +34,7 @@ class MemoryForge:
         self.asked: Counter[str] = Counter()
         self.effects: list[tuple[str, int, tuple[str, ...], tuple[str, ...], str]] = []
         self.down = False
+        self.unreadable: set[int] = set()  # pull requests whose commits cannot be read
         self.locked: set[int] = set()  # numbers whose labels our login may not change
 
     # -- what a test tells it ------------------------------------------------------------------
@@ -141,27 +142,32 @@ class MemoryForge:
     def commits(self, number: int) -> tuple[LiveCommit, ...]:
         """Commits of a pull request."""
         self._ask("commits")
+        self._readable(number)
         return self._commits.get(number, ())
 
     def changed_paths(self, number: int) -> tuple[str, ...]:
         """Paths that a pull request changes."""
         self._ask("changed_paths")
+        self._readable(number)
         return self._paths.get(number, ())
 
     def diff_size(self, number: int) -> tuple[int, int]:
         """As ``change_size`` said; one file of one line until then."""
         self._ask("diff_size")
+        self._readable(number)
         return self._sizes.get(number, (1, 1))
 
     def diff_digest(self, number: int) -> str:
         """A digest that changes with the head and the paths of a pull request."""
         self._ask("diff_digest")
+        self._readable(number)
         pull = self._pulls.get(number)
         return f"{pull.head_sha}:{self._paths[number]}" if pull is not None else ""
 
     def conflicts(self, number: int) -> str:
         """Why a pull request does not merge."""
         self._ask("conflicts")
+        self._readable(number)
         return self._conflicts.get(number, "")
 
     def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
@@ -244,6 +250,10 @@ class MemoryForge:
         self.asked[what] += 1
         if self.down:
             raise TemporaryError("FLT-FRG-014", "the forge does not answer")
+
+    def _readable(self, number: int) -> None:
+        if number in self.unreadable:
+            raise Unreadable("FLT-GHB-015", "its commit is not to be had", where=f"pr/{number}", hint="Push anew.")
 
     def _known(self, number: int) -> None:
         if number not in self._tickets:

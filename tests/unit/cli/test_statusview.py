@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fleet.cli.output import Style
+from fleet.cli.output import Style, wrapped
 from fleet.cli.statusview import UNFOLDED, bar, megabytes, screen
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -135,7 +137,26 @@ def test_every_need_names_a_command_that_is_never_cut() -> None:
     )
     text = screen(fleet(attention=[need("review", "x" * 500, long)]), Style())
     assert f"do: {long}\n" in text
-    assert "x" * 80 not in text
+    assert max(len(line) for line in text.splitlines() if "x" in line and "do:" not in line) <= 80
+
+
+def test_a_long_line_goes_on_below_and_only_an_endless_one_is_cut() -> None:
+    words = " ".join(f"word{number}" for number in range(30))
+    text = screen(fleet(attention=[need("service", words, "fleet doctor")]), Style(), width=60)
+    told = text[: text.index("do:")]
+    assert all(f"word{number}" in told for number in range(30))
+    assert max(map(len, told.splitlines())) <= 60
+    endless = screen(fleet(attention=[need("service", "y" * 100_000, "fleet doctor")]), Style(), width=60)
+    assert len(endless.splitlines()) < 24
+    assert "…\n      do: fleet doctor" in endless
+    whole = screen(fleet(attention=[need("service", words, "fleet doctor")]), Style(), width=UNFOLDED, height=UNFOLDED)
+    assert words in whole
+
+
+@given(st.text(max_size=300), st.integers(1, 100), st.integers(0, 8))
+def test_wrapping_keeps_every_character_that_is_not_a_space(text: str, width: int, indent: int) -> None:
+    lines = wrapped(text, width, indent=" " * indent)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 def test_folding_takes_from_the_end_and_says_what_is_left_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from fleet.control.attention import needs
 from fleet.control.commands import Control
 from fleet.control.context import Context, Host
 from fleet.core.agent import AgentState
+from fleet.core.errors import Unreadable
 from fleet.core.journal import Draft, Stream
 from fleet.core.work import DeliveryState
+from fleet.dispatch.reconciler import Reconciler
 from fleet.keeping.gauge import DiskGauge
 from fleet.store import agents, audits, deliveries, journal
 from fleet.store.db import Tx
 from fleet.testing.desk import ANN, Desk
+from fleet.testing.repos import commit, git
 
 SERVICE = {
     "name": "watcher", "alive": True, "failures": 0, "last_error": "", "ticks": 3, "last_tick_at": 5,
@@ -104,6 +108,44 @@ def test_a_disk_that_is_nearly_full_is_named(desk: Desk) -> None:
     context = replace(hosted(desk), disk=DiskGauge(desk.paths.state, lambda: everything))
     (found,) = attention(context)
     assert (found["kind"], found["code"]) == ("disk", "FLT-KEP-002")
+
+
+def copy(checkout: Path, bare: Path, name: str) -> None:
+    """Put one object of a checkout into a bare repository."""
+    place = Path("objects") / name[:2] / name[2:]
+    (bare / place).parent.mkdir(exist_ok=True)
+    (bare / place).write_bytes((checkout / ".git" / place).read_bytes())
+
+
+def test_a_pull_request_that_git_cannot_read_is_named_until_it_can_and_told_by_why(desk: Desk) -> None:
+    ticket = desk.ticket()
+    _, number, head = desk.pushed("developer", ticket)
+    checkout, bare = desk.paths.checkout, desk.paths.bare
+    commit(checkout, {"more.txt": "1\n"})
+    desk.forge.refresh()
+    git(checkout, "fetch", "--quiet", str(bare), head)
+    git(checkout, "checkout", "--quiet", "--detach", head)
+    broken = commit(checkout, {"other.txt": "2\n"})
+    objects = git(checkout, "rev-parse", broken, f"{broken}^{{tree}}", f"{broken}:other.txt").split()
+    copy(checkout, bare, objects[0])  # the commit came, what it consists of did not
+    git(bare, "update-ref", f"refs/heads/fleet/{ticket}", broken)
+    reconciler = Reconciler(desk.db, desk.live, desk.live, lambda: desk.loaded)
+
+    def looks() -> list[dict[str, Any]]:
+        for _ in range(2):
+            desk.clock.advance(40)
+            reconciler.tick(desk.clock.now())
+        return attention(hosted(desk))
+
+    (found,) = looks()
+    assert (found["kind"], found["code"]) == ("unreadable", "FLT-FRG-041")
+    assert (found["subject"], found["command"]) == (f"pr/{number}", f"fleet why pr/{number}")
+    assert "It cannot be judged now" in "".join(desk.ask("why", ref=f"pr/{number}")["lines"])
+    with pytest.raises(Unreadable, match="FLT-FRG-041"):
+        desk.ask("pr.merge", number=number)
+    for name in objects:
+        copy(checkout, bare, name)
+    assert looks() == []
 
 
 @pytest.mark.parametrize(

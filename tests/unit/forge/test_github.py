@@ -51,8 +51,9 @@ def a_desk(tmp_path: Path) -> Iterator[Desk]:
     checkout = make_checkout(tmp_path / "checkout")
     clock, bare = ManualClock(), tmp_path / "state" / "repo.git"
     with a_github(checkout) as place:
-        forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=clock)
+        forge = connect(REPO, bare, checkout, "main", env=place.env(), clock=clock, transport="httpx2")
         yield Desk(place, forge, clock, bare, tmp_path)
+        forge.close()
 
 
 @pytest.fixture

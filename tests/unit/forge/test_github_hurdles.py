@@ -140,6 +140,43 @@ def test_each_part_of_a_protection_that_stops_a_fleet_is_told(desk: Desk, part: 
     assert list(desk.met()) == ([met] if met else [])
 
 
+@pytest.mark.parametrize(
+    ("bypass", "merges", "pushes"),
+    [
+        ("never", True, True),
+        ("pull_requests_only", False, True),
+        ("always", False, False),
+        ("exempt", False, False),
+        ("a_word_of_tomorrow", True, True),
+    ],
+)
+def test_a_ruleset_that_our_login_may_bypass_is_in_nobodys_way(
+    desk: Desk, bypass: str, merges: bool, pushes: bool
+) -> None:
+    desk.hub.rules["main"] = Rules(ruled_reviews=1, bypass=bypass)
+    desk.hub.rules["fleet/1"] = Rules(more_ruled=[rule("creation")], bypass=bypass)
+    assert list(desk.met()) == ["forge.reviews"] * merges + ["forge.branches"] * pushes
+    desk.place.server.faults = lambda at, method, target: Fault(404) if "/rulesets/" in target else None
+    assert list(desk.met()) == ["forge.reviews", "forge.branches"], "what GitHub does not say is taken for a no"
+
+
+@pytest.mark.parametrize(
+    ("part", "met"),
+    [
+        ({"enforce_admins": {"enabled": False}}, []),
+        ({"enforce_admins": {"enabled": True}}, ["forge.reviews", "forge.signatures"]),
+        ({"bypass_pull_request_allowances": {"users": [{"login": BOT}]}}, ["forge.signatures"]),
+        ({"bypass_pull_request_allowances": {"users": [{"login": "ann"}]}}, ["forge.reviews", "forge.signatures"]),
+    ],
+)
+def test_a_protection_that_our_login_may_bypass_is_in_nobodys_way(
+    desk: Desk, part: dict[str, Any], met: list[str]
+) -> None:
+    reviews = {"required_approving_review_count": 1, **part}
+    desk.protect(required_pull_request_reviews=reviews, required_signatures={"enabled": True}, **part)
+    assert list(desk.met()) == met
+
+
 def test_settings_and_rights_of_the_repository_are_told_too(desk: Desk) -> None:
     desk.hub.settings = {"allow_merge_commit": False}
     assert list(desk.met()) == ["forge.merge_commits"]

@@ -333,6 +333,12 @@ def test_doctor_tells_what_the_repository_asks_and_a_fleet_cannot_meet() -> None
     assert states(daemon_checks(replace(DAEMON, hurdles_unknown="no answer"), CONFIG))["forge.rules"] == "warn"
 
 
+def test_doctor_names_each_pull_request_that_git_cannot_read() -> None:
+    daemon = replace(DAEMON, pulls_unreadable=("pr/8 waits",))
+    found = [(one.id, one.state, one.found) for one in daemon_checks(daemon, CONFIG) if one.state != "ok"]
+    assert found == [("forge.pull", "warn", "pr/8 waits")]
+
+
 def test_doctor_asks_a_daemon_of_before_without_a_complaint_and_says_when_github_does_not_answer() -> None:
     def ask(verb: str) -> dict[str, Any]:
         raise FleetError(code, "no answer")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 
 import click
 
 from fleet.cli import statusview
-from fleet.cli.output import Style, result_line
+from fleet.cli.output import Style, result_line, terminal_size
 from fleet.cli.remote import Call, Remote, Result, wants_json
 
 
@@ -15,12 +15,11 @@ class Screen(Remote):
     """A remote command whose text fits the terminal that it is printed on."""
 
     def text(self, ctx: click.Context, result: Result, style: Style) -> str:
-        """Standard output for a result; as high as the terminal, or as long as it takes with --all."""
+        """Standard output for a result; as large as the terminal, or as it takes with --all and where nobody looks."""
         if wants_json(ctx):
             return result_line(result)
-        size = shutil.get_terminal_size((statusview.WIDTH, statusview.HEIGHT))
-        height = statusview.UNFOLDED if ctx.params["all_"] else size.lines
-        width = statusview.UNFOLDED if ctx.params["all_"] else size.columns
+        size = None if ctx.params["all_"] else terminal_size(sys.stdout)
+        width, height = size or (statusview.UNFOLDED, statusview.UNFOLDED)
         return statusview.screen(result, style, width=width, height=height)
 
 
@@ -33,7 +32,7 @@ class Screen(Remote):
         "fleet status --json",
     ),
 )
-@click.option("--all", "all_", is_flag=True, help="Show everything, however long; else it fits the terminal.")
+@click.option("--all", "all_", is_flag=True, help="Show everything, however long; else it is folded to fit a terminal.")
 def status(all_: bool) -> Call:
     """Say how the fleet is doing: who works, what waits, what needs a person.
 

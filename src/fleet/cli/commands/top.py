@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import shutil
 import signal
 import sys
 import threading
@@ -15,9 +14,9 @@ import click
 
 from fleet.cli.client import Client
 from fleet.cli.door import Door
-from fleet.cli.output import error_line, error_text, json_line
+from fleet.cli.output import error_line, error_text, json_line, terminal_size
 from fleet.cli.remote import Local, style_of, wants_json
-from fleet.cli.statusview import HEIGHT, WIDTH
+from fleet.cli.statusview import UNFOLDED
 from fleet.cli.topview import Look, facts_of, text_of
 from fleet.cli.words import pass_door
 from fleet.core.errors import FleetError, Unreachable
@@ -106,8 +105,8 @@ def _painter(ctx: click.Context) -> Iterator[Paint]:
     def text(look: Look | FleetError, before: Look | None) -> str:
         if isinstance(look, FleetError):
             return error_text(look)
-        size = shutil.get_terminal_size((WIDTH, HEIGHT))
-        return text_of(facts_of(look, before), style, width=size.columns, height=size.lines)
+        width, height = terminal_size(sys.stdout) or (UNFOLDED, UNFOLDED)
+        return text_of(facts_of(look, before), style, width=width, height=height)
 
     def block(look: Look | FleetError, before: Look | None, seconds: float) -> None:
         sys.stdout.write(f"{text(look, before)}\n")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 ROWS: dict[str, tuple[str, str]] = {
+    "FLT-FRG-041": (
+        "git cannot read the commits of a pull request in the fleet's repository; that pull request alone waits.",
+        "Look with: git --git-dir=REPOSITORY fsck. Push a new commit to it, or: fleet pr close N --reason TEXT.",
+    ),
     "FLT-FRG-040": (
         "A run waits because the text of its ticket or pull request changed, and nobody has accepted it yet.",
         "Read it, then accept its text (fleet ticket accept N, for a pull request too); a ticket's also by putting"

@@ -37,5 +37,9 @@ ROWS: dict[str, tuple[str, str]] = {
         "The repository was renamed or moved; GitHub leads there from the old name, which somebody else may take.",
         "fleet down; fleet config set repo OWNER/NAME (in an org: org.yaml too); fleet up; git remote set-url origin.",
     ),
+    "FLT-GHB-015": (
+        "GitHub does not give the commits of a pull request, or git does not take them; that pull request alone waits.",
+        "Nothing, if GitHub gives them again. If it lasts: push a new commit to it, or close it at GitHub.",
+    ),
     "FLT-GHB-012": ("A listing of GitHub's has more pages than are read.", "Close or archive old open issues."),
 }

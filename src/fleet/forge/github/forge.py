@@ -25,12 +25,13 @@ from fleet.forge.github.gate import post_gate
 from fleet.forge.github.hurdles import Hurdles
 from fleet.forge.github.labels import Labels
 from fleet.forge.github.merging import another_base, merge_request, not_that_head, refused_by_rule
+from fleet.forge.github.objects import Objects, unreadable
 from fleet.forge.github.people import People
 from fleet.forge.github.reading import Reading
 from fleet.forge.github.remote import Remote
 from fleet.forge.github.shapes import marked
 from fleet.forge.github.view import View
-from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, is_commit, move_refs, refs
+from fleet.forge.gitrepo import RefMove, check_ref, check_sha, is_ancestor, move_refs, refs
 from fleet.forge.intake import take_from_checkout, take_in
 from fleet.forge.judging import require_as_judged
 from fleet.forge.localrows import branch_elsewhere, check_body, check_fleet_branch, check_labels, check_title
@@ -64,6 +65,7 @@ class GitHubForge(GitContent):
         self._client = client
         self._view = view
         self._remote = remote
+        self._objects = Objects(base.bare, remote, clock)
         self._repo = repo
         self._root = f"repos/{repo}"
         self._bare = self.repo = base.bare
@@ -135,7 +137,10 @@ class GitHubForge(GitContent):
     def checks(self, number: int, *, fresh: bool = False) -> tuple[LiveCheck, ...]:
         """Check runs and commit statuses of the live head; the fleet's own status is none of them."""
         head = self.pull(number).head_sha
-        return self._checks.of(head, fresh=fresh) if head else ()
+        try:
+            return self._checks.of(head, fresh=fresh) if head else ()
+        except (NotFound, PermanentError) as error:  # GitHub knows nothing of this commit
+            raise unreadable(number, head, error.message) from error
 
     def rules(self) -> BaseRules:
         """What rulesets and branch protection ask of a merge into the base branch."""
@@ -258,7 +263,7 @@ class GitHubForge(GitContent):
             return known
         if ticket:
             self.ticket(ticket)
-        self._have(head)
+        self._objects.have(head)
         pullgit.require_proposal(self._bare, self._base_now(), head, branch)
         closes = f"\n\nCloses #{ticket}" if ticket else ""
         text = {"title": title, "head": branch, "base": self._base.name, "body": marked(body + closes, "by", author)}
@@ -283,7 +288,7 @@ class GitHubForge(GitContent):
         if pull.base_ref != self._base.name:
             raise another_base(pull, self._base.name)
         if judged is not None:
-            self._have(head_sha)
+            self._objects.have_of(number, head_sha)
             ends = (self._base_now(), head_sha)
             require_as_judged(judged, self._bare, ends, lambda: self.checks(number, fresh=True), f"pr/{number}")
         post_gate(self._client, self._root, head_sha, actor)
@@ -327,7 +332,7 @@ class GitHubForge(GitContent):
         head = (self.branch_head if fresh else partial(self._view.head, ask=self.branch_head))(self._base.name)
         if not head:
             raise localbase.no_base(self._base, Path(self._repo))
-        self._have(head)
+        self._objects.have(head)
         return head
 
     def _base_here(self) -> str:
@@ -339,19 +344,16 @@ class GitHubForge(GitContent):
             raise localbase.no_base(self._base, self._bare.path)
         return head
 
-    def _have(self, sha: str) -> None:
-        if not is_commit(self._bare, sha):
-            self._remote.fetch(sha)
-
     def ends(self, number: int) -> tuple[str, str]:
         """Base and head of a pull request, as they were if it is merged; head "" when its branch is gone."""
         pull = self.pull(number)
         if pull.state == "merged":
-            self._have(pull.merge_commit)
+            self._objects.have_of(number, pull.merge_commit)
             return pullgit.first_parent(self._bare, pull.merge_commit), pull.merged_head
+        base = self._base_head()
         if pull.head_sha:
-            self._have(pull.head_sha)
-        return self._base_head(), pull.head_sha
+            self._objects.have_of(number, pull.head_sha)
+        return base, pull.head_sha
 
     def _fresh_pull(self, number: int) -> Pull:
         """A pull request as it is at this moment, whatever was shown before. Raises NotFound FLT-FRG-002."""
@@ -376,7 +378,7 @@ class GitHubForge(GitContent):
             return Merged(pull.merge_commit, already=True)
         if pull.state != "open" or pull.head_sha != head_sha:
             raise not_that_head(pull, head_sha) from error
-        self._have(head_sha)
+        self._objects.have_of(number, head_sha)
         proposal = pullgit.Proposal(number, pull.title, pull.head_ref, self._base_now(), head_sha)
         pullgit.make_merge(self._bare, proposal, actor="agent:check", now=self._clock.now() // SECOND)  # FLT-FRG-006
         raise refused_by_rule(number, error) from error

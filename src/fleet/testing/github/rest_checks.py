@@ -95,4 +95,22 @@ def _rules(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
     return 200, listed
 
 
+@of_repo("GET", "/rulesets/{ruleset_id}")
+def _ruleset(rest: Rest, login: str, found: re.Match[str], body: Json) -> Answer:
+    """Each branch that is asked about has one ruleset, and all have the same number."""
+    rules = next(iter(rest.hub.rules.values()), None)
+    if found[1] != "1" or rules is None:
+        raise Wrong(404, "Not Found")
+    return 200, {
+        "id": 1,
+        "name": "rules",
+        "target": "branch",
+        "source_type": "Repository",
+        "source": rest.name,
+        "enforcement": "active",
+        "current_user_can_bypass": rules.bypass,
+        "node_id": "RRS_1",
+    }
+
+
 HERE = frozenset(one.template for one in ROUTES if one.handler.__module__ == __name__)

@@ -37,6 +37,7 @@ class Rules:
     ruled_checks: list[tuple[str, int]] = field(default_factory=list)
     ruled_reviews: int = 0
     more_ruled: list[Json] = field(default_factory=list)  # further rules of a ruleset: type and parameters
+    bypass: str = "never"  # how whoever asks may bypass the ruleset
     more_protection: Json = field(default_factory=dict)  # further parts of the protection
 
     def missing(self, runs: list[CheckRun], statuses: list[Json]) -> str:
