@@ -19,7 +19,7 @@ from starlette.requests import Request
 from fleet.config.paths import FleetPaths
 from fleet.core.errors import FleetError, PermanentError
 from fleet.daemon import httpsocket
-from fleet.daemon.httpdoor import BODY_LIMIT, json_of
+from fleet.daemon.httpdoor import BODY_LIMIT, body_of, object_of
 from fleet.testing.fleets import fleet_in
 from fleet.testing.shell import Shell
 from fleet.testing.waiting import wait_until
@@ -140,7 +140,7 @@ def test_a_body_that_is_no_report_is_refused(body: bytes, refusal: str) -> None:
 
     request = Request({"type": "http", "method": "POST", "path": "/hooks/Stop", "headers": []}, receive)
     with pytest.raises(FleetError) as caught:
-        asyncio.run(json_of(request))
+        object_of(asyncio.run(body_of(request)))
     assert caught.value.code == refusal
 
 

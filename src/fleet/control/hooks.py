@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.control.context import Context
-from fleet.control.metered import LOOKS, Meter
+from fleet.control.metered import LOOKS, Look, Meter
 from fleet.control.toolgate import ToolUse, objection
-from fleet.control.toolguard import guarded
+from fleet.control.toolguard import ToolGuard
 from fleet.core.clock import SECOND
 from fleet.core.errors import NotFound
 from fleet.core.journal import Draft, Stream
@@ -43,6 +44,17 @@ class HookAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """One report that is being taken in. ``said`` is what the guard said of a tool, ``look`` what is to be measured."""
+
+    principal: Principal
+    event: str
+    body: Mapping[str, Any]
+    said: tuple[Objection | None, bool]
+    look: Look | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Report:
     """One report inside its transaction."""
 
@@ -64,9 +76,9 @@ class _Report:
         """The tool that it is about."""
         return self.text("tool_name", _TOOL_LIMIT)
 
-    def hear(self, state: SessionState, *, tool: str = "", turns_: int = 0, tools: int = 0) -> None:
+    def hear(self, state: SessionState, *, tool: str = "", turns_: int = 0) -> None:
         """Note the state that follows from the report."""
-        sessions.hear(self.tx, self.session.session, state, tool=tool, turns=turns_, tools=tools)
+        sessions.hear(self.tx, self.session.session, state, tool=tool, turns=turns_)
 
 
 class Hooks:
@@ -75,16 +87,28 @@ class Hooks:
     def __init__(self, context: Context, *, looks: int = LOOKS) -> None:
         """Take the rooms to speak to; ``looks`` as ``control.metered`` says."""
         self._ctx = context
+        self._guard = ToolGuard(context)
         self._meter = Meter(context, looks=looks)
 
-    def hook(self, principal: Principal, event: str, body: Mapping[str, Any]) -> HookAnswer:
-        """Take in one report and answer it, in one transaction. Raises NotFound FLT-TRN-002 for an unknown event."""
-        handler = _HANDLERS.get(event)
-        if handler is None:
-            raise NotFound("FLT-TRN-002", "no such hook", where=event[:100])
+    def report(self, principal: Principal, event: str, body: Mapping[str, Any]) -> Reported:
+        """Begin to take in one report: what the disk tells about it. Raises NotFound FLT-TRN-002 for an unknown event.
 
+        The role and its paths are looked at here, before the transaction; whether the run may go on at all, inside it.
+        """
+        if event not in _HANDLERS:
+            raise NotFound("FLT-TRN-002", "no such hook", where=event[:100])
         said = self._guarded(principal, body) if event == "PreToolUse" else (None, False)
-        measured = self._meter.before(principal, event, body)
+        return Reported(principal, event, body, said, self._meter.begin(principal, event, body))
+
+    def settle(self, reported: Reported) -> Future[HookAnswer] | None:
+        """Take it in and answer it, in one transaction; the future resolves once that is durable.
+
+        None when the session has still to write down what the tool is asked by: again after ``PAUSE_SECONDS``.
+        """
+        measured = self._meter.look(reported.look)
+        if measured is None:
+            return None
+        principal, event = reported.principal, reported.event
 
         def transaction(tx: Tx) -> HookAnswer:
             run = runs.get(tx, principal.run_id)
@@ -92,19 +116,17 @@ class Hooks:
             if session is None:
                 raise NotFound("FLT-TRN-003", "this session does not report by hooks", where=principal.run_id)
             run, blind = self._meter.settle(tx, run, session, measured)
-            answer = handler(_Report(self._ctx, tx, run, session, body, said, blind))
+            answer = _HANDLERS[event](_Report(self._ctx, tx, run, session, reported.body, reported.said, blind))
             over = event == "PreToolUse" and _is_over(run)
             return HookAnswer(ticket=self._meter.ticket(run)) if over else answer
 
-        return self._ctx.db.write(transaction)
+        return self._ctx.db.submit(transaction)
 
     def _guarded(self, principal: Principal, body: Mapping[str, Any]) -> tuple[Objection | None, bool]:
-        """What the role and its paths say about a tool; looks at the disk, so it comes before the transaction."""
-        run = self._ctx.db.read(lambda tx: runs.get(tx, principal.run_id))
+        """What the role and its paths say about a tool; whatever is not of its form is taken as missing."""
         tool, given, cwd = body.get("tool_name"), body.get("tool_input"), body.get("cwd")
-        return guarded(
-            self._ctx,
-            run,
+        return self._guard.guarded(
+            principal,
             tool if isinstance(tool, str) else "",
             given if isinstance(given, dict) else {},
             cwd if isinstance(cwd, str) else "",
@@ -178,7 +200,7 @@ def _before_tool(report: _Report) -> HookAnswer:
     said, answers_for_it = report.guarded
     found = objection(use) or said
     if found is None:
-        report.hear(SessionState.WORKING, tool=report.tool, tools=1)
+        sessions.works(report.tx, report.session.session, tool=report.tool, tools=1)
         return HookAnswer(_allowed(report) if answers_for_it else {})
     _record_objection(report, found)
     return HookAnswer(_denial(found))
@@ -221,7 +243,7 @@ def _record_objection(report: _Report, found: Objection) -> None:
 
 
 def _after_tool(report: _Report) -> HookAnswer:
-    report.hear(SessionState.WORKING)
+    sessions.works(report.tx, report.session.session)
     return HookAnswer()
 
 

@@ -3,11 +3,11 @@
 A client writes an answer into its transcript before, or a moment after, it asks for the tool that the answer names. So
 the guard reads the transcript until it holds that use of a tool; where it never does, the client's own measurements are
 waited for. When neither comes, the use is blind: a few in a row are refused, and then the run is stopped.
+Nothing here waits: whoever asks looks again after a pause, so that a transcript that is late holds up nobody else.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,17 @@ class Measured:
     known: bool = True
 
 
+@dataclass(slots=True)
+class Look:
+    """What is waited for: the use of a tool in the session's transcript. ``left`` counts the looks down to the last."""
+
+    run: Run
+    session: Session
+    use: str
+    left: int
+    arrived: int  # microseconds
+
+
 class Meter:
     """Looks and decides for the hooks. Thread-safe."""
 
@@ -46,32 +57,35 @@ class Meter:
         self._ctx = ctx
         self._looks = looks
         self._transcripts = Transcripts(ctx.db, ctx.paths, ctx.config.at)
-        self._pause = threading.Event()
         self._given_up: set[str] = set()
 
-    def before(self, principal: Principal, event: str, body: Mapping[str, Any]) -> Measured:
-        """Take in what the session wrote down until now; before a tool is used, until its answer is measured."""
-        if event not in ("PreToolUse", "Stop"):
-            return Measured()
+    def begin(self, principal: Principal, event: str, body: Mapping[str, Any]) -> Look | None:
+        """What has to be measured before a report is taken in; None for what needs no measuring."""
+        if event not in ("PreToolUse", "Stop") or not meters(self._ctx.loaded.config, principal.name):
+            return None
         run, session = self._ctx.db.read(lambda tx: _found(tx, principal))
-        if session is None or not meters(self._ctx.loaded.config, run.agent):
-            return Measured()
-        self._transcripts.catch_up(session, run)
-        if event == "Stop":
-            return Measured(metered=True)
+        if session is None:
+            return None
         use = body.get("tool_use_id")
-        return Measured(True, self._wait(session, run, use if isinstance(use, str) else ""))
+        looks = self._looks if event == "PreToolUse" else 0
+        return Look(run, session, use if isinstance(use, str) else "", looks, self._ctx.db.clock.now())
 
-    def _wait(self, session: Session, run: Run, use: str) -> bool:
-        arrived = self._ctx.db.clock.now()
-        for look in range(self._looks):
-            if look:
-                self._pause.wait(PAUSE_SECONDS)
-                self._transcripts.catch_up(session, run)
-            if use and self._transcripts.holds(session, use):
-                return True
+    def look(self, look: Look | None) -> Measured | None:
+        """Take in what the session wrote down until now; None while the answer behind its use of a tool is not there.
+
+        Then look again after ``PAUSE_SECONDS``.
+        """
+        if look is None:
+            return Measured()
+        self._transcripts.catch_up(look.session, look.run)
+        if not look.left or (look.use and self._transcripts.holds(look.session, look.use)):
+            return Measured(metered=True)
+        look.left -= 1
+        if look.left:
+            return None
         # its transcript is lost, or late: by now its telemetry has been heard, if there is any
-        return self._ctx.db.read(lambda tx: usage.newest(tx, run.id)) >= arrived - _FRESH
+        heard = self._ctx.db.read(lambda tx: usage.newest(tx, look.run.id))
+        return Measured(metered=True, known=heard >= look.arrived - _FRESH)
 
     def settle(self, tx: Tx, run: Run, session: Session, measured: Measured) -> tuple[Run, int]:
         """Stop the run if it is over; the run as it is then, and how many uses in a row were blind."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fleet.core.errors import Refused
 from fleet.core.principal import Principal
 from fleet.core.work import Run
-from fleet.runtime.loopback import holds, inode_of
+from fleet.runtime.loopback import Holders, inode_of
 from fleet.store import capabilities, runs, sessions
 from fleet.store.db import Database, Tx
 
@@ -22,13 +22,11 @@ _SECRET = re.compile(r"[0-9a-f]{64}")
 class Bearers:
     """Turns a token and the caller's port into a run, or into a session that may report usage."""
 
-    def __init__(
-        self, db: Database, *, shim_pid: Callable[[Run], int], tree: Callable[[int], list[int]], port: int
-    ) -> None:
-        """``shim_pid`` knows the pid of a run's shim, ``tree`` the pids below one; ``port`` is ours."""
+    def __init__(self, db: Database, *, shim_pid: Callable[[Run], int], holders: Holders, port: int) -> None:
+        """``shim_pid`` knows the pid of a run's shim, ``holders`` who has a socket open; ``port`` is ours."""
         self._db = db
         self._shim_pid = shim_pid
-        self._tree = tree
+        self._holders = holders
         self._port = port
 
     def derive(self, secret: str, port: int) -> Principal:
@@ -48,7 +46,7 @@ class Bearers:
             )
         principal, run = known
         inode, shim = inode_of(port, self._port), self._shim_pid(run)
-        if not inode or not shim or not holds([*self._tree(shim), shim], inode):
+        if not inode or not shim or not self._holders.holds(run.session, shim, inode):
             raise Refused(
                 "FLT-AUT-002",
                 f"the capability of run {principal.run_id} was used by a process outside its session",

@@ -48,6 +48,7 @@ from fleet.keeping.gauge import DiskGauge
 from fleet.keeping.keeper import Keeper
 from fleet.runtime import proctree
 from fleet.runtime.attendant import Attendant
+from fleet.runtime.loopback import Holders
 from fleet.runtime.port import Runtime
 from fleet.runtime.runner import Runner
 from fleet.runtime.sessions import TmuxRuntime
@@ -183,7 +184,7 @@ def build(
         Control(context),
         Hooks(context),
         identity,
-        Bearers(db, shim_pid=identity.shim_pid, tree=_pids_below, port=port),
+        Bearers(db, shim_pid=identity.shim_pid, holders=Holders(_pids_below, proctree.is_below), port=port),
         tuple(loops.values()),
         runtime,
         effects,

@@ -17,8 +17,9 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import uvicorn
@@ -29,10 +30,12 @@ from starlette.routing import BaseRoute, Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fleet import __version__
-from fleet.control.hooks import HookAnswer
+from fleet.control.hooks import HookAnswer, Reported
+from fleet.control.metered import PAUSE_SECONDS
 from fleet.core.errors import FleetError, PermanentError, Refused, UsageError
 from fleet.core.principal import Principal
 from fleet.daemon.accepting import stop_accepting
+from fleet.daemon.follow import Completions
 from fleet.daemon.ownfaults import own_faults
 
 T = TypeVar("T")
@@ -49,8 +52,11 @@ _STATUS_OF = {"FLT-AUT-001": 401, "FLT-DMN-021": 413}
 class HookDesk(Protocol):
     """What control offers this door."""
 
-    def hook(self, principal: Principal, event: str, body: Mapping[str, Any]) -> HookAnswer:
-        """Take in what a client reports; what to answer, or what has to be waited for."""
+    def report(self, principal: Principal, event: str, body: Mapping[str, Any]) -> Reported:
+        """Begin to take in what a client reports."""
+
+    def settle(self, reported: Reported) -> Future[HookAnswer] | None:
+        """What to answer, or what has to be waited for, once it is durable; None: ask again in a moment."""
 
     def waited(self, principal: Principal, ticket: str) -> dict[str, Any] | None:
         """The answer that a hook waits for; None while there is none."""
@@ -82,6 +88,15 @@ class Follower(Protocol):
         """Return after the first commit since the mark, or when the time is up."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """By what a caller is known: the path it called, what it showed, and the port it called from."""
+
+    path: str
+    secret: str
+    port: int
+
+
 class HttpDoor:
     """Serves one listening socket until it is closed."""
 
@@ -95,15 +110,17 @@ class HttpDoor:
         refused: Callable[[str, FleetError], None],
         more: Sequence[BaseRoute] = (),
     ) -> None:
-        """``report`` hears of our own faults, ``refused`` of callers that are not who they would have to be.
+        """Made on the event loop.
 
-        ``more`` are further routes; ``self`` is ``request.app.state.door`` to them.
+        ``report`` hears of our own faults, ``refused`` of callers that are not who they would have to be. ``more`` are
+        further routes; ``self`` is ``request.app.state.door`` to them.
         """
         self._desk = desk
         self._bearers = bearers
         self._follower = follower
         self._report = report
         self._refused = refused
+        self._completions = Completions(asyncio.get_running_loop())
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="fleet-hook")
         self._closing = False
         routes = [
@@ -150,13 +167,19 @@ class HttpDoor:
 
     async def principal(self, request: Request) -> Principal:
         """The run behind a request. Raises Refused FLT-AUT-001, FLT-AUT-002 or FLT-AUT-006."""
-        secret = self._bearer(request)
+        call = self._call(request)
+        return await self._in_pool(lambda: self._derived(call))
+
+    def _call(self, request: Request) -> _Call:
         port = request.client.port if request.client is not None else 0
+        return _Call(request.url.path, self._bearer(request), port)
+
+    def _derived(self, call: _Call) -> Principal:
+        """Who calls; a refusal is put on record."""
         try:
-            return await self._in_pool(lambda: self._bearers.derive(secret, port))
+            return self._bearers.derive(call.secret, call.port)
         except Refused as refusal:
-            error = refusal
-            await self._in_pool(lambda: self._refused(request.url.path, error))
+            self._refused(call.path, refusal)
             raise
 
     def _bearer(self, request: Request) -> str:
@@ -177,14 +200,22 @@ class HttpDoor:
         return JSONResponse({"schema_version": 1, "status": "ok", "version": __version__})
 
     async def _hook(self, request: Request) -> Response:
-        principal = await self.principal(request)
-        body = await json_of(request)
-        event = str(request.path_params["event"])
+        """One turn in the pool and one transaction for most reports; nobody holds a thread while a session is late."""
+        call, event = self._call(request), str(request.path_params["event"])
+        body = await body_of(request)
         with own_faults(f"the hook {event}", self._report):
-            answer = await self._in_pool(lambda: self._desk.hook(principal, event, body))
+            reported, future = await self._in_pool(lambda: self._reported(call, event, body))
+            while future is None:
+                await asyncio.sleep(PAUSE_SECONDS)
+                future = await self._in_pool(lambda: self._desk.settle(reported))
+            answer = await self._completions.awaitable(future)
             if not answer.ticket:
                 return _reply(answer.body)
-            return _reply(await self._wait_for(request, principal, answer.ticket))
+            return _reply(await self._wait_for(request, reported.principal, answer.ticket))
+
+    def _reported(self, call: _Call, event: str, body: bytes) -> tuple[Reported, Future[HookAnswer] | None]:
+        reported = self._desk.report(self._derived(call), event, object_of(body))
+        return reported, self._desk.settle(reported)
 
     async def _wait_for(self, request: Request, principal: Principal, ticket: str) -> dict[str, Any]:
         """Look, and while there is nothing wait for a commit and look again; until the client hangs up."""
@@ -203,13 +234,15 @@ class HttpDoor:
             gone.cancel()
 
     async def _telemetry(self, request: Request) -> Response:
-        secret = self._bearer(request)
-        session = await self._in_pool(lambda: self._bearers.meter(secret))
-        body = await json_of(request)
-        kind = request.url.path.rpartition("/")[2]
+        secret, kind = self._bearer(request), request.url.path.rpartition("/")[2]
+        body = await body_of(request)
         with own_faults("telemetry", self._report):
-            await self._in_pool(lambda: self._desk.telemetry(session, kind, body))
+            await self._in_pool(lambda: self._measured(secret, kind, body))
         return _reply({})
+
+    def _measured(self, secret: str, kind: str, body: bytes) -> None:
+        session = self._bearers.meter(secret)
+        self._desk.telemetry(session, kind, object_of(body))
 
     # -- how it is done --------------------------------------------------------------------------
 
@@ -255,17 +288,23 @@ def _reply(body: Mapping[str, Any], status: int = 200) -> Response:
     return JSONResponse(body, status_code=status, headers={"connection": "close"})
 
 
-async def json_of(request: Request) -> dict[str, Any]:
-    """The body as an object. Raises UsageError FLT-DMN-006, PermanentError FLT-DMN-021 for one that is too long."""
+async def body_of(request: Request) -> bytes:
+    """The body. Raises UsageError FLT-DMN-006, PermanentError FLT-DMN-021 for one that is too long."""
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
             if len(body) > BODY_LIMIT:
                 raise PermanentError("FLT-DMN-021", f"a request has at most {BODY_LIMIT} bytes", where=request.url.path)
-        found = json.loads(bytes(body))
     except ClientDisconnect as error:
         raise UsageError("FLT-DMN-006", "the caller went away inside its request") from error
+    return bytes(body)
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """The object that a body is. Raises UsageError FLT-DMN-006."""
+    try:
+        found = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise UsageError("FLT-DMN-006", f"the call is not JSON: {error}") from error
     if not isinstance(found, dict):

@@ -48,9 +48,9 @@ class Attendant:
         if run is None or run.epoch != session.epoch or run.state not in LIVE_RUNS:
             self._db.write(lambda tx: _close(tx, session))
             return took + 1
-        over = read.over if read is not None else self._transcripts.was_over(session)
         quiet = now - session.heard_at > QUIET_SECONDS * SECOND
-        if session.state is SessionState.WORKING and not session.ending and over and quiet:
+        unheard = quiet and session.state is SessionState.WORKING and not session.ending
+        if unheard and (read.over if read is not None else self._transcripts.was_over(session)):
             loaded = self._config_at(run.config_hash)
             self._db.write(lambda tx: _stop_unheard(tx, loaded, run, session))
             return took + 1

@@ -120,6 +120,20 @@ def _walk(pid: int) -> tuple[tuple[int, int], ...]:
     return tuple(chain)
 
 
+def is_below(pid: int, root: int) -> bool:
+    """Whether a process descends from another one now; reads only the processes between the two."""
+    try:
+        process = read(pid)
+        while process.ppid and process.ppid != root:
+            parent = read(process.ppid)
+            if parent.start > process.start:  # a parent is older than its child: its pid went to somebody else
+                return False
+            process = parent
+    except OSError:
+        return False
+    return process.ppid == root
+
+
 def descendants(*pids: int) -> tuple[Process, ...]:
     """Everything below processes in the tree, zombies included."""
     return _below(set(pids), table())

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from fleet.core.agent import AgentState
 from fleet.core.errors import NotFound
 from fleet.store.db import Tx
+from fleet.store.dialect import Row
+
+_COLUMNS = "name, role, state, reason, updated_at, account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +26,15 @@ class AgentRow:
 
 def every(tx: Tx) -> list[AgentRow]:
     """All agents by name, retired ones included."""
-    rows = tx.all("SELECT name, role, state, reason, updated_at, account FROM agents ORDER BY name")
-    return [AgentRow(row[0], row[1], AgentState(row[2]), row[3], row[4], row[5]) for row in rows]
+    return [_agent(row) for row in tx.all(f"SELECT {_COLUMNS} FROM agents ORDER BY name")]
 
 
 def get(tx: Tx, name: str) -> AgentRow:
     """One agent. Raises NotFound FLT-AGT-001."""
-    for row in every(tx):
-        if row.name == name:
-            return row
-    raise NotFound("FLT-AGT-001", "no such agent", where=name, hint="fleet agent list shows the names")
+    row = tx.one(f"SELECT {_COLUMNS} FROM agents WHERE name = :name", name=name)
+    if row is None:
+        raise NotFound("FLT-AGT-001", "no such agent", where=name, hint="fleet agent list shows the names")
+    return _agent(row)
 
 
 def put(tx: Tx, name: str, role: str, state: AgentState, reason: str = "", *, account: str = "") -> None:
@@ -64,3 +66,7 @@ def move(tx: Tx, name: str, *, expected: AgentState, state: AgentState, reason: 
         )
         == 1
     )
+
+
+def _agent(row: Row) -> AgentRow:
+    return AgentRow(row[0], row[1], AgentState(row[2]), row[3], row[4], row[5])

@@ -32,6 +32,8 @@ class Tx:
         """Bind a connection; the clock is read once."""
         self._connection = connection
         self._clock = clock
+        self._before = connection.total_changes()
+        self._tallied = 0
         self.now = clock.now()
 
     def all(self, sql: str, **params: Any) -> list[Row]:
@@ -46,6 +48,18 @@ class Tx:
     def run(self, sql: str, **params: Any) -> int:
         """Execute a statement and return how many rows it changed."""
         return self._connection.run(sql, params)
+
+    def tally(self, sql: str, **params: Any) -> int:
+        """As ``run``, for counting what happens all the time: such changes alone are no news, and wake nobody."""
+        before = self._connection.total_changes()
+        changed = self._connection.run(sql, params)
+        self._tallied += self._connection.total_changes() - before
+        return changed
+
+    @property
+    def is_news(self) -> bool:
+        """Whether rows were changed until now, other than by ``tally``."""
+        return self._connection.total_changes() - self._before > self._tallied
 
     def new_id(self, prefix: str) -> str:
         """A fresh identifier that sorts by time."""
@@ -62,6 +76,16 @@ class _Job:
 
     fn: Callable[[Tx], Any] | None
     future: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of one function of a group."""
+
+    job: _Job
+    value: Any
+    failure: BaseException | None
+    is_news: bool
 
 
 class Database:
@@ -160,7 +184,10 @@ class Database:
         return future.result(timeout)
 
     def on_commit(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` on the writer's thread after each commit that changed rows. It must be quick."""
+        """Call ``listener`` on the writer's thread after each commit that changed rows, other than by ``Tx.tally``.
+
+        It must be quick.
+        """
         self._listeners.append(listener)
 
     def close(self) -> None:
@@ -217,8 +244,8 @@ class Database:
             for job in group:
                 job.future.set_exception(self._broken)
             return
-        results: list[tuple[_Job, Any, BaseException | None]] = []
-        before, begun = connection.total_changes(), self._clock.monotonic()
+        results: list[_Done] = []
+        begun = self._clock.monotonic()
         try:
             connection.begin_write()
             results.extend(self._run_one(connection, job) for job in group)
@@ -227,22 +254,22 @@ class Database:
         except FleetError as error:
             self._abandon(connection, group, error)
             return
-        changed = connection.total_changes() != before
-        for job, value, failure in results:
-            if failure is None:
-                job.future.set_result(value)
+        for done in results:
+            if done.failure is None:
+                done.job.future.set_result(done.value)
             else:
-                job.future.set_exception(failure)
-        if changed:
+                done.job.future.set_exception(done.failure)
+        if any(done.is_news for done in results):
             for listener in self._listeners:
                 listener()
 
-    def _run_one(self, connection: Connection, job: _Job) -> tuple[_Job, Any, BaseException | None]:
+    def _run_one(self, connection: Connection, job: _Job) -> _Done:
         """One function inside its savepoint; its own failure rolls back only itself."""
         assert job.fn is not None
         connection.savepoint()
+        tx = Tx(connection, self._clock)
         try:
-            value = job.fn(Tx(connection, self._clock))
+            value = job.fn(tx)
         except BaseException as error:
             # A full disk can make the engine undo the whole group: then nobody's work of it is left to be kept.
             if self._engine.is_fatal(error):
@@ -250,9 +277,9 @@ class Database:
             if not connection.in_transaction:
                 raise _undone(error) from error
             connection.rollback_savepoint()
-            return job, None, error
+            return _Done(job, None, error, is_news=False)
         connection.release_savepoint()
-        return job, value, None
+        return _Done(job, value, None, is_news=tx.is_news)
 
     def _abandon(self, connection: Connection, group: list[_Job], error: FleetError) -> None:
         """The group is not on disk: say so to everybody; a broken disk ends all writing, a full one does not."""

@@ -84,6 +84,20 @@ def hear(
     )
 
 
+def works(tx: Tx, session: str, *, tool: str = "", tools: int = 0) -> None:
+    """The client reported from inside its turn. Where that is its state already, this is counted and is no news."""
+    counted = tx.tally(
+        "UPDATE sessions SET heard_at = :now, tool = :tool, tools = tools + :tools"
+        " WHERE session = :session AND state = 'working'",
+        session=session,
+        tool=tool,
+        tools=tools,
+        now=tx.now,
+    )
+    if not counted:
+        hear(tx, session, SessionState.WORKING, tool=tool, tools=tools)
+
+
 def tell(tx: Tx, session: str) -> bool:
     """It is being told what is missing; False when it was told before."""
     sql = "UPDATE sessions SET told_at = :now WHERE session = :session AND told_at IS NULL"
@@ -143,7 +157,7 @@ def read_on(tx: Tx, session: str, file: str, before: int, after: int) -> bool:
 def saw(tx: Tx, session: str, *, measured: bool) -> int:
     """A tool is asked for; how many in a row nobody measured, this one included."""
     sql = "UPDATE sessions SET blind = CASE WHEN :measured THEN 0 ELSE blind + 1 END WHERE session = :session"
-    tx.run(sql, session=session, measured=int(measured))
+    tx.tally(sql, session=session, measured=int(measured))
     found = get(tx, session)
     return found.blind if found is not None else 0
 

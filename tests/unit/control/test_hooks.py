@@ -16,6 +16,7 @@ from fleet.core.session import Session, SessionState
 from fleet.runtime.attendant import Attendant
 from fleet.store import agents, capabilities, parks, permissions, runs, sessions, usage
 from fleet.testing.desk import Desk
+from fleet.testing.hooks import told
 from fleet.testing.scene import member
 
 AUTH = {"kind": "key_helper", "command": ("echo", "key")}
@@ -54,7 +55,7 @@ class World:
     def say(self, event: str, **body: object) -> dict[str, Any]:
         """One report; what the client gets."""
         self.desk.clock.advance(0.001)
-        return self.hooks.hook(self.who, event, body).body
+        return told(self.hooks, self.who, event, body).body
 
     @property
     def row(self) -> Session:
@@ -172,9 +173,38 @@ def test_a_tool_is_refused_once_the_run_or_its_agent_may_not_go_on(world: World)
     assert "abcdefgh" not in str(refused[0].payload)
 
 
+def test_a_halt_holds_for_the_very_next_tool(world: World) -> None:
+    use = {"tool_name": "Bash", "tool_input": {"command": "git status"}}
+    for _ in range(2):
+        assert world.say("PreToolUse", **use)["hookSpecificOutput"]["permissionDecision"] == "allow"
+    world.desk.ask("fleet.halt", reason="stop it")
+    denied = world.say("PreToolUse", **use)["hookSpecificOutput"]
+    assert (denied["permissionDecision"], "FLT-TRN-01" in denied["permissionDecisionReason"]) == ("deny", True)
+    assert len(world.desk.entries("tool.refused")) == 1
+
+
+def test_uses_that_are_allowed_are_counted_and_wake_nobody(world: World) -> None:
+    woken: list[int] = []
+    world.desk.db.on_commit(lambda: woken.append(1))
+
+    def wakes(event: str, **body: object) -> bool:
+        before = len(woken)
+        world.say(event, **body)
+        world.desk.db.write(lambda tx: tx.one("SELECT 1"))  # the group after it: by now all were told
+        return len(woken) > before
+
+    use = {"tool_name": "Bash", "tool_input": {"command": "git status"}}
+    assert wakes("PreToolUse", **use), "that its turn began is news"
+    assert not wakes("PreToolUse", **use)
+    assert not wakes("PostToolUse", **use)
+    assert (world.row.tools, world.row.tool) == (2, "")
+    assert wakes("PreToolUse", tool_name="Bash", tool_input={"command": "git push"}), "a refusal is on record"
+    assert wakes("Stop")
+
+
 def test_a_person_answers_whether_a_tool_may_be_used(world: World) -> None:
     use = {"tool_name": "Bash", "tool_input": {"command": "make deploy"}}
-    answer = world.hooks.hook(world.who, "PermissionRequest", use)
+    answer = told(world.hooks, world.who, "PermissionRequest", use)
     assert world.row.state is SessionState.PERMISSION
     assert world.hooks.waited(world.who, answer.ticket) is None
     (need,) = [one for one in world.desk.ask("status")["attention"] if one["kind"] == "permission"]
@@ -196,7 +226,7 @@ def test_a_person_answers_whether_a_tool_may_be_used(world: World) -> None:
 
 
 def test_no_answer_in_time_means_no_and_so_does_a_daemon_that_goes(world: World) -> None:
-    late = world.hooks.hook(world.who, "PermissionRequest", {"tool_name": "Bash", "tool_input": {}}).ticket
+    late = told(world.hooks, world.who, "PermissionRequest", {"tool_name": "Bash", "tool_input": {}}).ticket
     world.tick(599)
     assert world.hooks.waited(world.who, late) is None
     world.tick(2)
@@ -204,7 +234,7 @@ def test_no_answer_in_time_means_no_and_so_does_a_daemon_that_goes(world: World)
     assert found is not None
     assert found["hookSpecificOutput"]["decision"]["behavior"] == "deny"
     assert "nobody answered in time" in found["hookSpecificOutput"]["decision"]["message"]
-    gone = world.hooks.hook(world.who, "PermissionRequest", {"tool_name": "Bash", "tool_input": {}}).ticket
+    gone = told(world.hooks, world.who, "PermissionRequest", {"tool_name": "Bash", "tool_input": {}}).ticket
     world.hooks.given_up(gone)
     answer = world.hooks.waited(world.who, gone)
     assert answer is not None
@@ -238,7 +268,7 @@ def test_reports_that_make_no_sense_are_refused(world: World) -> None:
     assert caught.value.code == "FLT-TRN-002"
     other = world.desk.run("tech-lead", "pr/9", event="pr_needs_review")
     with pytest.raises(NotFound) as silent:
-        world.hooks.hook(other, "Stop", {})
+        told(world.hooks, other, "Stop", {})
     assert silent.value.code == "FLT-TRN-003"
 
 

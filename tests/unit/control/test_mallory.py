@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.control.toolguard import guarded
+from fleet.control.toolguard import ToolGuard
 from fleet.core.work import Run
 from fleet.store import runs
 from fleet.testing.desk import Desk
@@ -55,14 +55,14 @@ def test_the_guard_decides_on_every_attempt_as_it_is_published(desk: Desk) -> No
     who = desk.run("developer", f"ticket/{desk.ticket()}")
     clone = desk.clone(who, "fleet/1")
     run = desk.db.read(lambda tx: runs.get(tx, who.run_id))
-    places = places_of(desk, run)
+    places, guard = places_of(desk, run), ToolGuard(desk.context)
 
     def code(one: Attempt) -> str:
         given = {"command": filled_command(one, places, f"mallory-{one.name}")} if one.command else dict(one.given)
         for name, place in places.items():
             given = {key: value.replace(f"{{{name}}}", place) if isinstance(value, str) else value
                      for key, value in given.items()}  # fmt: skip
-        found, _ = guarded(desk.context, run, one.tool or "Bash", given, str(clone))
+        found, _ = guard.guarded(who, one.tool or "Bash", given, str(clone))
         return found.code if found is not None else ""
 
     said = {one.name: code(one) for one in ATTEMPTS}

@@ -16,6 +16,7 @@ from fleet.policy.meter import BLIND_STOP, BLIND_USES
 from fleet.runtime.attendant import Attendant
 from fleet.store import capabilities, runs, sessions, usage
 from fleet.testing.desk import Desk
+from fleet.testing.hooks import told
 from fleet.testing.scene import member
 
 AUTH = {"kind": "key_helper", "command": ("echo", "key")}
@@ -82,11 +83,14 @@ class World:
     def asks(self, number: int) -> HookAnswer:
         """The client asks whether it may use the tool of an answer."""
         self.desk.clock.advance(10)
-        body = {
+        return told(self.hooks, self.who, "PreToolUse", self.use(number))
+
+    def use(self, number: int) -> dict[str, Any]:
+        """What the client reports of the tool of an answer."""
+        return {
             "tool_name": "Read", "tool_use_id": f"toolu_{number}",
             "tool_input": {"file_path": str(self.desk.paths.clones / self.session / "a.py")},
         }  # fmt: skip
-        return self.hooks.hook(self.who, "PreToolUse", body)
 
     def used(self) -> int:
         return self.desk.db.read(lambda tx: usage.of_run(tx, self.who.run_id)).tokens
@@ -121,6 +125,16 @@ def test_a_tool_does_not_start_after_the_answer_that_crossed_the_line(world: Wor
     body = world.hooks.waited(world.who, held.ticket)
     assert body is not None
     assert (decision(body), code(body)) == ("deny", "FLT-TRN-014")
+
+
+def test_a_transcript_that_is_late_holds_up_nobody(world: World) -> None:
+    """A thread that waited for one session would be missing to the guards of all others."""
+    late = world.hooks.report(world.who, "PreToolUse", world.use(1))
+    assert world.hooks.settle(late) is None
+    world.writes(1, 10)
+    future = world.hooks.settle(late)
+    assert future is not None
+    assert decision(future.result(60).body) == "allow"
 
 
 def test_a_daemon_that_goes_answers_no(world: World) -> None:
@@ -200,7 +214,7 @@ def test_without_a_budget_nothing_is_waited_for(tmp_path: Path) -> None:
 def test_a_run_that_is_over_is_not_told_to_go_on(world: World) -> None:
     """The usual word about what is missing would be one more question to its model."""
     world.writes(1, 2000, tool=False)
-    assert world.hooks.hook(world.who, "Stop", {}).body == {}
+    assert told(world.hooks, world.who, "Stop", {}).body == {}
     assert world.run.cancel_reason.startswith(OVER_BUDGET)
     assert world.desk.entries("session.told") == []
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fleet.control.toolguard import guarded
-from fleet.core.principal import Principal
+from fleet.control.toolguard import ToolGuard
+from fleet.core.principal import Principal, PrincipalKind
 from fleet.core.work import Run
 from fleet.store import runs
 from fleet.testing.desk import Desk
@@ -35,7 +35,8 @@ def at_work(desk: Desk, agent: str = "developer") -> tuple[Run, Path]:
 
 def asked(desk: Desk, run: Run, tool: str, cwd: Path, **given: Any) -> tuple[str, bool]:
     """The code of the objection, and whether the fleet answers for the use."""
-    found, answers_for_it = guarded(desk.context, run, tool, given, str(cwd))
+    who = Principal(PrincipalKind.AGENT, run.agent, run.id, run.epoch, run.role)
+    found, answers_for_it = ToolGuard(desk.context).guarded(who, tool, given, str(cwd))
     return (found.code if found is not None else "", answers_for_it)
 
 
@@ -56,6 +57,33 @@ def test_nothing_of_the_fleet_or_of_another_run_is_read_or_written(desk: Desk) -
         assert asked(desk, run, "Write", clone, file_path=str(path))[0] == "FLT-GRD-004"
     brief = desk.paths.runs / run.session / "brief.json"
     assert asked(desk, run, "Read", clone, file_path=str(brief)) == ("", True)
+
+
+def test_what_is_remembered_of_one_run_counts_for_no_other(desk: Desk) -> None:
+    guard = ToolGuard(desk.context)
+    first, _ = at_work(desk)
+    second, clone = at_work(desk, "tech-lead")
+
+    def code(run: Run, path: Path) -> str:
+        who = Principal(PrincipalKind.AGENT, run.agent, run.id, run.epoch, run.role)
+        found, _ = guard.guarded(who, "Write", {"file_path": str(path / "new.py")}, "")
+        return found.code if found is not None else ""
+
+    own = desk.paths.clones / first.session
+    for _ in range(2):
+        assert code(first, own) == ""
+        assert code(first, clone) == "FLT-GRD-004"
+        assert code(second, clone) == "FLT-GRD-004", "a reviewer changes nothing"
+
+
+def test_a_link_in_place_of_the_folder_for_temporary_files_leads_nowhere(desk: Desk, tmp_path: Path) -> None:
+    run, clone = at_work(desk)
+    place = desk.paths.runs / run.session / "tmp"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    assert asked(desk, run, "Write", clone, file_path=str(place / "x")) == ("", True)
+    place.symlink_to(tmp_path)
+    assert asked(desk, run, "Write", clone, file_path=str(place / "x")) == ("FLT-GRD-004", False)
+    assert asked(desk, run, "Write", clone, file_path=str(tmp_path / "x")) == ("FLT-GRD-004", False)
 
 
 def test_a_person_may_be_asked_about_what_the_role_does_not_list_and_about_nothing_else(tmp_path: Path) -> None:

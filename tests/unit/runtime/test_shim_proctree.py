@@ -64,6 +64,16 @@ def test_ancestors_begin_with_the_process_itself_and_end_with_the_first_one(pare
         proctree.ancestors(2**22 + 1)
 
 
+def test_who_is_below_whom_is_read_from_the_process_upwards(parent: subprocess.Popen[bytes]) -> None:
+    child = child_of(parent)
+    assert proctree.is_below(child, parent.pid)
+    assert proctree.is_below(child, os.getpid())
+    assert not proctree.is_below(parent.pid, child)
+    assert not proctree.is_below(child, child)
+    assert not proctree.is_below(1, child)
+    assert not proctree.is_below(2**22 + 1, os.getpid())
+
+
 def test_descendants_and_marks_find_the_whole_family(parent: subprocess.Popen[bytes]) -> None:
     child = child_of(parent)
     assert child in {process.pid for process in proctree.descendants(os.getpid())}
