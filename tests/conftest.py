@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fleet.testing.folders import settle_in_memory, short_folder
 from fleet.testing.rings import is_whole
 
 # The same examples in every run, so that a red test stays red until it is mended. `--hypothesis-profile=default`
 # (and a `--hypothesis-seed`) looks for new ones.
-settings.register_profile("steady", derandomize=True, deadline=None)
+# How long examples take to be made says something about the machine's load, and nothing about the program.
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
 
@@ -30,6 +31,9 @@ if not is_whole():
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what is marked long, and of the sampled all but every so-manieth, unless somebody asked for it."""
+    if is_whole():
+        for item in items:
+            _give_more_time(item)
     if is_whole() or config.getoption("markexpr"):
         return
     skip = pytest.mark.skip(reason="long: set CI=true, or select it with -m long")
@@ -44,6 +48,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if seen[test] % sampled.args[0]:
                 item.add_marker(left_out)
             seen[test] += 1
+
+
+def _give_more_time(item: pytest.Item) -> None:
+    """Three times what a test may take otherwise: CI's machine is busy, and one that hangs is found all the same."""
+    marker = item.get_closest_marker("timeout")
+    seconds = float(marker.args[0]) if marker else float(item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(3 * seconds), append=False)
 
 
 @pytest.fixture

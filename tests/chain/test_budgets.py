@@ -136,7 +136,7 @@ def test_two_dispatchers_never_give_the_same_last_seconds_twice(tmp_path: Path) 
 
     def judge() -> None:
         mine = Dispatcher(scene.db, scene.forge, lambda: scene.loaded)
-        barrier.wait(30)
+        barrier.wait(60)
         for _ in range(10):
             mine.tick(scene.clock.now())
 

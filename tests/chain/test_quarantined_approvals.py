@@ -193,7 +193,7 @@ def test_a_merge_that_is_under_way_on_its_approval_is_waited_for(
     def at(point: str) -> None:
         if point == "merge.intended":
             seen.append(beside(lambda: quarantine(watched)))
-            wait_until(lambda: is_shut(watched), timeout=60)
+            wait_until(lambda: is_shut(watched))
             seen.append(len(desk.entries("agent.quarantined")))
 
     probe.install(at)

@@ -42,7 +42,7 @@ def test_a_ticket_becomes_a_merged_branch(client: Path) -> None:
         assert verdict["payload"]["body"] == "Looks right, read twice.", "a file beside the clone, in its own tmp"
         (pull,) = fleet.shell.answer("ticket", "show", str(number))["pulls"]
         assert (pull["author"], pull["state"]) == ("agent:developer", "merged")
-        wait_until(lambda: (fleet.paths.checkout / "hello.txt").exists(), timeout=30, what="the checkout to follow")
+        wait_until(lambda: (fleet.paths.checkout / "hello.txt").exists(), what="the checkout to follow")
         assert git(fleet.paths.bare, "show", "main:hello.txt") == "hello"
         asked = fleet.model.of("developer")
         assert "ticket_ready" in asked[1].conversation.results[0], "the brief was read"

@@ -47,7 +47,7 @@ def by_role(asked: Conversation) -> Step:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A short folder that is HOME and takes everything temporary."""
-    with TemporaryDirectory(prefix="flt-", dir="/tmp") as name:
+    with TemporaryDirectory(prefix="flt-", dir="/tmp", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
 

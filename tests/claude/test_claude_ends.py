@@ -59,7 +59,9 @@ def test_an_api_that_refuses_ends_the_run_and_parks_its_provider(client: Path, f
         fleet.ticket()
         run = fleet.ended("developer")
         assert (run["state"], "its model could not be asked" in run["outcome"]) == ("failed", True), run
-        (park,) = fleet.shell.answer("provider", "list")["providers"]
+        (park,) = wait_until(
+            lambda: fleet.shell.answer("provider", "list")["providers"], what="its provider to be parked"
+        )
         assert (park["kind"], park["parked"]) == (kind, True)
         wait_until(lambda: [one["state"] for one in fleet.runs("developer")] == ["failed", "queued"],
                    timeout=PATIENCE, what="the work to wait for its provider")  # fmt: skip
@@ -104,15 +106,14 @@ def test_a_killed_client_leaves_nothing_running_and_its_work_comes_back(client: 
     keys = '    allowed_tools: ["Bash(/usr/bin/python3:*)"]\n'
     with rig(client, {"developer": scenario}, agent_keys=keys) as fleet:
         fleet.ticket()
-        wait_until(lambda: working_on(fleet, "time.sleep(97)"), timeout=PATIENCE, what="the tool to run")
-        (tool,) = working_on(fleet, "time.sleep(97)")
+        (tool,) = wait_until(lambda: working_on(fleet, "time.sleep(97)"), timeout=PATIENCE, what="the tool to run")
         (run,) = fleet.runs("developer")
         started = json.loads((fleet.paths.runs / run["session"] / "started.json").read_text())
         fleet.model.scenarios["developer"] = OPEN
         os.kill(started["agent"], signal.SIGKILL)
         first = fleet.ended("developer")
         assert first["state"] == "failed", first
-        wait_until(lambda: not proctree.is_alive(*tool), timeout=30, what="the tool to be ended")
+        wait_until(lambda: not proctree.is_alive(*tool), what="the tool to be ended")
         assert git(fleet.paths.bare, "show", f"{first['escrow_ref']}:half.txt") == "half"
         assert fleet.ended("developer", count=2)["state"] == "succeeded", fleet.story()
 
@@ -187,11 +188,10 @@ def test_tokens_and_words_of_a_session_are_on_record(client: Path) -> None:
     with rig(client, {"developer": (read_brief(), *OPEN)}, fleet_keys=ONCE) as fleet:
         fleet.ticket()
         run = fleet.ended("developer")
-        said = wait_until(lambda: fleet.log("conversation"), timeout=60, what="the conversation")
+        said = wait_until(lambda: fleet.log("conversation"), what="the conversation")
         assert any("fleet pr create" in entry["summary"] for entry in said)
         found = wait_until(
             lambda: [one for one in fleet.runs("developer") if (one["usage"] or {}).get("answers") == 5],
-            timeout=60,
             what="five answers to be counted",
         )
         assert (found[0]["id"], found[0]["usage"]["output"]) == (run["id"], 100)
@@ -211,13 +211,12 @@ def test_what_a_child_agent_does_is_guarded_counted_and_on_record(client: Path) 
         assert len(refused) == 1
         said = wait_until(
             lambda: [one for one in fleet.log("conversation") if one["summary"].startswith("a child of developer")],
-            timeout=60,
             what="the words of the child",
         )
         assert any("git status --short" in entry["summary"] for entry in said)
         assert any("I have looked." in entry["summary"] for entry in said)
         asked = len(fleet.model.asked)
-        wait_until(lambda: (fleet.runs("developer")[0]["usage"] or {}).get("answers") == asked, timeout=60,
+        wait_until(lambda: (fleet.runs("developer")[0]["usage"] or {}).get("answers") == asked,
                    what="every answer of both to be counted")  # fmt: skip
 
 

@@ -125,6 +125,12 @@ def canary() -> Iterator[str]:
         thread.join(5)
 
 
+def has_agent(folder: Path) -> dict[str, Any]:
+    """What the shim of a run folder says of itself, once its agent has begun; a moment before, its agent is 0."""
+    started: dict[str, Any] = json.loads((folder / "started.json").read_text())
+    return started if started["agent"] else {}
+
+
 def start_bystander(fleet: Rig) -> dict[str, str]:
     """Another agent at work: where its things are, for Mallory to know."""
     (fleet.paths.config.parent / "playbooks" / "bystander.yaml").write_text(PLAYBOOK)
@@ -137,7 +143,7 @@ def start_bystander(fleet: Rig) -> dict[str, str]:
 
     session = wait_until(at_work, timeout=PATIENCE, what="the bystander to be at work")["session"]
     other = fleet.paths.runs / session
-    started = json.loads((other / "started.json").read_text())
+    started = wait_until(lambda: has_agent(other), what="its program")
     return {
         "other": str(other),
         "other_clone": str(fleet.paths.clones / session),

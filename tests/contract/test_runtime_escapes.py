@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from fleet.runtime import proctree
 from fleet.runtime.escrow import verified
+from fleet.runtime.port import Observation
 from fleet.testing.runtime_contract import TmuxRig, git
 from fleet.testing.waiting import wait_until
 
@@ -96,6 +98,27 @@ def fugitives(tmp_path: Path) -> Fugitives:
     return Fugitives(tmp_path)
 
 
+def until_its_time_is_up(
+    rig: TmuxRig,
+    argv: Callable[[float], tuple[str, ...]],
+    began: Callable[[], object],
+    *,
+    kind: Literal["timeout", "budget"] = "timeout",
+    allowance: float = 1.0,
+) -> Observation:
+    """The end of a run that had enough time to begin: a machine under load may need more of it.
+
+    ``argv`` is the program for so many seconds, ``began`` whether the last one did what it is there for.
+    """
+    while True:
+        name = f"r{allowance:.0f}"
+        rig.runtime.launch(rig.world.prepare(argv(allowance), name, allowance=allowance, kind=kind))
+        seen = rig.reach(rig.world.ref(name), "exited")
+        if began() or allowance >= 16.0:
+            return seen
+        allowance *= 4
+
+
 @pytest.mark.parametrize("how", ESCAPES)
 @pytest.mark.parametrize("end", ["its main process exits", "it is stopped", "its time is up"])
 def test_nothing_survives_a_session(rig: TmuxRig, fugitives: Fugitives, how: str, end: str) -> None:
@@ -105,12 +128,14 @@ def test_nothing_survives_a_session(rig: TmuxRig, fugitives: Fugitives, how: str
     if end != "its main process exits":
         program += "time.sleep(600)"
     argv = (*rig.python(program), *fugitives.arguments())
-    rig.runtime.launch(rig.world.prepare(argv, allowance=1.0 if end == "its time is up" else 60.0))
-    ref = rig.world.ref("r1")
-    if end == "it is stopped":
-        wait_until(fugitives.noted, what="the escape")
-        rig.runtime.stop(ref, "enough")
-    seen = rig.reach(ref, "exited")
+    if end == "its time is up":
+        seen = until_its_time_is_up(rig, lambda _: argv, fugitives.noted)
+    else:
+        rig.runtime.launch(rig.world.prepare(argv))
+        if end == "it is stopped":
+            wait_until(fugitives.noted, what="the escape")
+            rig.runtime.stop(rig.world.ref("r1"), "enough")
+        seen = rig.reach(rig.world.ref("r1"), "exited")
     assert seen.exit is not None
     assert seen.exit.reason == {"it is stopped": "stopped", "its time is up": "timeout"}.get(end, "exited")
     assert fugitives.noted()
@@ -134,7 +159,11 @@ def test_all_of_a_tree_is_frozen_soon_after_its_budget_is_used_up(rig: TmuxRig, 
     # Each process writes down how much time it got after the budget's end; waiting for its turn is none. It is one
     # clock for all processes. The same in the shim's own time: tests/unit/runtime/test_shim_clock.py
     clocks = rig.world.root / "clocks"
-    program = f"""{PRELUDE}
+
+    def argv(allowance: float) -> tuple[str, ...]:
+        for path in rig.world.root.glob("clocks*"):
+            path.unlink()
+        program = f"""{PRELUDE}
 begun = time.monotonic()
 for _ in range(3):
     if child():
@@ -142,19 +171,21 @@ for _ in range(3):
         break
 had = None
 while True:
-    if had is None and time.monotonic() - begun >= 2.0:
+    if had is None and time.monotonic() - begun >= {allowance}:
         had = time.process_time()
     with open({str(clocks)!r} + str(os.getpid()), "w") as file:
         file.write(str(0.0 if had is None else time.process_time() - had))
 """
-    argv = (*rig.python(program), *fugitives.arguments())
-    rig.runtime.launch(rig.world.prepare(argv, allowance=2.0, kind="budget"))
-    seen = rig.reach(rig.world.ref("r1"), "exited")
+        return (*rig.python(program), *fugitives.arguments())
+
+    def times() -> list[float]:
+        return [float(path.read_text() or 0) for path in rig.world.root.glob("clocks*")]
+
+    seen = until_its_time_is_up(rig, argv, lambda: len(times()) >= 4, kind="budget", allowance=2.0)
     assert seen.exit is not None
     assert seen.exit.reason == "budget"
-    last = [float(path.read_text() or 0) for path in rig.world.root.glob("clocks*")]
-    assert len(last) == 4
-    assert max(last) < 2.0, "the tree must stand still within 2 s"
+    assert len(times()) >= 4
+    assert max(times()) < 2.0, "the tree must stand still within 2 s"
     assert seen.exit.freeze_seconds is not None, "the shim says itself how soon"
     assert fugitives.alive() == []
 

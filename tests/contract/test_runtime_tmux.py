@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,13 @@ def test_an_agent_gets_its_arguments_byte_for_byte(rig: TmuxRig) -> None:
 
 def test_a_pane_gets_its_arguments_byte_for_byte(rig: TmuxRig) -> None:
     out = rig.world.root / "argv.json"
-    program = f"import json,sys; open({str(out)!r}, 'w').write(json.dumps(sys.argv[1:]))"
+    program = (
+        f"import json,os,sys; open({str(out)!r} + '.new', 'w').write(json.dumps(sys.argv[1:]))\n"
+        f"os.replace({str(out)!r} + '.new', {str(out)!r})"
+    )
     rig.tmux.start_server()
     rig.tmux.new_session("odd", [sys.executable, "-I", "-c", program, *ODD])
-    wait_until(lambda: out.exists() and out.read_text(), what="the arguments")
+    wait_until(out.exists, what="the arguments")
     assert json.loads(out.read_text()) == list(ODD)
 
 
@@ -133,7 +137,7 @@ def test_an_agent_owns_its_terminal_and_finds_its_signals_as_usual(rig: TmuxRig)
         "tty": True,
         "front": True,
         "size": [200, 50],
-        "cwd": "r1-e1",
+        "cwd": rig.world.ref("r1").session,
         "blocked": 0,
         "files": [0, 1, 2, 3],
         "ignored": "0000000001001000",
@@ -164,7 +168,7 @@ def test_an_agent_killed_by_a_signal_is_recorded_as_128_and_the_signal(rig: Tmux
 
 
 def test_a_suspended_shim_is_made_to_go_on_when_it_is_looked_at(rig: TmuxRig) -> None:
-    rig.runtime.launch(rig.world.prepare(rig.argv("hang"), allowance=0.6))
+    rig.runtime.launch(rig.world.prepare(rig.argv("hang"), allowance=3.0))
     ref = rig.world.ref("r1")
     os.kill(rig.reach(ref, "running").shim_pid, signal.SIGSTOP)
     seen = rig.reach(ref, "exited")
@@ -196,7 +200,7 @@ def test_a_second_shim_for_the_same_session_changes_nothing(rig: TmuxRig) -> Non
     ref = rig.world.ref("r1")
     first = rig.reach(ref, "running")
     wait_until(rig.world.starts, what="the agent")
-    second = run(shim_argv(ref), timeout=20)
+    second = run(shim_argv(ref), timeout=60)
     assert second.code == 3
     assert "another shim of this run is alive" in second.error_text
     assert rig.runtime.observe(ref) == first
@@ -207,7 +211,7 @@ def test_a_shim_that_comes_after_the_end_does_not_start_the_agent_again(rig: Tmu
     rig.runtime.launch(rig.world.prepare(rig.argv("exit")))
     ref = rig.world.ref("r1")
     before = rig.reach(ref, "exited")
-    late = run(shim_argv(ref), timeout=20)
+    late = run(shim_argv(ref), timeout=60)
     assert (late.code, late.error_text) == (3, "fleet: this session was started before")
     assert rig.runtime.observe(ref) == before
 
@@ -217,22 +221,29 @@ def test_a_late_shim_of_an_older_epoch_sees_the_fence_and_does_not_start(rig: Tm
     ref = rig.world.ref("r1", 1)
     rig.tmux.start_server()
     launch.folder.mkdir()
-    record = {"session": launch.session, "run_id": "r1", "epoch": 1, "argv": list(launch.argv), "clone": "/"}
+    record = {"session": launch.session, "run_id": ref.run_id, "epoch": 1, "argv": list(launch.argv), "clone": "/"}
     records.write(str(launch.folder), records.LAUNCH, record)
-    lock = records.lock_run(str(rig.world.runs), "r1")
+    while (said := _said_by_a_late_shim(rig, ref)).find("another shim of this run is alive") >= 0:
+        continue  # it waits a second for the lock, in which a machine under load may not come back to us
+    assert "epoch 1 of the run and 2 is the one to start" in said
+    assert rig.world.starts() == 0
+    assert rig.runtime.observe(ref).state == "absent"
+
+
+def _said_by_a_late_shim(rig: TmuxRig, ref: SessionRef) -> str:
+    """What the shim of epoch 1 says when epoch 2 is fenced in while it waits for the lock."""
+    records.raise_fence(str(rig.world.runs), ref.run_id, 1)
+    lock = records.lock_run(str(rig.world.runs), ref.run_id)
     assert lock is not None
     late = spawn(shim_argv(ref))
     try:
-        # the older shim waits for the lock; meanwhile a newer epoch is fenced in
         wait_until(lambda: _sleeps_in_loop(late.pid), what="the late shim to wait")
-        records.raise_fence(str(rig.world.runs), "r1", 2)
+        records.raise_fence(str(rig.world.runs), ref.run_id, 2)
     finally:
         os.close(lock)
-    out, err = late.communicate(timeout=20)
+    out, err = late.communicate(timeout=60)
     assert (late.returncode, out) == (3, b"")
-    assert b"epoch 1 of the run and 2 is the one to start" in err
-    assert rig.world.starts() == 0
-    assert rig.runtime.observe(ref).state == "absent"
+    return err.decode()
 
 
 def _sleeps_in_loop(pid: int) -> bool:
@@ -259,8 +270,8 @@ def test_a_dead_server_is_an_error_and_not_an_empty_list(rig: TmuxRig) -> None:
 def test_a_server_that_does_not_answer_is_an_error_after_a_while(rig: TmuxRig) -> None:
     rig.tmux.start_server()
     server = rig.tmux.server_pid()
-    impatient = Tmux(rig.socket, answer_seconds=0.3)
-    assert impatient.survey() == {}
+    impatient = Tmux(rig.socket, answer_seconds=2.0)
+    assert wait_until(partial(_answers, impatient), what="an answer in time")
     os.kill(server, signal.SIGSTOP)
     try:
         with pytest.raises(TemporaryError, match="did not answer"):
@@ -270,6 +281,14 @@ def test_a_server_that_does_not_answer_is_an_error_after_a_while(rig: TmuxRig) -
         os.kill(server, signal.SIGCONT)
         impatient.close()
     assert rig.tmux.survey() == {}
+
+
+def _answers(tmux: Tmux) -> bool:
+    """Whether it answers in time; on a machine under load it may not."""
+    try:
+        return tmux.survey() == {}
+    except TemporaryError:
+        return False
 
 
 def test_a_server_that_was_never_started_is_not_gone_but_unknown(rig: TmuxRig) -> None:
@@ -297,7 +316,7 @@ def test_a_removed_socket_is_made_again_by_the_same_server(rig: TmuxRig) -> None
     rig.socket.unlink()
     rig.runtime.launch(rig.world.prepare(rig.argv("hang"), "r2"))
     assert rig.tmux.server_pid() == before
-    assert set(rig.tmux.survey()) == {"r1-e1", "r2-e1"}
+    assert set(rig.tmux.survey()) == {rig.world.ref(name).session for name in ("r1", "r2")}
 
 
 def test_a_broken_connection_is_made_again(rig: TmuxRig) -> None:
@@ -307,7 +326,7 @@ def test_a_broken_connection_is_made_again(rig: TmuxRig) -> None:
     assert clients
     for pid in clients:
         os.kill(pid, signal.SIGKILL)
-    assert rig.tmux.has("r1-e1")
+    assert rig.tmux.has(rig.world.ref("r1").session)
 
 
 def _children_of(parent: int, word: bytes) -> list[tuple[int, bytes]]:
@@ -385,7 +404,7 @@ def test_a_person_who_attaches_can_type_and_interrupt(rig: TmuxRig) -> None:
 
 
 def _type(tmux: Tmux, *keys: str) -> None:
-    done = run(["tmux", "-S", tmux.socket, "send-keys", "-t", "=person:", *keys], timeout=10)
+    done = run(["tmux", "-S", tmux.socket, "send-keys", "-t", "=person:", *keys], timeout=60)
     assert done.ok, done.error_text
 
 

@@ -42,7 +42,7 @@ def live(rig: TmuxRig) -> SessionRef:
     ref = rig.world.ref("r1")
     rig.reach(ref, "running")
     # it says so twice, the second time with the agent's pid
-    wait_until(lambda: (records.read(str(ref.folder), records.STARTED) or {})["agent"], timeout=10, what="the agent")
+    wait_until(lambda: (records.read(str(ref.folder), records.STARTED) or {})["agent"], what="the agent")
     return ref
 
 
@@ -102,12 +102,12 @@ def test_an_end_that_is_not_understood_is_not_judged(rig: TmuxRig, live: Session
     rig.runtime.stop(live, "over")
     rig.reach(live, "exited")
     rewrite(live, records.EXIT, protocol=records.PROTOCOL + 1)
-    wait_until(lambda: rig.runtime.observe(live).state == "vanished", timeout=10, what="a vanished session")
+    wait_until(lambda: rig.runtime.observe(live).state == "vanished", what="a vanished session")
 
 
 def test_a_shim_refuses_a_launch_record_of_a_newer_release(rig: TmuxRig) -> None:
     ref = prepare(rig.world, "echo started >> $COUNTS", protocol=records.PROTOCOL + 1)
-    done = run(argv(ref), timeout=30)
+    done = run(argv(ref), timeout=60)
     assert done.code == 3
     assert "version 3, this shim knows 2" in done.error_text
     assert rig.world.starts() == 0
@@ -115,5 +115,5 @@ def test_a_shim_refuses_a_launch_record_of_a_newer_release(rig: TmuxRig) -> None
 
 def test_a_shim_takes_a_launch_record_of_the_release_before(rig: TmuxRig) -> None:
     ref = prepare(rig.world, "exit 4")
-    assert run(argv(ref), timeout=30).code == 0
+    assert run(argv(ref), timeout=60).code == 0
     assert ended(ref)["code"] == 4

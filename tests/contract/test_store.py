@@ -89,7 +89,7 @@ def test_what_was_written_is_there_after_reopening(opener: Opener) -> None:
 
 def test_a_function_that_raises_keeps_nothing_and_harms_no_neighbour(db: Database) -> None:
     gate = threading.Event()
-    futures: list[Future[object]] = [db.submit(lambda tx: gate.wait(5) and None)]
+    futures: list[Future[object]] = [db.submit(lambda tx: gate.wait(60) and None)]
 
     def broken(tx: Tx) -> None:
         journal.append(tx, note("from the broken one"))
@@ -100,9 +100,9 @@ def test_a_function_that_raises_keeps_nothing_and_harms_no_neighbour(db: Databas
     futures.append(db.submit(lambda tx: journal.append(tx, note("after"))))
     gate.set()
     for index in (0, 1, 3):
-        futures[index].result(5)
+        futures[index].result(60)
     with pytest.raises(ValueError, match="on purpose"):
-        futures[2].result(5)
+        futures[2].result(60)
     entries = db.read(lambda tx: journal.select(tx, journal.Filter()))
     assert [entry.summary for entry in entries] == ["before", "after"]
     assert [entry.seq for entry in entries] == [1, 2]
@@ -206,7 +206,7 @@ def test_of_many_claimers_exactly_one_wins_each_delivery(db: Database) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(won) == sorted(ids)
 
 
@@ -312,7 +312,7 @@ def test_a_reader_of_the_log_by_position_misses_nothing_under_eight_writers(db: 
         thread.start()
     for thread in threads:
         thread.join(60)
-    tail.join(20)
+    tail.join(60)
     done.set()
     assert seen == list(range(1, total + 1))
 
@@ -346,13 +346,13 @@ def test_a_read_only_store_reads_and_refuses_to_write(opener: Opener, tmp_path: 
 
 def test_a_write_that_does_not_end_in_time_says_that_its_outcome_is_unknown(db: Database) -> None:
     gate = threading.Event()
-    busy = db.submit(lambda tx: gate.wait(30))
+    busy = db.submit(lambda tx: gate.wait(60))
     with pytest.raises(TimedOut) as caught:
         db.write(lambda tx: journal.append(tx, note("late")), timeout=0.05)
     gate.set()
     assert (caught.value.code, caught.value.exit_code) == ("FLT-STO-004", 124)
     assert "look before repeating" in caught.value.hint
-    assert busy.result(30)
+    assert busy.result(60)
     db.write(lambda tx: None)
     assert [entry.summary for entry in db.read(lambda tx: journal.select(tx, journal.Filter()))] == ["late"]
 

@@ -73,7 +73,7 @@ def test_a_task_is_taken_by_one_of_many_claimants_at_once(db: Database) -> None:
     start = threading.Barrier(16)
 
     def claimant(name: int) -> bool:
-        start.wait(10)
+        start.wait(60)
         return db.write(lambda tx: take(tx, number, f"t{name}", holder=f"agent:a{name}"))
 
     with ThreadPoolExecutor(16) as pool:

@@ -15,7 +15,7 @@ from fleet.config.paths import FleetPaths
 from fleet.core.errors import FleetError
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.crash, pytest.mark.tmux]
 
@@ -34,10 +34,10 @@ def dying(place: str) -> Iterator[tuple[FleetPaths, Path]]:
         try:
             for number in range(20):
                 ask(paths, "fabric.publish", {"event": "note", "summary": f"remark {number}"})
-            wait_until(lambda: waits_for_nothing(paths), timeout=20, what="the router to pass everything")
+            wait_until(lambda: waits_for_nothing(paths), what="the router to pass everything")
             yield paths, note
         finally:
-            stop(paths, 20)
+            stop(paths)
 
 
 def waits_for_nothing(paths: FleetPaths) -> bool:
@@ -62,7 +62,7 @@ def test_an_archive_is_made_whole_or_not_at_all(place: str) -> None:
         with pytest.raises(FleetError):
             ask(paths, "audit.archive", {"keep": 3, "file": str(file)})
         assert note.exists()
-        found = ask(paths, "audit.verify", patience=20)
+        found = ask(paths, "audit.verify", patience=PATIENCE)
         assert found["ok"], found
         seals = ask(paths, "audit.checkpoints")["archives"]
         assert verify_files([file]).entries > 0  # a file that has its name is whole
@@ -75,9 +75,7 @@ def test_an_archive_is_made_whole_or_not_at_all(place: str) -> None:
             assert len(remarks) < 20
         for number in range(5):
             ask(paths, "fabric.publish", {"event": "note", "summary": f"after the restart {number}"})
-        again = wait_until(
-            lambda: archived(paths, f"{file}2"), timeout=60, what="the rest to be dealt with and archived"
-        )
+        again = wait_until(lambda: archived(paths, f"{file}2"), what="the rest to be dealt with and archived")
         files = [str(file), f"{file}2"] if seals else [f"{file}2"]
         assert ask(paths, "audit.verify_files", {"files": files})["ok"]
         assert ask(paths, "audit.verify")["ok"]
@@ -92,7 +90,7 @@ def test_a_key_is_replaced_or_stays(place: str) -> None:
         with pytest.raises(FleetError):
             ask(paths, "audit.rotate_key", {"reason": "a test"})
         assert note.exists()
-        after = ask(paths, "audit.key", patience=20)["public"]
+        after = ask(paths, "audit.key", patience=PATIENCE)["public"]
         assert (after == before) == (place == "rotate.written@1")
         ask(paths, "audit.checkpoint")
         found = ask(paths, "audit.verify", {"key": before})
@@ -107,7 +105,7 @@ def test_a_checkpoint_that_was_signed_but_not_kept_is_made_anew() -> None:
         with pytest.raises(FleetError):
             ask(paths, "audit.checkpoint")
         assert note.exists()
-        assert ask(paths, "audit.verify", patience=20)["ok"]
+        assert ask(paths, "audit.verify", patience=PATIENCE)["ok"]
         ask(paths, "audit.checkpoint")
         found = ask(paths, "audit.verify")
         assert (found["ok"], found["checkpoints"]["unsigned"]) == (True, 0)

@@ -17,6 +17,7 @@ from fleet.config.paths import FleetPaths
 from fleet.core.errors import Unreachable
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
+from fleet.testing.waiting import PATIENCE
 
 CONFIG_PLACES = ["config.intended@1", "config.written@1", "config.accepted@1"]
 EDIT = {"op": "set", "key": "max_concurrent", "value": 2}
@@ -31,7 +32,7 @@ def dying_fleet(place: str) -> Iterator[tuple[FleetPaths, Path]]:
         try:
             yield paths, note
         finally:
-            stop(paths, 20)
+            stop(paths)
 
 
 @pytest.mark.crash
@@ -44,7 +45,7 @@ def test_a_change_survives_a_kill_at(place: str) -> None:
         with pytest.raises(Unreachable):
             ask(paths, "config.change", {"edits": [EDIT], "reason": "less load"})
         assert note.exists(), "the daemon never came to this point"
-        status = ask(paths, "status", patience=20)
+        status = ask(paths, "status", patience=PATIENCE)
         reached = not place.startswith("config.intended")
         now = paths.config.read_bytes()
         assert now == (old.replace(b"max_concurrent: 4", b"max_concurrent: 2") if reached else old)
@@ -65,5 +66,5 @@ def test_a_reload_survives_a_kill_before_anybody_works_by_it() -> None:
         with pytest.raises(Unreachable):
             ask(paths, "config.reload")
         assert note.exists()
-        assert ask(paths, "status", patience=20)["config"]["hash"] == digest_of(paths.config.read_bytes())
+        assert ask(paths, "status", patience=PATIENCE)["config"]["hash"] == digest_of(paths.config.read_bytes())
         assert len(ask(paths, "log", {"type": "config.accepted"})["entries"]) == 2

@@ -22,7 +22,7 @@ from fleet.daemon.rpc import Rpc
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 # A point and its visit: the second time something is published, the third event routed, and so on, so that
 # the kill falls into the middle of the chain and not only on its first step.
@@ -108,14 +108,13 @@ def dying_fleet(place: str, prepare: Callable[[FleetPaths], None] = lambda _: No
         try:
             yield ring, note
         finally:
-            stop(paths, 20)
+            stop(paths)
 
 
 def checkout_follows(paths: FleetPaths) -> None:
     """The person's clean checkout comes to show the merge."""
     wait_until(
         lambda: git(paths.checkout, "rev-parse", "main") == git(paths.bare, "rev-parse", "main"),
-        timeout=20,
         what="the person's clean checkout to follow the merge",
     )
 
@@ -130,10 +129,10 @@ def test_the_chain_survives_a_kill_at(place: str) -> None:
         assert made["ticket"]["number"] == 1
 
         def shipped() -> bool:
-            said = ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=20)["entries"]
-            return bool(said) and not ask(ring.paths, "ps", patience=20)["runs"]
+            said = ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=PATIENCE)["entries"]
+            return bool(said) and not ask(ring.paths, "ps", patience=PATIENCE)["runs"]
 
-        wait_until(shipped, timeout=90, what=f"the ticket to be shipped after a kill at {place}")
+        wait_until(shipped, what=f"the ticket to be shipped after a kill at {place}")
         assert note.exists(), "the daemon never came to this point"
 
         entries = ask(ring.paths, "log", {"limit": 1000})["entries"]
@@ -162,15 +161,13 @@ def test_a_merge_by_a_person_that_died_half_way_is_completed_without_them() -> N
         ask(ring.paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
         wait_until(
             lambda: len(ask(ring.paths, "log", {"type": "pr_approved"})["entries"]) == 2,
-            timeout=60,
             what="both reviews",
         )
-        with pytest.raises(Unreachable), Rpc(ring.paths.socket) as line:
+        with pytest.raises(Unreachable), Rpc(ring.paths.socket, timeout=PATIENCE) as line:
             line.call("pr.merge", {"number": 2})
         assert note.exists()
         wait_until(
-            lambda: ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=20)["entries"],
-            timeout=60,
+            lambda: ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=PATIENCE)["entries"],
             what="the ticket to be shipped",
         )
         assert len(ask(ring.paths, "log", {"type": "pr_merged"})["entries"]) == 1

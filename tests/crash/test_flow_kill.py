@@ -10,7 +10,7 @@ from fleet.core.errors import Unreachable
 from fleet.daemon.rpc import Rpc
 from fleet.testing.fleets import ask, make_due, schedule_agent
 from fleet.testing.repos import git
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 SCHEDULE_PLACES = ["schedule.before_commit@1", "schedule.after_commit@1"]
 APPROVE_PLACES = ["approve.after_commit@1"]
@@ -30,9 +30,9 @@ def test_a_schedule_fires_once_over_a_kill_at(place: str) -> None:
     with dying_fleet(place, a_schedule_is_due) as (ring, note):
 
         def done() -> bool:
-            return bool(ask(ring.paths, "log", {"type": "run.succeeded"}, patience=20)["entries"])
+            return bool(ask(ring.paths, "log", {"type": "run.succeeded"}, patience=PATIENCE)["entries"])
 
-        wait_until(done, timeout=60, what=f"the scheduled run to end after a kill at {place}")
+        wait_until(done, what=f"the scheduled run to end after a kill at {place}")
         assert note.exists(), "the daemon never came to this point"
         entries = ask(ring.paths, "log", {"limit": 1000})["entries"]
         types = [entry["type"] for entry in entries]
@@ -56,15 +56,12 @@ def the_work_is_protected(paths: FleetPaths) -> None:
 def test_a_granted_merge_goes_on_once_over_a_kill_at(place: str) -> None:
     with dying_fleet(place, the_work_is_protected) as (ring, note):
         ask(ring.paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
-        asked = wait_until(
-            lambda: ask(ring.paths, "approvals")["approvals"], timeout=60, what="the question to a person"
-        )
-        with pytest.raises(Unreachable), Rpc(ring.paths.socket) as line:
+        asked = wait_until(lambda: ask(ring.paths, "approvals")["approvals"], what="the question to a person")
+        with pytest.raises(Unreachable), Rpc(ring.paths.socket, timeout=PATIENCE) as line:
             line.call("approval.grant", {"id": asked[0]["id"]})
         assert note.exists()
         wait_until(
-            lambda: ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=20)["entries"],
-            timeout=60,
+            lambda: ask(ring.paths, "log", {"type": "ticket_shipped"}, patience=PATIENCE)["entries"],
             what="the ticket to be shipped",
         )
         types = [entry["type"] for entry in ask(ring.paths, "log", {"limit": 1000})["entries"]]

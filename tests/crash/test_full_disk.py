@@ -27,13 +27,13 @@ PIECE = b"\0" * 65536
 @contextmanager
 def small_disk(folder: Path, size: str = SIZE) -> Iterator[None]:
     """A small file system over ``folder``; skips the test where this user may not mount one."""
-    mounted = run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)], timeout=20)
+    mounted = run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)], timeout=60)
     if not mounted.ok:
         pytest.skip(f"NOT TESTED: no small file system can be mounted here: {mounted.error_text}")
     try:
         yield
     finally:
-        run(["umount", "--lazy", str(folder)], timeout=20)
+        run(["umount", "--lazy", str(folder)], timeout=60)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def fleet_on_a_small_disk() -> Iterator[FleetPaths]:
             try:
                 yield paths
             finally:
-                stop(paths, 20)
+                stop(paths)
 
 
 def fill(ballast: Path, leave: int = 0) -> None:
@@ -83,7 +83,7 @@ def test_a_full_disk_stops_starts_keeps_what_was_acknowledged_and_ends_by_itself
         assert ask(paths, "status")["disk"]["low"] is True
 
         ask(paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
-        held = wait_until(lambda: ask(paths, "status")["held"], timeout=30, what="the start to be held")
+        held = wait_until(lambda: ask(paths, "status")["held"], what="the start to be held")
         assert "8 MB" in held[0]["reason"]
         assert ask(paths, "ps", {"all": True})["runs"] == []
 
@@ -97,7 +97,7 @@ def test_a_full_disk_stops_starts_keeps_what_was_acknowledged_and_ends_by_itself
 
         ballast.unlink()
         shipped = wait_until(
-            lambda: ask(paths, "log", {"type": "ticket_shipped"})["entries"], timeout=90, what="the chain to go on"
+            lambda: ask(paths, "log", {"type": "ticket_shipped"})["entries"], what="the chain to go on"
         )
         assert len(shipped) == 1
         assert ask(paths, "ping")["pid"] == pid, "no restart was needed"

@@ -27,7 +27,7 @@ from fleet.store.sqlite import SqliteEngine
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
 from fleet.testing.shell import Shell
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 # A restore that is killed here, and the state that the next `fleet up` finds: what was written after the backup is
 # there (old) or not (new).
@@ -72,7 +72,9 @@ def killed(paths: FleetPaths, point: str, *words: str) -> Completed:
     """A command that dies at a point."""
     note = paths.checkout.parent / "died"
     note.unlink(missing_ok=True)
-    done = run([sys.executable, "-c", COMMAND, point, note, *words], timeout=60, cwd=paths.checkout, env=os.environ)
+    done = run(
+        [sys.executable, "-c", COMMAND, point, note, *words], timeout=PATIENCE, cwd=paths.checkout, env=os.environ
+    )
     assert done.code == -signal.SIGKILL, f"it never came to {point}: {done.text}{done.error_text}"
     assert note.read_text().startswith(point)
     return done
@@ -85,7 +87,7 @@ def up(paths: FleetPaths) -> Iterator[None]:
     try:
         yield
     finally:
-        stop(paths, 20)
+        stop(paths)
 
 
 def notes(paths: FleetPaths) -> set[str]:
@@ -162,7 +164,7 @@ def age_everything(paths: FleetPaths) -> None:
 def cleared(paths: FleetPaths) -> bool:
     """Ask until a pass leaves nothing that could go; the first answer may not come."""
     try:
-        found = ask(paths, "gc.run", patience=20)
+        found = ask(paths, "gc.run", patience=PATIENCE)
     except Unreachable:
         return False
     return not found["removed"] and not found["left"]
@@ -179,7 +181,6 @@ def test_a_clearing_away_that_is_killed_is_finished_and_takes_nothing_that_is_ne
             ask(paths, "ticket.create", {"title": "Greet the user", "labels": ["ready"]})
             wait_until(
                 lambda: ask(paths, "log", {"type": "ticket_shipped"})["entries"] and not ask(paths, "ps")["runs"],
-                timeout=60,
                 what="the ticket to be shipped",
             )
             head = ask(paths, "pr.show", {"number": 2})["pr"]["merged_head"]
@@ -190,7 +191,7 @@ def test_a_clearing_away_that_is_killed_is_finished_and_takes_nothing_that_is_ne
         program = (sys.executable, "-m", "fleet.testing.crash", point, str(note))
         start_detached(paths, supervised=True, program=program)
         try:
-            wait_until(lambda: cleared(paths), timeout=60, what="everything that may go to be gone")
+            wait_until(lambda: cleared(paths), what="everything that may go to be gone")
             assert note.exists(), f"it never came to {point}"
             assert ask(paths, "audit.verify")["ok"]
             assert ask(paths, "gc.plan")["goes"] == []
@@ -199,7 +200,7 @@ def test_a_clearing_away_that_is_killed_is_finished_and_takes_nothing_that_is_ne
                 assert ask(paths, "log", {"type": alarm})["entries"] == []
             diff = ask(paths, "pr.diff", {"number": 2})["diff"]
         finally:
-            stop(paths, 20)
+            stop(paths)
         assert list(paths.runs.iterdir()) == []
         assert git(paths.bare, "for-each-ref", "--format=%(refname)", "refs/heads/fleet", "refs/fleet/escrow") == ""
         assert git(paths.bare, "merge-base", head, "main") == head, "what was merged is there"
@@ -213,7 +214,7 @@ def test_a_migration_that_is_killed_leaves_one_schema_or_the_next_and_is_finishe
     path = tmp_path / "fleet.db"
     migrate(SqliteEngine(path), backups=tmp_path / "backups", migrations=shipped()[:1])
     note = tmp_path / "died"
-    done = run([sys.executable, "-c", MIGRATE, point, note, path], timeout=60, env=os.environ)
+    done = run([sys.executable, "-c", MIGRATE, point, note, path], timeout=PATIENCE, env=os.environ)
     assert done.code == -signal.SIGKILL, done.error_text
 
     connection = SqliteEngine(path).connect(read_only=True)

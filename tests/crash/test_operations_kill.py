@@ -18,7 +18,7 @@ from fleet.core.errors import FleetError
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 OPERATION_PLACES = ["operation.intended@1", "operation.half@1", "operation.acted@1"]
 
@@ -53,12 +53,12 @@ def dying_fleet(place: str) -> Iterator[tuple[FleetPaths, Path]]:
         try:
             yield paths, note
         finally:
-            stop(paths, 20)
+            stop(paths)
 
 
 def one_run(paths: FleetPaths) -> dict[str, Any]:
     """The developer's run."""
-    (run,) = ask(paths, "ps", {"all": True}, patience=20)["runs"]
+    (run,) = ask(paths, "ps", {"all": True}, patience=PATIENCE)["runs"]
     found: dict[str, Any] = run
     return found
 
@@ -76,24 +76,24 @@ def test_a_cancellation_survives_a_kill_at(place: str) -> None:
             clones = [paths.clones / run["session"] / "unsaved.md" for run in runs if run["session"]]
             return any(path.exists() for path in clones)
 
-        wait_until(unsaved, timeout=60, what="the developer to have something that is in no commit")
+        wait_until(unsaved, what="the developer to have something that is in no commit")
         (pull,) = ask(paths, "prs")["pulls"]
         with pytest.raises(FleetError):
             ask(paths, "ticket.cancel", {"number": 1, "reason": "superseded"})
         assert note.exists(), "the daemon never came to this point"
 
         def cancelled() -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = ask(paths, "log", {"type": "ticket.cancelled"}, patience=20)["entries"]
+            found: list[dict[str, Any]] = ask(paths, "log", {"type": "ticket.cancelled"}, patience=PATIENCE)["entries"]
             return found
 
-        wait_until(cancelled, timeout=60, what=f"the cancellation to be completed after a kill at {place}")
+        wait_until(cancelled, what=f"the cancellation to be completed after a kill at {place}")
         assert len(cancelled()) == 1
         ticket = ask(paths, "ticket.show", {"number": 1})
         assert ticket["ticket"]["state"] == "closed"
         assert [(one["number"], one["state"]) for one in ticket["pulls"]] == [(pull["number"], "closed")]
         assert len(ticket["comments"]) == 1
+        wait_until(lambda: one_run(paths)["state"] == "cancelled", what="the run to be over")
         run = one_run(paths)
-        assert run["state"] == "cancelled"
         assert git(paths.bare, "show", f"{run['escrow_sha']}:unsaved.md") == "not in any commit"
         assert not ask(paths, "status")["deliveries"].get("pending", 0)
         assert ask(paths, "audit.verify")["ok"]

@@ -18,7 +18,7 @@ from fleet.core.errors import FleetError
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 PLACES = [
     "quarantine.after_commit@1",
@@ -62,7 +62,7 @@ def dying_fleet(place: str) -> Iterator[tuple[FleetPaths, Path]]:
         try:
             yield paths, note
         finally:
-            stop(paths, 20)
+            stop(paths)
 
 
 def at_work(paths: FleetPaths) -> dict[str, Any]:
@@ -74,26 +74,26 @@ def at_work(paths: FleetPaths) -> dict[str, Any]:
         there = [run for run in runs if (paths.clones / run["session"] / "unsaved.md").exists()]
         return there[0] if there else None
 
-    found = wait_until(look, timeout=60, what="the developer to have something that is in no commit")
+    found = wait_until(look, what="the developer to have something that is in no commit")
     assert found is not None
     return found
 
 
 def run_of(paths: FleetPaths, run_id: str) -> dict[str, Any]:
     """A run as it is now."""
-    runs = ask(paths, "ps", {"all": True}, patience=30)["runs"]
+    runs = ask(paths, "ps", {"all": True}, patience=PATIENCE)["runs"]
     return next(run for run in runs if run["id"] == run_id)
 
 
 def risk_of(paths: FleetPaths, name: str) -> dict[str, Any]:
     """How an agent stands."""
-    (found,) = ask(paths, "risk.show", {"name": name}, patience=30)["agents"]
+    (found,) = ask(paths, "risk.show", {"name": name}, patience=PATIENCE)["agents"]
     return dict(found)
 
 
 def entries(paths: FleetPaths, kind: str) -> list[dict[str, Any]]:
     """Entries of one type."""
-    return list(ask(paths, "log", {"type": kind}, patience=30)["entries"])
+    return list(ask(paths, "log", {"type": kind}, patience=PATIENCE)["entries"])
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -102,10 +102,8 @@ def test_a_quarantine_survives_a_kill_at(place: str) -> None:
         run = at_work(paths)
         with suppress(FleetError):  # the daemon may die before it answers
             ask(paths, "agent.quarantine", {"name": "developer", "reason": "it deletes tests"})
-        wait_until(note.exists, timeout=30, what="the daemon to come to this point")
-        wait_until(
-            lambda: run_of(paths, run["id"])["state"] == "cancelled", timeout=60, what="the run to be frozen and ended"
-        )
+        wait_until(note.exists, what="the daemon to come to this point")
+        wait_until(lambda: run_of(paths, run["id"])["state"] == "cancelled", what="the run to be frozen and ended")
         ended = run_of(paths, run["id"])
         assert git(paths.bare, "show", f"{ended['escrow_ref']}:unsaved.md") == "not in any commit"
         assert risk_of(paths, "developer")["state"] == "quarantined"
@@ -115,7 +113,7 @@ def test_a_quarantine_survives_a_kill_at(place: str) -> None:
         def held() -> bool:
             return any(one["agent"] == "developer" for one in ask(paths, "status")["held"])
 
-        wait_until(held, timeout=60, what="the work to wait for its agent")
+        wait_until(held, what="the work to wait for its agent")
         assert len(entries(paths, "run.starting")) == 1
         assert ask(paths, "audit.verify")["ok"]
 
@@ -132,11 +130,9 @@ def test_a_quarantine_that_was_not_on_record_is_judged_anew() -> None:
             def failed(least: int = count) -> bool:
                 return note.exists() or len(entries(paths, "run.failed")) >= least
 
-            wait_until(failed, timeout=60, what="the clerk to fail once more")
-        wait_until(note.exists, timeout=60, what="the daemon to come to this point")
-        wait_until(
-            lambda: risk_of(paths, "clerk")["state"] == "quarantined", timeout=60, what="the next daemon to judge it"
-        )
+            wait_until(failed, what="the clerk to fail once more")
+        wait_until(note.exists, what="the daemon to come to this point")
+        wait_until(lambda: risk_of(paths, "clerk")["state"] == "quarantined", what="the next daemon to judge it")
         assert [len(entries(paths, kind)) for kind in ("agent.quarantined", "agent_quarantined")] == [1, 1]
         with pytest.raises(FleetError) as refused:
             ask(paths, "agent.start", {"name": "clerk", "subject": "ticket/1"})
@@ -151,14 +147,13 @@ def test_what_stands_frozen_stays_so_over_a_kill_and_ends_once_its_work_can_be_s
         inside.rename(inside.with_name("hidden"))
         with suppress(FleetError):
             ask(paths, "agent.quarantine", {"name": "developer", "reason": "it deletes tests"})
-        wait_until(note.exists, timeout=60, what="the daemon to come to this point")
-        (frozen,) = risk_of(paths, "developer")["frozen"]
+        wait_until(note.exists, what="the daemon to come to this point")
+        (frozen,) = wait_until(lambda: risk_of(paths, "developer")["frozen"], what="the next daemon to find it")
         assert "is no clone any more" in frozen["error"]
         assert run_of(paths, run["id"])["state"] == "running"
+        wait_until(lambda: entries(paths, "run.frozen"), what="it to be on record")
         assert len(entries(paths, "run.frozen")) == 1
         inside.with_name("hidden").rename(inside)
-        wait_until(
-            lambda: run_of(paths, run["id"])["state"] == "cancelled", timeout=90, what="saving to be tried again"
-        )
+        wait_until(lambda: run_of(paths, run["id"])["state"] == "cancelled", what="saving to be tried again")
         assert git(paths.bare, "show", f"{run_of(paths, run['id'])['escrow_ref']}:unsaved.md") == "not in any commit"
         assert risk_of(paths, "developer")["frozen"] == []

@@ -16,7 +16,7 @@ import pytest
 from fleet.config.paths import FleetPaths
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 PLACES = ["restart.decided@1", "restart.answered@1"]
 
@@ -57,7 +57,7 @@ def dying_fleet(place: str) -> Iterator[tuple[FleetPaths, Path, Path]]:
         try:
             yield paths, starts, note
         finally:
-            stop(paths, 20)
+            stop(paths)
 
 
 @pytest.mark.crash
@@ -70,7 +70,7 @@ def test_an_agent_is_resumed_once_although_the_daemon_dies_at(place: str) -> Non
         ask(paths, "ticket.create", {"title": "Say hello", "labels": ["ready"]})
 
         def ended() -> bool:
-            runs = ask(paths, "ps", {"all": True}, patience=30)["runs"]
+            runs = ask(paths, "ps", {"all": True}, patience=PATIENCE)["runs"]
             return bool(runs) and all(run["finished_at"] for run in runs)
 
         wait_until(ended, timeout=120, what=f"the run to end after a kill at {place}")

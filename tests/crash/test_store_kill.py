@@ -15,6 +15,7 @@ from fleet.audit.verify import verify_journal
 from fleet.process import end_group, spawn
 from fleet.store import journal
 from fleet.store.open import open_for_daemon
+from fleet.testing.waiting import PATIENCE
 
 WRITERS = """
 import os, sys, threading
@@ -22,6 +23,7 @@ from pathlib import Path
 from fleet.core.journal import Draft, Stream
 from fleet.store import journal
 from fleet.store.open import open_for_daemon
+from fleet.testing.waiting import PATIENCE
 
 db = open_for_daemon(Path(sys.argv[1]))
 
@@ -39,7 +41,7 @@ for name in range(8):
 def acknowledged_until(child_out: int, wanted: int) -> bytes:
     """Read acknowledgements until enough arrived, with a deadline."""
     said = b""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while said.count(b"\n") < wanted:
         ready, _, _ = select.select([child_out], [], [], max(0.0, deadline - time.monotonic()))
         assert ready, "the writers stalled"
@@ -57,7 +59,7 @@ def test_no_acknowledged_event_is_lost_when_eight_writers_are_killed(tmp_path: P
         try:
             said = acknowledged_until(child.stdout.fileno(), wanted)
             os.kill(child.pid, signal.SIGKILL)
-            child.wait(10)
+            child.wait(PATIENCE)
             said += child.stdout.read()
         finally:
             end_group(child)

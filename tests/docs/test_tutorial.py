@@ -16,7 +16,7 @@ from fleet.core.errors import NotFound
 from fleet.daemon.terminals import end_terminals
 from fleet.process import Completed, run
 from fleet.testing.fleets import own_folders
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.tmux, pytest.mark.timeout(300)]
 
@@ -58,7 +58,7 @@ class Reader:
         script = f'{command}\ncode=$?; pwd >"$WALK"; exit $code'
         walk = Path(self.env["HOME"]) / ".walk"
         env = {**self.env, "WALK": str(walk)}
-        done = run(["sh", "-c", script], timeout=120, cwd=self.folder, env=env)
+        done = run(["sh", "-c", script], timeout=240, cwd=self.folder, env=env)
         self.folder = Path(walk.read_text().strip())
         return done
 
@@ -71,7 +71,7 @@ class Reader:
             return seen[-1].ok and fits(one.shown, seen[-1].text)
 
         try:
-            wait_until(shows, timeout=60.0 if LOOKS.match(one.command) else 0.0, what="the page's lines")
+            wait_until(shows, timeout=PATIENCE if LOOKS.match(one.command) else 0.0, what="the page's lines")
         except AssertionError:
             last, wanted = seen[-1], "\n".join(one.shown)
             return f"$ {one.command}\nends with {last.code}:\n{last.text}{last.error_text}\nthe page shows:\n{wanted}"

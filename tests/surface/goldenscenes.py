@@ -117,7 +117,7 @@ def before(show: Show, manager: Mapping[str, str]) -> None:
 
 def resting(show: Show) -> None:
     """Wait until nobody works."""
-    wait_until(lambda: not show.shell.answer("ps")["runs"], timeout=60, what="the runs to end")
+    wait_until(lambda: not show.shell.answer("ps")["runs"], what="the runs to end")
 
 
 def rows(show: Show, words: str, key: str, count: int) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def rows(show: Show, words: str, key: str, count: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = show.shell.answer(*words.split())[key]
         return found if len(found) >= count else []
 
-    return wait_until(look, timeout=60, what=f"{count} {key}")
+    return wait_until(look, what=f"{count} {key}")
 
 
 def lives(show: Show, folder: Path) -> None:
@@ -196,7 +196,7 @@ def given_up(show: Show, *known: str) -> str:
         found = show.shell.answer("deadletters", "list")["dead_letters"]
         return next((row["id"] for row in found if row["id"] not in known), "")
 
-    letter = wait_until(look, timeout=60, what="work to be given up")
+    letter = wait_until(look, what="work to be given up")
     resting(show)
     return letter
 
@@ -221,7 +221,7 @@ def dead_letters(show: Show, folder: Path) -> None:
     show.fields("ticket retry", "2")
     known.append(given_up(show, *known))
     show.text("deadletters discard", f"{known[-1]} --reason 'done by hand'")
-    wait_until(lambda: quarantined(show, "clerk"), timeout=60, what="an agent that always fails to be quarantined")
+    wait_until(lambda: quarantined(show, "clerk"), what="an agent that always fails to be quarantined")
     show.shell.answer("agent", "release", "clerk", "--reason", "it is meant to fail")
     show.fields("agent start", "clerk --ticket 2")
     known.append(given_up(show, *known))
@@ -248,7 +248,7 @@ def working(show: Show) -> None:
         found = show.shell.answer("ps")["runs"]
         return [run["state"] for run in found] == ["running"]
 
-    wait_until(look, timeout=60, what="a run that works")
+    wait_until(look, what="a run that works")
 
 
 def agents(show: Show, folder: Path) -> None:
@@ -433,7 +433,7 @@ def record(show: Show, folder: Path) -> None:
         old = git(bare, "rev-parse", "main")
         new = git(bare, "commit-tree", "-p", old, "-m", "slipped in", f"{old}^{{tree}}", who=SLIPPED)
         git(bare, "update-ref", "refs/heads/main", new)
-        wait_until(lambda: alarmed(show), timeout=60, what="the alarm about the base branch")
+        wait_until(lambda: alarmed(show), what="the alarm about the base branch")
         way("audit accept-base", f"{new} --reason 'my own hotfix'")
     show("audit verify")
 

@@ -77,7 +77,7 @@ def running(shell: Shell, number: str) -> str:
     def look() -> str:
         return next((run["id"] for run in runs_on(shell, number) if run["state"] == "running"), "")
 
-    return str(wait_until(look, timeout=60, what=f"a run on ticket/{number}"))
+    return str(wait_until(look, what=f"a run on ticket/{number}"))
 
 
 def test_what_comes_for_a_paused_agent_waits_until_it_is_resumed(shell: Shell) -> None:
@@ -87,7 +87,7 @@ def test_what_comes_for_a_paused_agent_waits_until_it_is_resumed(shell: Shell) -
     def held() -> list[dict[str, Any]]:
         return [one for one in shell.answer("status")["held"] if one["subject"] == f"ticket/{number}"]
 
-    waiting = wait_until(held, timeout=60, what="the ticket to wait")
+    waiting = wait_until(held, what="the ticket to wait")
     assert "release week" in waiting[0]["reason"]
     shown = shell.fleet("agent", "show", "developer").text
     assert "paused" in shown
@@ -100,7 +100,7 @@ def test_what_comes_for_a_paused_agent_waits_until_it_is_resumed(shell: Shell) -
     running(shell, number)
     assert shell.fleet("agent", "resume", "developer").code == 8
     shell.answer("agent", "stop", "developer", "--reason", "enough")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
 def test_a_pause_that_stops_saves_the_work_and_lets_it_wait(shell: Shell) -> None:
@@ -112,16 +112,16 @@ def test_a_pause_that_stops_saves_the_work_and_lets_it_wait(shell: Shell) -> Non
     answer = shell.answer("agent", "pause", "--all", "--stop", "--reason", "the machine is needed")
     assert answer["stopping"] == [run]
     assert sorted(answer["agents"]) == ["developer", "scribe", "tech-lead"]
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
     (ended,) = runs_on(shell, number)
     assert ended["state"] == "cancelled"
     assert ended["escrow_sha"]
-    wait_until(lambda: shell.answer("status")["held"], timeout=60, what="its work to wait")
+    wait_until(lambda: shell.answer("status")["held"], what="its work to wait")
     shell.answer("agent", "resume", "--all")
     second = running(shell, number)
     assert second != run
     shell.answer("agent", "stop", "--all")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
 def test_a_start_by_hand_is_named_by_ticket_or_pull_request(shell: Shell) -> None:
@@ -131,7 +131,7 @@ def test_a_start_by_hand_is_named_by_ticket_or_pull_request(shell: Shell) -> Non
     assert f"asked for developer on ticket/{number}" in said.text
     running(shell, number)
     shell.answer("agent", "stop", "developer")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
 def test_logs_show_each_run_with_its_end_and_nothing_steers_the_terminal(shell: Shell) -> None:
@@ -141,9 +141,9 @@ def test_logs_show_each_run_with_its_end_and_nothing_steers_the_terminal(shell: 
     def said() -> bool:
         return f"ticket {number}" in shell.fleet("agent", "logs", "developer", "--run", run).text
 
-    wait_until(said, timeout=60, what="its first line")
+    wait_until(said, what="its first line")
     shell.answer("agent", "stop", "developer", "--reason", "seen enough")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
     done = shell.fleet("agent", "logs", "developer")
     assert done.ok
     assert b"\x1b" not in done.out
@@ -173,10 +173,10 @@ def test_logs_are_followed_into_the_next_run_until_interrupted(shell: Shell) -> 
         mine = [one["line"] for one in lines if one["run"] == run and "line" in one]
         assert len(mine) == len(set(mine)), "no line twice"
         child.send_signal(signal.SIGINT)
-        assert child.wait(30) == 130
+        assert child.wait(60) == 130
     finally:
         end_group(child)
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
 def test_budgets_and_teams_are_tables_for_people(shell: Shell) -> None:
@@ -211,7 +211,7 @@ def test_an_agent_is_hired_and_works_without_a_restart(shell: Shell) -> None:
         found: list[dict[str, Any]] = shell.answer("ticket", "show", number)["pulls"]
         return found
 
-    assert wait_until(opened, timeout=60, what="its pull request")[0]["author"] == "agent:second"
+    assert wait_until(opened, what="its pull request")[0]["author"] == "agent:second"
     assert shell.answer("agent", "budget", "second", "--set", "90m")["agents"][0]["budget_seconds"] == 5400
     assert shell.fleet("agent", "budget", "second", "--set", "none").text.splitlines()[1].split()[3] == "none"
     assert "90m" not in shell.fleet("agent", "revisions", "second").text

@@ -60,7 +60,7 @@ def asked(shell: Shell, *, count: int = 1) -> dict[str, Any]:
         rows: list[dict[str, Any]] = shell.answer("approvals", "--all")["approvals"]
         return rows if len(rows) >= count else []
 
-    newest: dict[str, Any] = wait_until(found, timeout=40, what=f"question {count} to a person")[-1]
+    newest: dict[str, Any] = wait_until(found, what=f"question {count} to a person")[-1]
     return newest
 
 
@@ -71,7 +71,7 @@ def merged(shell: Shell) -> dict[str, Any]:
         pull: dict[str, Any] = shell.answer("pr", "show", "2")["pr"]
         return pull if pull["state"] == "merged" else None
 
-    pull = wait_until(found, timeout=40, what="pr/2 to be merged")
+    pull = wait_until(found, what="pr/2 to be merged")
     assert pull is not None
     return pull
 
@@ -135,7 +135,7 @@ def test_a_denied_change_comes_back_with_the_reason_and_the_new_head_is_asked_ab
 
 def test_a_push_after_the_question_voids_it_and_nothing_is_granted(shell: Shell) -> None:
     row = asked(shell)
-    wait_until(lambda: idle(shell), timeout=40, what="the reviewers to end")
+    wait_until(lambda: idle(shell), what="the reviewers to end")
     git(shell.folder, "fetch", "--quiet", str(bare(shell)), "fleet/1")
     git(shell.folder, "switch", "--quiet", "--detach", "FETCH_HEAD")
     head = commit(shell.folder, {"more.txt": "by hand\n"})
@@ -159,18 +159,14 @@ def test_an_edit_of_the_ticket_voids_the_question_and_an_expired_one_is_not_answ
     shell.answer("up")
     done = shell.fleet("approve", row["id"])
     assert (done.code, "the text of the ticket was edited" in done.error_text) == (8, True)
-    wait_until(
-        lambda: shell.answer("log", "--type", "ticket_edited")["entries"], timeout=60, what="the edit to be seen"
-    )
+    wait_until(lambda: shell.answer("log", "--type", "ticket_edited")["entries"], what="the edit to be seen")
     shell.answer("ticket", "accept", "1", "--reason", "I meant that")
     new = asked(shell, count=2)
     assert (new["head"], new["id"] != row["id"]) == (row["head"], True)
     shell.answer("down")
     change(shell, f"UPDATE approvals SET expires_at = {new['requested_at'] + SECOND} WHERE id = '{new['id']}'")
     shell.answer("up")
-    wait_until(
-        lambda: shell.answer("log", "--type", "approval.expired")["entries"], timeout=30, what="the question to expire"
-    )
+    wait_until(lambda: shell.answer("log", "--type", "approval.expired")["entries"], what="the question to expire")
     assert shell.fleet("approve", new["id"]).code == 8
 
 

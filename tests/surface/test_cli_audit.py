@@ -111,9 +111,7 @@ def test_a_commit_put_on_the_base_past_the_fleet_is_reported_by_itself_and_accep
     who = ("developer", "developer@agents.fleet.invalid")
     new = git(bare, "commit-tree", "-p", old, "-m", "slipped in", f"{old}^{{tree}}", who=who)
     git(bare, "update-ref", "refs/heads/main", new)
-    wait_until(
-        lambda: any(one["kind"] == "base" for one in shell.answer("status")["attention"]), timeout=20, what="the alarm"
-    )
+    wait_until(lambda: any(one["kind"] == "base" for one in shell.answer("status")["attention"]), what="the alarm")
     assert "accept-base" in shell.fleet("status").text
     found = shell.fleet("audit", "verify", "--against-git")
     assert found.code == 1
@@ -137,9 +135,7 @@ def test_old_entries_go_into_an_archive_and_the_record_stays_provable(tmp_path: 
         try:
             for number in range(8):
                 shell.answer("fabric", "publish", "--event", "note", "--summary", f"remark {number}")
-            wait_until(
-                lambda: shell.fleet("audit", "archive", "--keep", "2", "--dry-run").ok, timeout=20, what="the router"
-            )
+            wait_until(lambda: shell.fleet("audit", "archive", "--keep", "2", "--dry-run").ok, what="the router")
             assert "would be sealed" in shell.fleet("audit", "archive", "--keep", "2", "--dry-run").text
             file = str(tmp_path / "one.jsonl")
             made = shell.answer("audit", "archive", "--keep", "2", "-o", file)

@@ -234,7 +234,7 @@ def test_a_daemon_that_comes_back_to_a_faulty_file_refuses_and_says_so(alone: tu
     pid = holder(paths.daemon_lock)
     assert pid
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: holder(paths.supervisor_lock) is None, timeout=30, what="the supervisor to give up")
+    wait_until(lambda: holder(paths.supervisor_lock) is None, what="the supervisor to give up")
     assert "supervisor.gave_up" in paths.log.read_text()
     assert shell.fleet("reload").code == 5
     done = shell.fleet("up")
@@ -323,15 +323,19 @@ def test_a_hangup_signal_reloads(up: tuple[FleetPaths, Shell], whom: str) -> Non
     assert pid
     replace(paths, "max_concurrent: 4", "max_concurrent: 6")
     os.kill(pid, signal.SIGHUP)
-    wait_until(lambda: _limit(paths) == 6, timeout=20, what="the reload")
-    newest = shell.answer("log", "--type", "config.accepted")["entries"][-1]
-    assert newest["actor"] == "system:daemon"
+    wait_until(lambda: _limit(paths) == 6, what="the reload")
+    wait_until(lambda: _accepted_by(shell) == "system:daemon", what="the reload to be on record")
     replace(paths, "max_concurrent: 6", "max_concurrent: no")
     os.kill(pid, signal.SIGHUP)
-    wait_until(lambda: "config.refused" in paths.log.read_text(), timeout=20, what="the complaint in the log")
+    wait_until(lambda: "config.refused" in paths.log.read_text(), what="the complaint in the log")
     paths.config.write_text(before)
     shell.answer("reload")
     assert len(shell.answer("log", "--type", "daemon.started")["entries"]) == starts
+
+
+def _accepted_by(shell: Shell) -> str:
+    """Who had the newest configuration put in force."""
+    return str(shell.answer("log", "--type", "config.accepted")["entries"][-1]["actor"])
 
 
 def _limit(paths: FleetPaths) -> object:
@@ -350,7 +354,7 @@ def test_a_run_goes_on_under_the_configuration_it_started_with(alone: tuple[Flee
     def runs() -> list[dict[str, object]]:
         return [row for row in shell.answer("ps")["runs"] if row["state"] == "running"]
 
-    wait_until(runs, timeout=30, what="the developer to be at work")
+    wait_until(runs, what="the developer to be at work")
     text = paths.config.read_text()
     start = text.index("  - name: developer")
     end = text.index("  - name: tech-lead")
@@ -362,11 +366,10 @@ def test_a_run_goes_on_under_the_configuration_it_started_with(alone: tuple[Flee
         lambda: [
             row for row in shell.answer("log", "--type", "event.routed")["entries"] if row["subject"] == "ticket/2"
         ],
-        timeout=20,
         what="the second ticket to be routed",
     )
     assert len(shell.answer("ps", "--all")["runs"]) == 1
     why = shell.fleet("agent", "start", "developer", "--ticket", "2")
     assert why.code != 0
     shell.answer("agent", "stop", "developer")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=30, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")

@@ -52,7 +52,7 @@ def given_up(shell: Shell, title: str) -> tuple[int, dict[str, Any]]:
         rows: list[dict[str, Any]] = shell.answer("deadletters", "list")["dead_letters"]
         return next((row for row in rows if row["subject"] == f"ticket/{number}"), None)
 
-    found = wait_until(letter, timeout=60, what="the work to be given up")
+    found = wait_until(letter, what="the work to be given up")
     assert found is not None
     return int(number), found
 
@@ -80,7 +80,6 @@ def test_it_is_explained_and_replayed_once_its_playbook_is_mended(shell: Shell) 
     assert done.text == f"offered developer the work on ticket/{number} again\n"
     wait_until(
         lambda: shell.answer("ticket", "show", str(number))["ticket"]["labels"] == ["shipped"],
-        timeout=60,
         what="the ticket to be shipped after all",
     )
     again = shell.fleet("deadletters", "replay", letter["id"], "--json")

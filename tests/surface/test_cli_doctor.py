@@ -82,7 +82,7 @@ def test_rights_and_dead_sockets_are_mended_and_said(paths: FleetPaths) -> None:
     running = shell.answer("watcher", "status")
     for pid in (running["supervisor_pid"], running["pid"]):
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not shell.answer("watcher", "status")["running"], timeout=20, what="the daemon's end")
+    wait_until(lambda: not shell.answer("watcher", "status")["running"], what="the daemon's end")
     paths.state.chmod(0o755)
     paths.clones.rmdir()
     failed = shell.fleet("doctor", "--json")

@@ -79,7 +79,7 @@ def test_an_agent_asks_a_person_reads_the_answer_in_its_inbox_and_goes_on(stage:
     assert early["state"] == "queued"
     shell.answer("ticket", "create", "Greet the user", "--label", "ready")
 
-    (asked,) = wait_until(lambda: shell.answer("questions")["questions"], timeout=60, what="a question")
+    (asked,) = wait_until(lambda: shell.answer("questions")["questions"], what="a question")
     assert (asked["asker"], asked["subject"], asked["state"]) == ("agent:developer", "ticket/1", "open")
     text = shell.fleet("status").text
     assert "question: ticket/1 developer: May I greet by name?" in text
@@ -88,7 +88,7 @@ def test_an_agent_asks_a_person_reads_the_answer_in_its_inbox_and_goes_on(stage:
     assert (seen["state"], seen["shown_to"]) == ("delivered", asked["run"]), "it was in the brief"
 
     assert shell.answer("answer", "1", "Yes, by the {ticket} name.")["delivered_to"] == "agent:developer"
-    wait_until(lambda: shell.answer("pr", "list")["pulls"], timeout=60, what="the pull request")
+    wait_until(lambda: shell.answer("pr", "list")["pulls"], what="the pull request")
     diff = shell.fleet("pr", "diff", "2").text
     assert "+human:" in diff
     assert "Yes, by the {ticket} name." in diff, "the agent went on with the answer, word for word"
@@ -112,7 +112,7 @@ def test_an_agent_asks_a_person_reads_the_answer_in_its_inbox_and_goes_on(stage:
         assert [(item["kind"], item["trusted"]) for item in items] == [("blocker", False), ("handoff", False)]
         return all(item["state"] == "consumed" for item in items)
 
-    wait_until(handed, timeout=60, what="the reviewer to acknowledge the blocker and the handoff")
+    wait_until(handed, what="the reviewer to acknowledge the blocker and the handoff")
     assert shell.answer("audit", "verify")["ok"]
 
 
@@ -129,7 +129,7 @@ def test_a_claim_expires_under_a_living_run_and_is_taken_by_another(stage: tuple
         found: list[dict[str, Any]] = shell.answer("fabric", "history", "--event", "task_returned")["entries"]
         return [entry for entry in found if entry["actor"] == "system:janitor"]
 
-    (entry,) = wait_until(given_back, timeout=60, what="the claim to be given back")
+    (entry,) = wait_until(given_back, what="the claim to be given back")
     assert entry["payload"]["reason"] == "its lease ran out"
     assert [run["state"] for run in shell.answer("ps")["runs"]] == ["running"]
     (small,) = shell.answer("fabric", "tasks", "--state", "done")["tasks"]
@@ -175,7 +175,7 @@ def test_what_was_asked_is_waited_for_and_a_late_answer_is_exit_6(shell: Shell) 
 def test_a_waiting_asker_gets_the_answer_as_it_comes_also_across_a_killed_daemon(shell: Shell) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: shell.fleet("ask", "Still there?", "--wait", "60", "--json"))
-        wait_until(lambda: shell.answer("questions")["questions"], timeout=30, what="the question")
+        wait_until(lambda: shell.answer("questions")["questions"], what="the question")
         number = str(shell.answer("questions")["questions"][0]["number"])
         os.kill(int(shell.answer("status")["daemon"]["pid"]), signal.SIGKILL)
         shell.answer("answer", number, "Yes.")

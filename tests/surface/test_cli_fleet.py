@@ -30,12 +30,12 @@ def shell() -> Iterator[Shell]:
         found.answer("up")
         try:
             found.answer("ticket", "create", "Greet the user", "--body", "Kindly.", "--label", "ready")
-            wait_until(lambda: shipped(found), timeout=60, what="the ticket to be shipped")
+            wait_until(lambda: shipped(found), what="the ticket to be shipped")
             git(paths.checkout, "switch", "--quiet", "--create", "topic")
             commit(paths.checkout, {"topic.txt": "by hand\n"})
             found.answer("pr", "create", "--title", "By hand", "--ref", "topic")
-            wait_until(lambda: len(reviews(found)) >= 2, timeout=60, what="both reviews of pr/3")
-            wait_until(lambda: not found.answer("ps")["runs"], timeout=60, what="everybody to be done")
+            wait_until(lambda: len(reviews(found)) >= 2, what="both reviews of pr/3")
+            wait_until(lambda: not found.answer("ps")["runs"], what="everybody to be done")
             yield found
         finally:
             found.fleet("down")
@@ -290,7 +290,7 @@ def test_the_log_is_followed_line_by_line_until_interrupted(shell: Shell) -> Non
             if entry["summary"] == "first after the start":
                 break
         child.send_signal(signal.SIGINT)
-        assert child.wait(30) == 130
+        assert child.wait(60) == 130
         assert b"Traceback" not in (child.stderr.read() if child.stderr else b"")
     finally:
         end_group(child)

@@ -13,7 +13,7 @@ from fleet.daemon.lease import holder
 from fleet.keeping.sessions import living_sessions
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.shell import Shell, object_of
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.tmux
 
@@ -36,14 +36,14 @@ def working(paths: FleetPaths) -> str:
     """The one run that works, by its id."""
 
     def look() -> str:
-        found = ask(paths, "ps", patience=60)["runs"]
+        found = ask(paths, "ps", patience=PATIENCE)["runs"]
         return str(found[0]["id"]) if [run["state"] for run in found] == ["running"] else ""
 
-    return wait_until(look, timeout=60, what="a run that works")
+    return wait_until(look, what="a run that works")
 
 
 def starts(paths: FleetPaths) -> int:
-    return len(ask(paths, "log", {"type": "delivery.dispatched"}, patience=60)["entries"])
+    return len(ask(paths, "log", {"type": "delivery.dispatched"}, patience=PATIENCE)["entries"])
 
 
 def test_a_halt_ends_the_runs_and_after_resume_the_work_comes_back_once(paths: FleetPaths) -> None:
@@ -52,12 +52,13 @@ def test_a_halt_ends_the_runs_and_after_resume_the_work_comes_back_once(paths: F
     shell.answer("ticket", "create", "Do it", "--label", "ready")
     run = working(paths)
     done = shell.answer("halt", "--reason", "wrong files")
-    assert (done["recorded"], done["ended"], done["killed"]) == (True, [f"{run}-e1"], [])
+    # on a machine under load it may not end by itself in the seconds it is given, and is killed
+    assert (done["recorded"], [*done["ended"], *done["killed"]]) == (True, [f"{run}-e1"])
     assert living_sessions(paths) == ()
-    wait_until(lambda: not ask(paths, "ps")["runs"], timeout=60, what="the run to be over")
+    wait_until(lambda: not ask(paths, "ps")["runs"], what="the run to be over")
     assert "halted" in shell.fleet("status").text
     assert shell.answer("halt", "--reason", "again")["ended"] == []
-    wait_until(lambda: ask(paths, "log", {"type": "work_returned"})["entries"], timeout=60, what="the work to return")
+    wait_until(lambda: ask(paths, "log", {"type": "work_returned"})["entries"], what="the work to return")
     assert starts(paths) == 1
     assert shell.answer("resume", "--reason", "mended")["halt"]["reason"] == "wrong files"
     working(paths)
@@ -77,17 +78,17 @@ def test_a_halt_with_a_dead_daemon_goes_on_record_at_the_next_start(paths: Fleet
     daemon = holder(paths.daemon_lock)
     assert daemon is not None
     os.kill(daemon, signal.SIGKILL)
-    wait_until(lambda: holder(paths.daemon_lock) is None, timeout=30, what="the daemon's end")
+    wait_until(lambda: holder(paths.daemon_lock) is None, what="the daemon's end")
     done = object_of(shell.fleet("halt", "--reason", "at night", "--json"))
-    assert (done["recorded"], done["ended"], done["survivors"]) == (False, [f"{run}-e1"], [])
+    ended = [*done["ended"], *done["killed"]]
+    assert (done["recorded"], ended, done["survivors"]) == (False, [f"{run}-e1"], [])
     assert living_sessions(paths) == ()
     assert "halted" in shell.fleet("status").text
     shell.answer("up")
-    (entry,) = ask(paths, "log", {"type": "fleet.halted"}, patience=60)["entries"]
+    (entry,) = wait_until(lambda: ask(paths, "log", {"type": "fleet.halted"})["entries"], what="the halt on record")
     assert "at night" in entry["summary"]
-    wait_until(lambda: not ask(paths, "ps")["runs"], timeout=60, what="the run to be judged")
-    ended = ask(paths, "log", {"type": "run.cancelled"})["entries"]
-    assert len(ended) == 1, "a halt is nobody's verdict on the work"
+    wait_until(lambda: not ask(paths, "ps")["runs"], what="the run to be judged")
+    assert len(ask(paths, "log", {"type": "run.cancelled"})["entries"]) == 1, "a halt is nobody's verdict on the work"
     assert starts(paths) == 1
     shell.answer("resume")
     working(paths)

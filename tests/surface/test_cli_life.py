@@ -164,13 +164,13 @@ def test_down_stops_runs_and_leaves_no_process(paths: FleetPaths) -> None:
     (paths.checkout / ".fleet/playbooks/developer.yaml").write_text(SLOW)
     shell.answer("up")
     shell.answer("ticket", "create", "Take your time", "--label", "ready")
-    run = wait_until(lambda: running(shell), timeout=30, what="a run")
+    run = wait_until(lambda: running(shell), what="a run")
     shims = processes(paths)
     assert shims
     down = shell.answer("down")
     assert down["stopped_runs"] == [run]
     assert down["live_runs"] == []
-    wait_until(lambda: processes(paths) == [], timeout=15, what="every process to be gone")
+    wait_until(lambda: processes(paths) == [], what="every process to be gone")
     found = {item["id"]: item for item in shell.answer("ps", "--all")["runs"]}
     assert found[run]["state"] == "cancelled"
 
@@ -180,7 +180,7 @@ def test_kept_runs_outlive_the_daemon_and_are_taken_over(paths: FleetPaths) -> N
     (paths.checkout / ".fleet/playbooks/developer.yaml").write_text(SLOW)
     shell.answer("up")
     shell.answer("ticket", "create", "Take your time", "--label", "ready")
-    run = wait_until(lambda: running(shell), timeout=30, what="a run")
+    run = wait_until(lambda: running(shell), what="a run")
     assert shell.answer("down", "--keep-runs")["live_runs"] == [run]
     assert processes(paths)
     shell.answer("up")
@@ -220,7 +220,7 @@ def test_the_daemon_may_stay_in_the_foreground(paths: FleetPaths, supervised: bo
         status = shell.answer("watcher", "status")
         assert (status["running"], status["supervised"]) == (True, supervised)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 0
+        assert child.wait(60) == 0
     finally:
         end_group(child)
     assert shell.answer("watcher", "status")["running"] is False
@@ -263,7 +263,7 @@ def test_a_deleted_folder_is_one_clear_line(home: Path) -> None:
     argv = ["sh", "-c", script, "sh", str(folder), sys.executable, "-P", "-m", "fleet", "ps"]
     child = spawn(argv, cwd=home, env=os.environ)
     assert child.stdin is not None
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (1, b"")
     assert err.decode().count("\n") == 1
 
@@ -277,11 +277,11 @@ def test_an_internal_error_is_one_line_unless_somebody_debugs(home: Path) -> Non
     )
     shell = Shell(home, {})
     child = spawn([sys.executable, "-c", program], cwd=shell.folder, env=os.environ)
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=60)
     assert (child.returncode, err) == (1, b"")
     assert json.loads(out)["error"]["code"] == "FLT-CLI-012"
     child = spawn([sys.executable, "-c", program], cwd=shell.folder, env={**os.environ, "FLEET_DEBUG": "1"})
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=60)
     assert b"Traceback" in err
 
 
@@ -291,7 +291,7 @@ def test_the_readers_end_is_not_an_error_worth_words(paths: FleetPaths) -> None:
     assert child.stderr is not None
     child.stdout.close()
     err = child.stderr.read()
-    child.wait(30)
+    child.wait(60)
     end_group(child)
     assert err == b""
 

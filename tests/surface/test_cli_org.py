@@ -24,7 +24,7 @@ from fleet.testing.github.place import Place, a_github
 from fleet.testing.github.server import Fault
 from fleet.testing.repos import git, make_checkout
 from fleet.testing.shell import Shell
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.tmux
 
@@ -79,7 +79,7 @@ class Desk:
     def starts(self, name: str) -> list[tuple[str, str]]:
         """Agent and work of every run that has started there."""
         try:
-            found = ask(self.paths(name), "log", {"type": "run.started", "limit": 100}, patience=20)["entries"]
+            found = ask(self.paths(name), "log", {"type": "run.started", "limit": 100}, patience=PATIENCE)["entries"]
         except FleetError:
             return []
         return [(str(entry["agent"]), str(entry["work_item"])) for entry in found]
@@ -151,7 +151,7 @@ def test_labels_in_two_repositories_start_the_right_agents_and_the_org_hears_bot
         heard = {("listener", f"repo/{SHOP}/ticket/1"), ("listener", f"repo/{API}/ticket/2")}
         wait_until(lambda: set(desk.starts("org")) >= heard, timeout=120, what="the org's agent to hear both")
         for name, work in (("shop", "ticket/1"), ("api", "ticket/2")):
-            wait_until(lambda: desk.starts(name), timeout=60, what=f"the agent of {name}")
+            wait_until(lambda: desk.starts(name), what=f"the agent of {name}")
             assert desk.starts(name) == [(f"{name}-writer", work)]
         events = ask(desk.paths("org"), "log", {"type": "ticket_ready", "limit": 10})["entries"]
         assert {entry["payload"]["repo"] for entry in events} == {SHOP, API}
@@ -169,7 +169,7 @@ def test_a_repository_whose_answers_do_not_come_delays_only_itself(monkeypatch: 
             place.server.faults, faults = lambda number, method, target: None, place.server.faults
             place.label(open_issue(place, repo, "A wish"), "ready", login="ann", repo=repo)
             place.server.faults = faults
-        wait_until(lambda: desk.starts("shop"), timeout=60, what="the agent of the repository that answers")
+        wait_until(lambda: desk.starts("shop"), what="the agent of the repository that answers")
         assert desk.starts("api") == []
         place.server.faults = lambda number, method, target: None
         wait_until(lambda: desk.starts("api"), timeout=120, what="the other one, once it answers")
@@ -187,11 +187,11 @@ def test_one_daemon_runs_all_and_each_repository_is_worked_with_as_ever(desk: De
     assert pid == holder(desk.paths("api").daemon_lock) == holder(desk.paths("org").daemon_lock)
     there = Shell(desk.folder / "shop", {})
     there.answer("ticket", "create", "A wish", "--label", "ready")
-    wait_until(lambda: desk.starts("org"), timeout=60, what="the org's agent")
+    wait_until(lambda: desk.starts("org"), what="the org's agent")
     assert desk.starts("org") == [("listener", "repo/local/shop/ticket/1")]
     assert desk.starts("api") == []
     stranger = {"FLEET_SOCKET": str(desk.paths("shop").socket)}  # what every session of that repository carries
-    called = run(ASK_API, timeout=30, env={**os.environ, **stranger, "API": str(desk.paths("api").socket)})
+    called = run(ASK_API, timeout=PATIENCE, env={**os.environ, **stranger, "API": str(desk.paths("api").socket)})
     assert "FLT-AUT-003" in called.text, "a run of one repository is no person in another"
     for words in (("down",), ("up",), ("restart",), ("watcher", "stop")):
         refused = there.fleet(*words)
@@ -216,7 +216,7 @@ def test_a_repository_that_cannot_run_says_why_and_comes_up_by_itself_once_it_ca
     assert "no-such-role" in rows["local/api"]["trouble"]
     assert "no-such-role" in desk.shell.fleet("watcher", "status", "--org", "acme").text
     config.write_text(good)
-    wait_until(lambda: desk.rows()["local/api"]["running"], timeout=90, what="the repository to come up")
+    wait_until(lambda: desk.rows()["local/api"]["running"], what="the repository to come up")
 
 
 @pytest.mark.long
@@ -232,11 +232,11 @@ def test_a_killed_daemon_comes_back_with_every_repository_and_no_event_is_lost_o
     def another() -> bool:
         return holder(desk.paths("shop").daemon_lock) not in (None, 0, pid)
 
-    wait_until(another, timeout=90, what="another daemon")
-    wait_until(lambda: shop.fleet("ticket", "create", "Two", "--label", "ready").ok, timeout=60, what="an answer")
+    wait_until(another, what="another daemon")
+    wait_until(lambda: shop.fleet("ticket", "create", "Two", "--label", "ready").ok, what="an answer")
     expected = {("listener", "repo/local/shop/ticket/1"), ("listener", "repo/local/shop/ticket/2")}
-    wait_until(lambda: set(desk.starts("org")) == expected, timeout=90, what="both to be heard")
-    events = ask(desk.paths("org"), "log", {"type": "ticket_ready", "limit": 10}, patience=20)["entries"]
+    wait_until(lambda: set(desk.starts("org")) == expected, what="both to be heard")
+    events = ask(desk.paths("org"), "log", {"type": "ticket_ready", "limit": 10}, patience=PATIENCE)["entries"]
     assert sorted(entry["subject"] for entry in events) == [f"repo/local/shop/ticket/{number}" for number in (1, 2)]
 
 

@@ -47,7 +47,7 @@ def gate_of(shell: Shell, subject: str) -> dict[str, Any] | None:
 
 def test_a_held_release_says_what_it_waits_for_and_what_another_policy_had_done(held: tuple[FleetPaths, Shell]) -> None:
     paths, shell = held
-    gate = wait_until(lambda: gate_of(shell, "pr/2"), timeout=90, what="a release that waits for its label")
+    gate = wait_until(lambda: gate_of(shell, "pr/2"), what="a release that waits for its label")
     assert gate is not None
     assert gate["conditions"][0]["hint"] == "fleet ticket label 2 --add go"
     text = shell.fleet("why", "pr/2").text
@@ -64,7 +64,7 @@ def test_a_held_release_says_what_it_waits_for_and_what_another_policy_had_done(
     assert "what would have followed is not simulated" in told.lower() or "would have followed is not" in told
 
     shell.answer("ticket", "label", "2", "--add", "go")
-    wait_until(lambda: shell.answer("pr", "show", "2")["pr"]["state"] == "merged", timeout=90, what="the merge")
+    wait_until(lambda: shell.answer("pr", "show", "2")["pr"]["state"] == "merged", what="the merge")
     shell.answer("down")
     offline = shell.answer("policy", "replay", "--config", "open.yaml")
     assert [row["effect"] for row in offline["differs"]].count("starts") >= 1

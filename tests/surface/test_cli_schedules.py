@@ -37,7 +37,7 @@ def test_a_due_time_starts_its_agent_once_over_a_restart(paths: FleetPaths) -> N
     shell = Shell(paths.checkout, {})
     make_due(paths, "scribe", SPEC)
     shell.answer("up")
-    wait_until(lambda: "run.succeeded" in types(shell), timeout=60, what="the scheduled run")
+    wait_until(lambda: "run.succeeded" in types(shell), what="the scheduled run")
     shell.answer("down")
     shell.answer("up")
     assert types(shell).count("schedule_due") == 1
@@ -56,7 +56,7 @@ def test_a_time_missed_while_the_fleet_was_down_is_left_out_or_made_up_for_as_co
     make_due(paths, "scribe", SPEC, ago=86_400)
     make_due(paths, "clerk", f"{CRON} UTC", ago=86_400)
     shell.answer("up")
-    wait_until(lambda: "run.succeeded" in types(shell), timeout=60, what="the run that makes up for it")
+    wait_until(lambda: "run.succeeded" in types(shell), what="the run that makes up for it")
     due = [entry for entry in shell.answer("log", "--limit", "1000")["entries"] if "schedule" in entry["type"]]
     assert {(entry["type"], entry["agent"]) for entry in due} == {
         ("schedule_due", "clerk"),

@@ -241,22 +241,22 @@ def test_agents_outlive_the_service_and_its_successor_takes_them_over(paths: Fle
     assert (made["enabled"], made["state"], made["under_service"], made["lingers"]) == (True, "active", True, False)
     assert stat.S_IMODE(Path(made["unit"]).stat().st_mode) & 0o022 == 0
     assert made["pid"] == holder(paths.supervisor_lock)
-    assert "READY=1" in manager.heard
+    wait_until(lambda: "READY=1" in manager.heard, what="the word that it is ready")
     assert any(line.startswith("STATUS=version ") for line in manager.heard)
-    wait_until(lambda: "WATCHDOG=1" in manager.heard, timeout=20, what="a sign of life")
+    wait_until(lambda: "WATCHDOG=1" in manager.heard, what="a sign of life")
 
     shell.fleet("ticket", "create", "Slow work", "--label", "ready")
     (live,) = wait_until(
-        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], timeout=30, what="a running run"
+        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], what="a running run"
     )
     restarted = shell.answer("restart")
     assert (restarted["pid"], restarted["calls_waited"]) == (made["pid"], True)
-    assert any(line == "RELOADING=1" for line in manager.heard)
+    wait_until(lambda: "RELOADING=1" in manager.heard, what="the word that it reloads")
     assert shell.answer("service", "status")["under_service"] is True
 
     assert shell.fleet("service", "uninstall").ok
-    assert manager.heard[-1] == "STOPPING=1"
-    assert holder(paths.supervisor_lock) is None
+    wait_until(lambda: manager.heard[-1] == "STOPPING=1", what="the word that it stops")
+    wait_until(lambda: holder(paths.supervisor_lock) is None, what="the end of the supervisor")
     again = shell.answer("service", "install")
     assert again["pid"] != made["pid"]
     (after,) = ask(paths, "ps")["runs"]

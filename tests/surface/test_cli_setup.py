@@ -63,7 +63,7 @@ def ended(paths: FleetPaths, count: int = 1) -> list[dict[str, Any]]:
         ]
         return runs if len(runs) >= count else []
 
-    return wait_until(look, timeout=60, what=f"{count} runs to end")
+    return wait_until(look, what=f"{count} runs to end")
 
 
 def test_a_setup_prepares_the_clone_and_hands_out_ports_and_keeps_its_variables_to_itself(

@@ -44,18 +44,18 @@ def attention(shell: Shell) -> list[dict[str, Any]]:
 def test_a_merge_that_waits_for_a_person_is_on_top_with_the_command_that_makes_it(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("up")
+    wait_until(lambda: "looked at" in shell.fleet("status").text, what="the first look at the forge")
     quiet = shell.fleet("status").text
     assert "all is quiet" in quiet
     assert "supervised" in quiet
-    assert "looked at" in quiet
     shell.answer("ticket", "create", "Greet the user", "--label", "ready")
-    wait_until(lambda: any(one["kind"] == "approval" for one in attention(shell)), timeout=60, what="a merge to wait")
+    wait_until(lambda: any(one["kind"] == "approval" for one in attention(shell)), what="a merge to wait")
     text = shell.fleet("status").text
     assert text.index("NEEDS YOU (1)") < text.index("daemon ")
     assert "do: fleet approvals show pr/2" in text
     assert "WAITING" not in text, "what needs a person is told once"
     assert shell.fleet("pr", "merge", "2").ok
-    wait_until(lambda: not attention(shell), timeout=30, what="nothing to need a person")
+    wait_until(lambda: not attention(shell), what="nothing to need a person")
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ def test_work_that_runs_is_shown_with_its_time_and_work_that_was_given_up_with_w
     def runs() -> bool:
         return any(run["state"] == "running" for run in shell.answer("ps")["runs"])
 
-    wait_until(runs, timeout=30, what="a run")
+    wait_until(runs, what="a run")
     text = shell.fleet("status").text
     assert "WORKING (1)" in text
     assert "▶ developer" in text
@@ -84,7 +84,7 @@ def test_work_that_runs_is_shown_with_its_time_and_work_that_was_given_up_with_w
     assert "none runs" in down.text
     shell.answer("up")
     shell.answer("ticket", "create", "Fails", "--label", "ready")
-    wait_until(lambda: any(one["kind"] == "dead_letter" for one in attention(shell)), timeout=60, what="a dead letter")
+    wait_until(lambda: any(one["kind"] == "dead_letter" for one in attention(shell)), what="a dead letter")
     assert "do: fleet deadletters explain " in shell.fleet("status").text
 
 

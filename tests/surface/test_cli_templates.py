@@ -61,7 +61,7 @@ def test_a_team_other_than_the_usual_one_brings_a_ticket_to_its_merge() -> None:
             def shipped() -> bool:
                 return bool(shell.answer("ticket", "show", "1")["ticket"]["labels"] == ["shipped"])
 
-            wait_until(shipped, timeout=90, what="the ticket to be shipped")
+            wait_until(shipped, what="the ticket to be shipped")
             entries = shell.answer("log", "--type", "handbook.compiled", "--limit", "100")["entries"]
             assert {entry["agent"] for entry in entries} == {
                 "accessibility-reviewer", "frontend-lead", "fullstack-developer", "qa-engineer", "release-manager",

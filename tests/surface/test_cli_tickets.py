@@ -74,7 +74,7 @@ def at_work(fleet: tuple[Shell, FleetPaths], number: str) -> str:
                 return str(run["id"])
         return ""
 
-    return str(wait_until(look, timeout=60, what=f"work on ticket/{number}"))
+    return str(wait_until(look, what=f"work on ticket/{number}"))
 
 
 def ticket(shell: Shell, *labels: str) -> str:
@@ -86,6 +86,12 @@ def ticket(shell: Shell, *labels: str) -> str:
 def pulls_of(shell: Shell, number: str) -> list[tuple[int, str]]:
     """Number and state of a ticket's pull requests."""
     return [(pull["number"], pull["state"]) for pull in shell.answer("ticket", "show", number)["pulls"]]
+
+
+def cancelled(shell: Shell, run: str) -> dict[str, Any]:
+    """The row of a run that was stopped; nothing while it is not over."""
+    (found,) = [dict(one) for one in shell.answer("ps", "--all")["runs"] if one["id"] == run]
+    return found if found["state"] == "cancelled" else {}
 
 
 def log_of(shell: Shell, kind: str, number: str) -> list[dict[str, Any]]:
@@ -107,9 +113,8 @@ def test_a_cancelled_ticket_ends_with_everything_saved_and_is_taken_up_again(fle
         f"  closed pr/{pull}; its branch stays",
         f"  to take it up again: fleet ticket retry {number}",
     ]
-    wait_until(lambda: log_of(shell, "ticket.cancelled", number), timeout=60, what="the cancellation to be done")
-    (ended,) = [one for one in shell.answer("ps", "--all")["runs"] if one["id"] == run]
-    assert ended["state"] == "cancelled"
+    wait_until(lambda: log_of(shell, "ticket.cancelled", number), what="the cancellation to be done")
+    ended = wait_until(lambda: cancelled(shell, run), what="the run to be over")
     assert git(paths.bare, "show", f"{ended['escrow_sha']}:unsaved.md") == "not in any commit"
     assert pulls_of(shell, number) == [(pull, "closed")]
     shown = shell.answer("ticket", "show", number)
@@ -129,7 +134,7 @@ def test_a_cancelled_ticket_ends_with_everything_saved_and_is_taken_up_again(fle
     assert busy.code == 8
     assert "is at work on it" in busy.error_text
     shell.answer("ticket", "cancel", number, "--reason", "enough")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
 def test_a_pull_request_is_closed_by_hand_and_the_watcher_says_so(fleet: tuple[Shell, FleetPaths]) -> None:
@@ -137,16 +142,16 @@ def test_a_pull_request_is_closed_by_hand_and_the_watcher_says_so(fleet: tuple[S
     number = ticket(shell, "ready")
     at_work(fleet, number)
     shell.answer("agent", "stop", "developer")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
     ((pull, _),) = pulls_of(shell, number)
     said = shell.fleet("pr", "close", str(pull), "--reason", "wrong way")
     assert said.text == f"pr/{pull} is closed; its branch stays; ticket/{number} stays as it is\n"
-    wait_until(lambda: log_of(shell, "pr_closed", number), timeout=60, what="pr_closed")
+    wait_until(lambda: log_of(shell, "pr_closed", number), what="pr_closed")
     assert shell.fleet("pr", "close", str(pull), "--reason", "x").code == 8
     assert shell.fleet("ticket", "retry", number).ok, "its author may begin again"
     at_work(fleet, number)
     shell.answer("ticket", "cancel", number, "--reason", "enough")
-    wait_until(lambda: not shell.answer("ps")["runs"], timeout=60, what="the run to end")
+    wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
 def test_a_task_is_foreseen_then_given_and_wakes_nobody_else(fleet: tuple[Shell, FleetPaths]) -> None:
@@ -166,7 +171,7 @@ def test_a_task_is_foreseen_then_given_and_wakes_nobody_else(fleet: tuple[Shell,
     assert shell.answer("ticket", "list")["tickets"] == before
     (given,) = shell.answer("task", "assign", "second", "Read the messages\nall of them")["assigned"]
     number = str(given["ticket"])
-    wait_until(lambda: log_of(shell, "pr_created", number), timeout=60, what="its pull request")
+    wait_until(lambda: log_of(shell, "pr_created", number), what="its pull request")
     shown = shell.answer("ticket", "show", number)["ticket"]
     assert (shown["title"], shown["labels"]) == ("Read the messages", [])
     assert shown["author"].startswith("human:")

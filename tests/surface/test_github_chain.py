@@ -28,9 +28,7 @@ def shipped(paths: FleetPaths, *, seconds: float) -> None:
 def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> None:
     """One pull request, merged once at the head that both reviewers approved, the issue closed and shipped."""
     issue = place.hub.items[number]
-    wait_until(
-        lambda: (issue.state, issue.labels) == ("closed", ["shipped"]), timeout=60, what="the issue to be settled"
-    )
+    wait_until(lambda: (issue.state, issue.labels) == ("closed", ["shipped"]), what="the issue to be settled")
     (pull,) = (item for item in place.hub.items.values() if item.head)
     approved = {entry["generation"] for entry in entries(paths, "pr_approved")}
     assert approved == {pull.head_sha}
@@ -40,7 +38,7 @@ def require_one_clean_merge(paths: FleetPaths, place: Place, number: int) -> Non
     assert merges[0].split()[2] == pull.head_sha
     statuses = [(status["context"], status["state"]) for status in place.hub.statuses[pull.head_sha]]
     assert statuses == [("fleet/gate", "success")]
-    assert pull.labels == ["shipped"]
+    wait_until(lambda: pull.labels == ["shipped"], what="its label")
     assert len(entries(paths, "pr_merged")) == 1
     assert ask(paths, "audit.verify")["ok"]
 
@@ -52,7 +50,7 @@ def test_an_issue_labelled_at_github_becomes_a_merged_pull_request() -> None:
         start_detached(paths, supervised=True, program=PROGRAM)
         number = open_issue(place, "xen")
         place.label(number, "ready", login="tim")
-        wait_until(lambda: entries(paths, "ticket_created"), timeout=60, what="the issue to be seen")
+        wait_until(lambda: entries(paths, "ticket_created"), what="the issue to be seen")
         assert entries(paths, "ticket_ready") == [], "a label by somebody who may not write wakes nobody"
         place.gh("api", "-X", "DELETE", f"repos/{REPO}/issues/{number}/labels/ready", login="ann")
         place.label(number, "ready", login="ann")
@@ -109,9 +107,9 @@ def test_with_a_prefix_the_labels_are_made_and_the_chain_runs_by_them() -> None:
         place.label(number, "fleet/ready", login="ann")
         wait_until(lambda: entries(paths, "ticket_shipped"), timeout=240, what="the ticket to be shipped")
         issue = place.hub.items[number]
-        wait_until(lambda: issue.labels == ["fleet/shipped"], timeout=60, what="the issue to be settled")
+        wait_until(lambda: issue.labels == ["fleet/shipped"], what="the issue to be settled")
         (pull,) = (item for item in place.hub.items.values() if item.head)
-        assert pull.labels == ["fleet/shipped"]
+        wait_until(lambda: pull.labels == ["fleet/shipped"], what="its label")
         assert [entry["subject"] for entry in entries(paths, "ticket_ready")] == [f"ticket/{number}"]
         assert place.hub.items[plain].labels == ["ready"]
         assert shell.answer("ticket", "show", str(plain))["ticket"]["labels"] == ["ready (no prefix)"]

@@ -19,7 +19,7 @@ from fleet.testing.github.fleet import entries, fleet_at_github
 from fleet.testing.github.hub import REPO
 from fleet.testing.github.place import Place
 from fleet.testing.repos import commit, git
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.tmux, pytest.mark.long]
 
@@ -76,13 +76,13 @@ def working() -> Iterator[tuple[FleetPaths, Place]]:
         start_detached(paths, supervised=True, program=PROGRAM)
         wait_until(lambda: len(entries(paths, "pr_created")) == len(TICKETS), timeout=240, what="nine pull requests")
         wait_until(lambda: len(runs(paths, "running")) == 2, timeout=120, what="two agents still at work")
-        wait_until(lambda: all(unsaved(paths, run) for run in runs(paths, "running")), timeout=60, what="their files")
+        wait_until(lambda: all(unsaved(paths, run) for run in runs(paths, "running")), what="their files")
         yield paths, place
 
 
 def runs(paths: FleetPaths, *states: str) -> list[dict[str, Any]]:
     """Runs in these states, or all."""
-    found = ask(paths, "ps", {"all": True}, patience=30)["runs"]
+    found = ask(paths, "ps", {"all": True}, patience=PATIENCE)["runs"]
     return [run for run in found if not states or run["state"] in states]
 
 
@@ -156,12 +156,12 @@ def test_whatever_happens_past_the_fleet_is_told_once_also_by_a_daemon_that_is_k
     looked_again(place, 4)
     assert told(paths) == expected, "a new daemon says nothing twice"
     assert "past the fleet" in entries(paths, "pr_merged")[0]["summary"]
-    assert ask(paths, "audit.verify", patience=30)["ok"]
+    assert ask(paths, "audit.verify", patience=PATIENCE)["ok"]
 
 
 def kill_the_daemon(paths: FleetPaths) -> None:
     """Without a chance to tidy up."""
-    pid = wait_until(lambda: holder(paths.daemon_lock), timeout=60, what="a daemon")
+    pid = wait_until(lambda: holder(paths.daemon_lock), what="a daemon")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
 
@@ -169,7 +169,7 @@ def kill_the_daemon(paths: FleetPaths) -> None:
 def base_moved_once(paths: FleetPaths, place: Place) -> None:
     """The base was pushed to by a person: followed, on record once, nothing unexplained."""
     head = place.hub.branch("main")
-    wait_until(lambda: git(paths.bare, "rev-parse", "main") == head, timeout=60, what="the base to follow")
+    wait_until(lambda: git(paths.bare, "rev-parse", "main") == head, what="the base to follow")
     assert [entry["generation"] for entry in entries(paths, "base.fetched")] == [head]
     assert entries(paths, "base.unexplained") == []
 
@@ -210,16 +210,14 @@ def test_a_base_that_is_rewritten_at_github_is_told_once_and_holds_merges(tmp_pa
         commit(other, {"more.md": "more\n"}, "More", who=("Ann", "ann@example.test"))
         place.push(other)
         start_detached(paths, supervised=True, program=PROGRAM)
-        wait_until(
-            lambda: git(paths.bare, "rev-parse", "main") == place.hub.branch("main"), timeout=60, what="the base"
-        )
+        wait_until(lambda: git(paths.bare, "rev-parse", "main") == place.hub.branch("main"), what="the base")
         git(other, "reset", "--quiet", "--hard", "HEAD^")
         commit(other, {"other.md": "another past\n"}, "Another past")
         place.push(other, "+main:main")
-        wait_until(lambda: entries(paths, "base.unexplained"), timeout=60, what="the rewritten base to be told")
-        stop(paths, 30)
+        wait_until(lambda: entries(paths, "base.unexplained"), what="the rewritten base to be told")
+        stop(paths)
         start_detached(paths, supervised=True, program=PROGRAM)
         looked_again(place, 4)
         (entry,) = entries(paths, "base.unexplained")
         assert entry["generation"] == place.hub.branch("main") == git(paths.bare, "rev-parse", "main")
-        assert ask(paths, "audit.verify", patience=30)["ok"]
+        assert ask(paths, "audit.verify", patience=PATIENCE)["ok"]

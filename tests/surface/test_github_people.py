@@ -105,7 +105,7 @@ def test_an_edited_text_waits_for_a_person_and_what_is_protected_for_one_at_that
         place.label(open_issue(place, "ann", f"Alike {name}"), name, login="ann")
     start_detached(paths, supervised=True, program=PROGRAM)
 
-    wait_until(lambda: entries(paths, "delivery.held"), timeout=90, what="the ticket to be held")
+    wait_until(lambda: entries(paths, "delivery.held"), what="the ticket to be held")
     assert "fleet ticket accept 1" in shell.fleet("why", "ticket/1").text
     assert [entry["subject"] for entry in entries(paths, "run.starting")] == []
     assert shell.answer("ticket", "accept", "1", "--reason", "I have read it")["accepted"] is True
@@ -114,7 +114,7 @@ def test_an_edited_text_waits_for_a_person_and_what_is_protected_for_one_at_that
     assert [reason["code"] for reason in first["reasons"]] == ["FLT-POL-072"], "a person has to look at this path"
     pull = int(first["subject"].partition("/")[2])
     assert ".GitHub/workflows/build.yml" in first["reasons"][0]["text"]
-    wait_until(lambda: idle(shell), timeout=60, what="the reviewer to end")
+    wait_until(lambda: idle(shell), what="the reviewer to end")
     remark(place, pull, "STRANGER two", "xen")
     remark(place, pull, "TRUSTED two", "ann")
 
@@ -128,9 +128,9 @@ def test_an_edited_text_waits_for_a_person_and_what_is_protected_for_one_at_that
     done = shell.fleet("approve", first["id"], "--json")
     assert (done.code, object_of(done)["error"]["code"]) == (8, "FLT-APR-003"), "that was another commit"
 
-    wait_until(lambda: idle(shell), timeout=60, what="the reviewer to end")
+    wait_until(lambda: idle(shell), what="the reviewer to end")
     gh_edit(place, "pulls", pull, "merge this at once", "ann")
-    wait_until(lambda: entries(paths, "pr_edited"), timeout=60, what="the edit to be seen")
+    wait_until(lambda: entries(paths, "pr_edited"), what="the edit to be seen")
     shell.fleet("approve", second["id"])
     assert "fleet ticket accept" in shell.fleet("pr", "merge", str(pull)).error_text
     assert place.hub.items[pull].merged_at == 0
@@ -147,7 +147,7 @@ def test_an_edited_text_waits_for_a_person_and_what_is_protected_for_one_at_that
 def merged_at_that_commit(paths: FleetPaths, place: Place, shell: Shell, pull: int, head: str) -> None:
     """The release manager goes on by itself, or the person who approved merges: exactly that head."""
     wait_until(lambda: place.hub.items[pull].merged_at, timeout=120, what="the merge")
-    wait_until(lambda: entries(paths, "pr_merged"), timeout=60, what="the merge to be on record")
+    wait_until(lambda: entries(paths, "pr_merged"), what="the merge to be on record")
     assert git(place.hub.bare, "rev-parse", "main^2") == head == entries(paths, "pr_merged")[0]["generation"]
     assert shell.answer("audit", "verify")["ok"]
 

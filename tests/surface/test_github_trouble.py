@@ -22,7 +22,7 @@ from fleet.testing.github.server import Fault
 from fleet.testing.github.watching import Rules
 from fleet.testing.repos import commit, git
 from fleet.testing.shell import Shell, object_of
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 PROGRAM = (sys.executable, "-m", "fleet.cli.daemon")
 QUIET = """\
@@ -34,13 +34,13 @@ agents:
 
 def service(paths: FleetPaths, name: str) -> dict[str, Any]:
     """How a service of the daemon does."""
-    found: list[dict[str, Any]] = ask(paths, "watcher.status", {}, patience=20)["services"]
+    found: list[dict[str, Any]] = ask(paths, "watcher.status", {}, patience=PATIENCE)["services"]
     return next(one for one in found if one["name"] == name)
 
 
 def told(paths: FleetPaths, words: str) -> None:
     """Status has one line with these words, and doctor fails on the forge with them."""
-    wait_until(lambda: service(paths, "watcher")["failures"], timeout=60, what="GitHub to be in trouble")
+    wait_until(lambda: service(paths, "watcher")["failures"], what="GitHub to be in trouble")
     shell = Shell(paths.checkout, {})
     lines = [line for line in shell.fleet("status", env={"COLUMNS": "500"}).text.splitlines() if "FLT-GHB" in line]
     assert [line.split()[0] for line in lines] == ["✗", "forge"]
@@ -107,13 +107,13 @@ def test_writes_that_github_refuses_end_no_daemon_and_are_made_good_once(tmp_pat
     with fleet_at_github(QUIET) as (paths, place):
         place.hub.rules["main"] = Rules(ruled_reviews=1)
         start_detached(paths, supervised=True, program=PROGRAM)
-        pid = ask(paths, "ping", {}, patience=20)["pid"]
+        pid = ask(paths, "ping", {}, patience=PATIENCE)["pid"]
         shell = Shell(paths.checkout, {})
         checks = {check["id"]: check for check in object_of(shell.fleet("doctor", "--json"))["checks"]}
         assert "fleet/gate" in checks["forge.reviews"]["fix"]
         number = open_issue(place, "ann")
         pull = _pull(place, paths.checkout, number)
-        wait_until(lambda: entries(paths, "ticket_created"), timeout=60, what="the issue to be seen")
+        wait_until(lambda: entries(paths, "ticket_created"), what="the issue to be seen")
         place.server.faults = lambda at, method, target: (
             Fault(403, '{"message": "Resource not accessible"}')
             if method != "GET" and place.server.log[at - 1].login == BOT
@@ -125,13 +125,13 @@ def test_writes_that_github_refuses_end_no_daemon_and_are_made_good_once(tmp_pat
         assert "reconciler" in shell.fleet("doctor").text
         other = open_issue(place, "ann")
         place.label(other, "ready", login="ann")
-        wait_until(lambda: entries(paths, "ticket_ready"), timeout=60, what="the other issue to go on")
+        wait_until(lambda: entries(paths, "ticket_ready"), what="the other issue to go on")
         place.server.faults = lambda at, method, target: None
         issue = place.hub.items[number]
         wait_until(lambda: (issue.state, issue.labels) == ("closed", ["shipped"]), timeout=120, what="it to be settled")
-        wait_until(lambda: entries(paths, "ticket_shipped"), timeout=60, what="the label to be seen")
-        wait_until(lambda: not service(paths, "reconciler")["failures"], timeout=60, what="the reconciler to be well")
-        assert ask(paths, "ping", {}, patience=20)["pid"] == pid
+        wait_until(lambda: entries(paths, "ticket_shipped"), what="the label to be seen")
+        wait_until(lambda: not service(paths, "reconciler")["failures"], what="the reconciler to be well")
+        assert ask(paths, "ping", {}, patience=PATIENCE)["pid"] == pid
         assert (len(entries(paths, "pr_merged")), len(entries(paths, "ticket_shipped"))) == (1, 1)
 
 

@@ -78,7 +78,7 @@ def door() -> Iterator[Door]:
         shell.answer("up")
         try:
             shell.answer("ticket", "create", "Call", "--label", "ready")
-            wait_until(heard.exists, timeout=60, what="the program to call")
+            wait_until(lambda: json.loads(heard.read_text()), what="the program to call")
             yield Door(shell, paths, heard)
         finally:
             shell.fleet("down")
@@ -118,10 +118,10 @@ def test_a_restart_keeps_the_port_and_turns_nobody_away(door: Door) -> None:
     knocking = threading.Thread(target=knock)
     knocking.start()
     try:
-        wait_until(lambda: len(answers) > 3, timeout=30, what="the first answers")
+        wait_until(lambda: len(answers) > 3, what="the first answers")
         door.shell.answer("restart")
         count = len(answers)
-        wait_until(lambda: len(answers) > count + 3, timeout=30, what="answers of the new daemon")
+        wait_until(lambda: len(answers) > count + 3, what="answers of the new daemon")
     finally:
         stop.set()
         knocking.join(60)

@@ -27,7 +27,7 @@ from fleet.process import run
 from fleet.testing.fleets import fleet_in
 from fleet.testing.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def paths() -> Iterator[FleetPaths]:
         try:
             yield found
         finally:
-            stop(found, 15)
+            stop(found)
 
 
 def call(paths: FleetPaths, verb: str, **args: object) -> dict[str, Any]:
     """One call as the owner."""
-    with Rpc(paths.socket, timeout=30) as rpc:
+    with Rpc(paths.socket, timeout=60) as rpc:
         return rpc.call(verb, args)
 
 
@@ -243,7 +243,7 @@ def test_eight_publishers_and_a_kill_lose_nothing_that_was_acknowledged(paths: F
     def publish(name: int) -> None:
         number = 0
         try:
-            with Rpc(paths.socket, timeout=30) as rpc:
+            with Rpc(paths.socket, timeout=60) as rpc:
                 while True:
                     number += 1
                     made = rpc.call("fabric.publish", {"event": "note", "summary": f"{name}.{number}"})
@@ -261,7 +261,8 @@ def test_eight_publishers_and_a_kill_lose_nothing_that_was_acknowledged(paths: F
     assert victim
     os.kill(victim, signal.SIGKILL)
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
+        assert not thread.is_alive()
     stored: set[str] = set()
     after = 0
     while page := call(paths, "log", type="note", after=after or 1, limit=1000)["entries"]:
@@ -299,8 +300,8 @@ def test_an_agents_process_that_drops_its_capability_is_refused_by_the_real_daem
     playbook.write_text(_playbook(script, report))
     start_detached(paths, program=(sys.executable, "-m", "fleet.cli.daemon"))
     call(paths, "ticket.create", title="Try it", labels=["ready"])
-    wait_until(report.exists, timeout=60)
-    answers = wait_until(lambda: _json(report), timeout=10)
+    wait_until(report.exists, timeout=180)
+    answers = wait_until(lambda: _json(report))
     codes = {name: code for name, (code, _) in answers.items()}
     assert codes == {
         "own verb": 0,
@@ -315,7 +316,7 @@ def test_an_agents_process_that_drops_its_capability_is_refused_by_the_real_daem
     refused = {entry["payload"]["code"] for entry in entries if entry["type"] == "request.refused"}
     assert {"FLT-AUT-003", "FLT-AUT-011", "FLT-CTL-005"} <= refused
     call(paths, "fleet.drain")
-    wait_until(lambda: not call(paths, "ps")["runs"], timeout=30)
+    wait_until(lambda: not call(paths, "ps")["runs"])
 
 
 def _json(path: Path) -> Any:
@@ -346,7 +347,7 @@ def test_a_service_that_hangs_does_not_hold_up_the_end(paths: FleetPaths, superv
     start_detached(paths, supervised=supervised, program=(sys.executable, "-c", STUCK))
     began = time.monotonic()
     stop(paths)
-    assert time.monotonic() - began < 14
+    assert time.monotonic() - began < 60, "the service hangs for an hour"
     assert running(paths) is None
     assert not paths.socket.exists()
     assert types(paths)[-1] == "daemon.stopped"

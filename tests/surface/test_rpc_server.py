@@ -58,7 +58,7 @@ class Running:
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
-        self._ready.result(10)
+        self._ready.result(60)
 
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -79,15 +79,15 @@ class Running:
         await self.server.start(listening)
         self._ready.set_result(None)
         await self._stop.wait()
-        self.clean = await self.server.close(2.0)
+        self.clean = await self.server.close(10.0)
         listening.close()
 
-    def rpc(self, timeout: float = 10.0) -> Rpc:
+    def rpc(self, timeout: float = 60.0) -> Rpc:
         return Rpc(self.path, timeout=timeout)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         self.path.unlink()
         self._short.rmdir()
@@ -258,18 +258,18 @@ def test_a_follower_hears_of_a_new_entry_soon_and_of_nothing_at_its_deadline(run
         head = rpc.call("log")["head"]
         assert rpc.call("log", {"after": head, "wait_seconds": 0.2})["entries"] == []
         with ThreadPoolExecutor(1) as pool:
-            heard = pool.submit(rpc.call, "log", {"after": head, "wait_seconds": 30, "type": "blocker"})
+            heard = pool.submit(rpc.call, "log", {"after": head, "wait_seconds": 60, "type": "blocker"})
             with running.rpc() as other:
                 other.call("fabric.publish", {"event": "note"})
                 other.call("fabric.publish", {"event": "blocker"})
-            assert [entry["type"] for entry in heard.result(10)["entries"]] == ["blocker"]
+            assert [entry["type"] for entry in heard.result(60)["entries"]] == ["blocker"]
 
 
 def test_many_followers_do_not_keep_others_from_being_answered(running: Running) -> None:
     with running.rpc() as first:
         head = first.call("log", {"limit": 1})["head"]
-    followers = [running.rpc(30) for _ in range(60)]
-    body = json.dumps({"verb": "log", "args": {"after": head, "wait_seconds": 20}}).encode()
+    followers = [running.rpc() for _ in range(60)]
+    body = json.dumps({"verb": "log", "args": {"after": head, "wait_seconds": 60}}).encode()
     for rpc in followers:
         rpc.send_raw(wire.frame("json", body))
     still_serves(running)
@@ -307,10 +307,10 @@ def test_more_waiting_calls_than_the_limit_are_put_off(running: Running, monkeyp
     monkeypatch.setattr(server_module, "MAX_WAITING", 1)
     gate = threading.Event()
     body = json.dumps({"verb": "ticket.create", "args": {"title": "Waits for the store"}}).encode()
-    with running.rpc(30) as first, running.rpc() as second:
+    with running.rpc() as first, running.rpc() as second:
         for rpc in (first, second):
             rpc.call("ping")  # who they are is known from here on
-        running.desk.db.submit(lambda tx: gate.wait(30))
+        running.desk.db.submit(lambda tx: gate.wait(60))
         first.send_raw(wire.frame("json", body))
         try:
             wait_until(lambda: running.server._waiting == 1)
@@ -331,7 +331,7 @@ def test_a_socket_where_nobody_listens_is_unreachable(tmp_path: Path) -> None:
 
 def test_closing_answers_what_waits(tmp_path: Path) -> None:
     running = Running(tmp_path)
-    rpc = running.rpc(30)
+    rpc = running.rpc()
     try:
         head = rpc.call("log", {"limit": 1})["head"]
         body = json.dumps({"verb": "log", "args": {"after": head, "wait_seconds": 60}}).encode()
@@ -360,9 +360,9 @@ def test_whoever_was_let_in_before_the_end_may_still_ask(tmp_path: Path, monkeyp
     running = Running(tmp_path)
     rpc = running.rpc()
     asleep = running.rpc()
-    wait_until(lambda: len(running.server._tasks) == 2, timeout=10, what="two connections")
+    wait_until(lambda: len(running.server._tasks) == 2, what="two connections")
     running.loop.call_soon_threadsafe(running._stop.set)
-    wait_until(lambda: running.server._closing, timeout=10, what="the beginning of the end")
+    wait_until(lambda: running.server._closing, what="the beginning of the end")
     assert rpc.call("ping")["fleet"] == running.desk.paths.fleet_id
     rpc.close()
     running.close()  # the other one never asks, and holds up nobody for long

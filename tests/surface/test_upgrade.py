@@ -26,7 +26,7 @@ SLOW = """version: 1
 rules:
   - on: [ticket_ready]
     do:
-      - pause: 20
+      - run: { argv: [sh, -c, "until [ -e GO ]; do sleep 0.1; done"], timeout_seconds: 600 }
       - append: { path: "fleet-rehearsal/ticket-{ticket}.md", text: "Rehearsed for ticket {ticket}.\\n" }
       - commit: { message: "Rehearse ticket {ticket}" }
       - push: { title: "Rehearsal for ticket {ticket}", body: "One line." }
@@ -66,11 +66,12 @@ def test_a_run_that_began_under_the_old_release_ends_under_the_new_one(
 ) -> None:
     old, new = releases
     here = paths.checkout
-    (here / ".fleet/playbooks/developer.yaml").write_text(SLOW)
+    go = here.parent / "go"
+    (here / ".fleet/playbooks/developer.yaml").write_text(SLOW.replace("GO", str(go)))
     first = old.answer(here, "up")
     old.fleet(here, "ticket", "create", "Slow work", "--label", "ready")
     (run,) = wait_until(
-        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], timeout=60, what="a running run"
+        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], what="a running run"
     )
     assert '"protocol"' not in (paths.runs / f"{run['id']}-e1" / "started.json").read_text()
 
@@ -86,7 +87,8 @@ def test_a_run_that_began_under_the_old_release_ends_under_the_new_one(
     assert found["schema_changes"] == ["9000_upgraded"]
     assert [file.name.split("-")[1] for file in (paths.state / "backups").glob("before-*.db")] == ["9000"]
 
-    wait_until(lambda: _shipped(paths), timeout=90, what="a shipped ticket")
+    go.touch()
+    wait_until(lambda: _shipped(paths), what="a shipped ticket")
     entries = ask(paths, "log", {"limit": 2000})["entries"]
     starts = [entry["run_id"] for entry in entries if entry["type"] == "run.starting" and entry["agent"] == "developer"]
     assert starts == [run["id"]]
@@ -115,26 +117,26 @@ def _shipped(paths: FleetPaths) -> bool:
 @pytest.mark.long
 def test_a_run_of_a_newer_release_is_left_alone_and_named(paths: FleetPaths) -> None:
     """What is left after a downgrade: the daemon neither stops nor judges it."""
-    (paths.checkout / ".fleet/playbooks/developer.yaml").write_text(SLOW.replace("pause: 20", "pause: 300"))
+    (paths.checkout / ".fleet/playbooks/developer.yaml").write_text(SLOW.replace("GO", "/nowhere"))
     shell = Shell(paths.checkout, {})
     shell.fleet("up")
     shell.fleet("ticket", "create", "Slow work", "--label", "ready")
     (run,) = wait_until(
-        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], timeout=60, what="a running run"
+        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], what="a running run"
     )
     started = paths.runs / f"{run['id']}-e1" / "started.json"
-    wait_until(lambda: object_in(started)["agent"], timeout=10, what="the agent's pid")
+    wait_until(lambda: object_in(started)["agent"], what="the agent's pid")
     before = started.read_text()
     started.write_text(before.replace('"protocol": 2', '"protocol": 3'))
     shell.fleet("restart")
-    wait_until(lambda: "left alone" in shell.fleet("why", run["id"]).text, timeout=30, what="a word about it")
+    wait_until(lambda: "left alone" in shell.fleet("why", run["id"]).text, what="a word about it")
     shell.fleet("agent", "stop", "developer")
     entries = ask(paths, "log", {"limit": 2000, "type": "run.left_alone"})["entries"]
     assert len(entries) == 1
     assert [one["state"] for one in ask(paths, "ps")["runs"]] == ["running"]
     assert Path(f"/proc/{object_in(started)['pid']}").exists()
     started.write_text(before)  # the newer program is back: what was asked for happens
-    wait_until(lambda: not ask(paths, "ps")["runs"], timeout=60, what="the end of the run")
+    wait_until(lambda: not ask(paths, "ps")["runs"], what="the end of the run")
     shell.fleet("down")
 
 

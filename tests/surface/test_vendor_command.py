@@ -96,7 +96,7 @@ def ended_run(shell: Shell, agent: str) -> dict[str, Any]:
         found = [run for run in shell.answer("ps", "--all")["runs"] if run["agent"] == agent and run["finished_at"]]
         return dict(found[0]) if found else {}
 
-    return wait_until(look, timeout=60, what=f"the run of {agent} to end")
+    return wait_until(look, what=f"the run of {agent} to end")
 
 
 HOSTILE = "x'; touch /tmp/owned; $(id) {brief} \x1b[31m"
@@ -142,7 +142,7 @@ def test_a_program_that_ignores_everything_ends_at_its_budget_with_its_work_save
     assert run["state"] == "over_budget"
     assert git(paths.bare, "show", f"{run['escrow_sha']}:unsaved.txt") == "mine"
     assert not list(marked(run["session"])), "nothing of it lives"
-    assert shell.answer("log", "--type", "budget.exhausted")["entries"]
+    wait_until(lambda: shell.answer("log", "--type", "budget.exhausted")["entries"], what="that on record")
     (found,) = shell.answer("agent", "budget", "stubborn")["agents"]
     assert found["used_percent"] >= 100
     assert shell.answer("agent", "show", "stubborn")["idle"][0] == (

@@ -19,7 +19,7 @@ from fleet.process import run
 from fleet.testing.fleets import own_folders
 from fleet.testing.installs import Install, bare_install
 from fleet.testing.repos import make_checkout
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.tmux, pytest.mark.timeout(300)]
 
@@ -32,10 +32,10 @@ def wheel() -> Iterator[Path]:
     """Built offline, from a copy of the sources, by the backend that pyproject.toml names."""
     with own_folders() as folder:
         tree = folder / "tree"
-        ignored = shutil.ignore_patterns("__pycache__", ".*", "build", "*.egg-info")
+        ignored = shutil.ignore_patterns("__pycache__", ".*", "build", "*.egg-info", "node_modules")
         shutil.copytree(ROOT, tree, ignore=ignored, symlinks=True)
         program = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
-        done = run(program, timeout=120, cwd=tree, env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"})
+        done = run(program, timeout=PATIENCE, cwd=tree, env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"})
         assert done.ok, done.error_text
         (made,) = (folder / "dist").glob("*.whl")
         yield made
@@ -51,7 +51,7 @@ def installed(wheel: Path) -> Install:
     }
     made = bare_install(folder / "venv", LOCK, env)
     pip = [sys.executable, "-m", "pip", "--python", str(made.python), "install", "--no-deps", "--no-index", str(wheel)]
-    done = run(pip, timeout=120, env={"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]})
+    done = run(pip, timeout=PATIENCE, env={"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]})
     assert done.ok, done.error_text
     return made
 
@@ -108,7 +108,7 @@ def test_it_runs_a_fleet_where_nothing_else_is_installed(installed: Install) -> 
         installed.answer(here, "ticket", "create", "Try the wheel", "--label", "ready")
         wait_until(
             lambda: installed.answer(here, "fabric", "history", "--event", "ticket_shipped")["entries"],
-            timeout=120,
+            timeout=PATIENCE,
             what="a shipped ticket",
         )
         assert installed.answer(here, "audit", "verify")["ok"] is True

@@ -16,7 +16,7 @@ from typing import Any
 from fleet.process import Completed, run
 from fleet.testing.shell import object_of
 
-_SECONDS = 120.0
+_SECONDS = 240.0
 _NAME = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==", re.MULTILINE)
 
 

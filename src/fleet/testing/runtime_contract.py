@@ -11,6 +11,8 @@ import signal
 import sys
 import tempfile
 import threading
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -24,12 +26,12 @@ from fleet.runtime.sessions import TmuxRuntime
 from fleet.runtime.tmux import Tmux
 from fleet.testing.clock import ManualClock
 from fleet.testing.fake_runtime import FakeRuntime, FakeSession
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import PATIENCE, wait_until
 
 IDENTITY = ("developer", "developer@agents.fleet.invalid")
 FROZEN = "frozen"  # beside the states of an observation: it runs, and stands still
 DIED = "died"  # and this: its shim lives, its agent does not
-_SLOW = 30.0  # seconds; a deadline for tests, far above what anything here takes
+_WORLDS = count(1)
 
 # What an agent can be asked to do. ``count`` leaves a line per start, so that a second start shows.
 BEHAVIOURS = ("exit", "fail", "hang", "print", "write", "count")
@@ -42,7 +44,7 @@ def _states(seen: Observation) -> tuple[str, ...]:
 
 def git(folder: Path, *words: str) -> str:
     """Run git in a test's repository and return what it says. Raises AssertionError when it fails."""
-    done = run(["git", "-C", folder, *words], timeout=_SLOW, env=GIT_ENV)
+    done = run(["git", "-C", folder, *words], timeout=PATIENCE, env=GIT_ENV)
     assert done.ok, done.error_text
     return done.text.strip()
 
@@ -57,6 +59,8 @@ class World:
         self.runs = root / "runs"
         self.clones = root / "clones"
         self.counts = root / "counts"
+        # Processes are found by their session's name on the whole machine: no other world may have the same one.
+        self.mark = f"w{os.getpid()}x{next(_WORLDS)}x"
         seed = root / "seed"
         seed.mkdir(parents=True)
         for folder in (self.runs, self.clones):
@@ -68,7 +72,8 @@ class World:
         git(root, "clone", "--quiet", "--bare", str(seed), str(self.bare))
 
     def ref(self, run_id: str, epoch: int = 1) -> SessionRef:
-        """How a session of this world is found."""
+        """How a session of this world is found; ``run_id`` is a run's name among those of this world."""
+        run_id = self.mark + run_id
         session = f"{run_id}-e{epoch}"
         return SessionRef(session, run_id, epoch, self.runs / session)
 
@@ -87,7 +92,9 @@ class World:
         clone = self.clones / ref.session
         make_clone(self.bare, clone, "fleet/1", "main", IDENTITY)
         env = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "COUNTS": str(self.counts), "FLEET_RUN": ref.session}
-        return Launch(ref.session, run_id, epoch, ref.folder, clone, self.bare, argv, env, allowance, kind, again=again)
+        return Launch(
+            ref.session, ref.run_id, epoch, ref.folder, clone, self.bare, argv, env, allowance, kind, again=again
+        )
 
     def starts(self) -> int:
         """How often an agent with the behaviour ``count`` was started."""
@@ -107,8 +114,8 @@ class Rig(Protocol):
     def argv(self, behaviour: str) -> tuple[str, ...]:
         """The agent that behaves so."""
 
-    def reach(self, ref: SessionRef, state: str) -> Observation:
-        """Let things happen until the session is in this state; AssertionError when it never is."""
+    def reach(self, ref: SessionRef, *states: str) -> Observation:
+        """Let things happen until the session is in one of these states; AssertionError when it never is."""
 
     def pass_time(self, seconds: float) -> None:
         """Let an allowance of that length run out."""
@@ -137,14 +144,14 @@ class FakeRig:
         """The behaviour itself is the argv: the agent is a Python function here."""
         return ("fake", behaviour)
 
-    def reach(self, ref: SessionRef, state: str) -> Observation:
-        """Step until the state is reached."""
+    def reach(self, ref: SessionRef, *states: str) -> Observation:
+        """Step until a state is reached."""
         for _ in range(10):
             seen = self.runtime.observe(ref)
-            if state in _states(seen):
+            if set(states) & set(_states(seen)):
                 return seen
             self.runtime.step()
-        raise AssertionError(f"{ref.session} is {self.runtime.observe(ref)}, not {state}")
+        raise AssertionError(f"{ref.session} is {self.runtime.observe(ref)}, not {' or '.join(states)}")
 
     def pass_time(self, seconds: float) -> None:
         """Turn the clock."""
@@ -179,7 +186,7 @@ class TmuxRig:
         """``root`` is an empty folder; the socket lies in a short one of its own."""
         self.world = World(root)
         self.woken = threading.Event()
-        self._place = tempfile.TemporaryDirectory(prefix="fleet-")
+        self._place = tempfile.TemporaryDirectory(prefix="fleet-", ignore_cleanup_errors=True)
         self.socket = Path(self._place.name) / "tmux.sock"
         self._make()
 
@@ -203,14 +210,14 @@ class TmuxRig:
         """An agent that runs a piece of Python."""
         return (sys.executable, "-I", "-c", program)
 
-    def reach(self, ref: SessionRef, state: str) -> Observation:
-        """Wait until the state is reached."""
+    def reach(self, ref: SessionRef, *states: str) -> Observation:
+        """Wait until a state is reached."""
 
         def reached() -> Observation | None:
             seen = self.runtime.observe(ref)
-            return seen if state in _states(seen) else None
+            return seen if set(states) & set(_states(seen)) else None
 
-        seen = wait_until(reached, timeout=_SLOW, what=f"{ref.session} to be {state}")
+        seen = wait_until(reached, what=f"{ref.session} to be {' or '.join(states)}")
         assert seen is not None
         return seen
 
@@ -229,17 +236,22 @@ class TmuxRig:
 
     def end(self) -> None:
         """End the server, wait for the shims to finish, and end whatever they could not."""
-        for folder in self.world.runs.glob("*-e*"):
-            run_id, _, epoch = folder.name.rpartition("-e")
-            self.runtime.stop(self.world.ref(run_id, int(epoch)), "the test is over")
+        for ref in self._refs():
+            self.runtime.stop(ref, "the test is over")
         self.runtime.shutdown()
         self.tmux.kill_server()
-        wait_until(lambda: not self._shims(), timeout=_SLOW, what="the shims to end")
-        for folder in self.world.runs.glob("*-e*"):
-            run_id, _, epoch = folder.name.rpartition("-e")
-            left = self.runtime.sweep(self.world.ref(run_id, int(epoch)))
-            assert not left, f"processes {left} would not die"
+        wait_until(lambda: not self._shims(), what="the shims to end")
+        for ref in self._refs():
+            wait_until(partial(self._swept, ref), what=f"what is left of {ref.session} to die")
         self._place.cleanup()
+
+    def _refs(self) -> list[SessionRef]:
+        """Every session of this world."""
+        found = [folder.name.rpartition("-e") for folder in self.world.runs.glob("*-e*")]
+        return [self.world.ref(run_id.removeprefix(self.world.mark), int(epoch)) for run_id, _, epoch in found]
+
+    def _swept(self, ref: SessionRef) -> bool:
+        return not self.runtime.sweep(ref)
 
     def _shims(self) -> list[int]:
         """The shims of this world that still live, found by their argument."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleet.process import Completed, run
 
-_SECONDS = 90.0
+_SECONDS = 240.0
 _NOT_A_PERSONS = ("FLEET_SOCKET", "FLEET_CAPABILITY_FILE", "FLEET_RUN", "FLEET_DEBUG", "NO_COLOR", "FORCE_COLOR")
 
 

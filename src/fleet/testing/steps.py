@@ -23,7 +23,7 @@ _TAIL_LINES = 40
 _TAIL_CHARACTERS = 4000
 _UNREACHABLE = 5  # exit code of the fleet command when no daemon answers
 _CONFLICT = 8  # exit code of the fleet command when somebody else was first
-_PATIENCE_SECONDS = 30.0  # how long a daemon may be away before the agent gives up
+_PATIENCE_SECONDS = 120.0  # how long a daemon may be away before the agent gives up
 
 
 class Leave(Exception):

@@ -41,7 +41,7 @@ def peer(path: Path, answer: bytes | None) -> Iterator[Client]:
         yield client
     finally:
         client.close()
-        thread.join(10)
+        thread.join(60)
         listening.close()
 
 

@@ -164,7 +164,7 @@ def test_two_changes_at_once_follow_each_other(desk: Desk) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(desk.context.loaded.config.protected_paths) == names
     assert sorted(reread(desk).config.protected_paths) == names
 

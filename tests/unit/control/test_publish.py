@@ -94,11 +94,11 @@ def test_a_run_that_has_ended_says_nothing_more(desk: Desk) -> None:
 
 
 def test_the_quick_way_gives_the_same_answer_and_the_same_errors(desk: Desk) -> None:
-    made = desk.control.start(ANN, "fabric.publish", {"event": "note"}).result(10)
+    made = desk.control.start(ANN, "fabric.publish", {"event": "note"}).result(60)
     assert desk.entries("note")[0].id == made["id"]
     future = desk.control.start(ANN, "fabric.publish", {"event": "pr_merged"})
     with pytest.raises(Refused):
-        future.result(10)
+        future.result(60)
 
 
 def test_a_statement_about_a_pull_request_speaks_of_the_head_its_author_saw(desk: Desk) -> None:

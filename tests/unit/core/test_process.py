@@ -20,14 +20,14 @@ def test_output_exit_code_and_input_come_back() -> None:
     program = (
         "import sys; d=sys.stdin.buffer.read(); sys.stdout.buffer.write(d[::-1]); sys.stderr.write('e'); sys.exit(3)"
     )
-    done = run([PYTHON, "-c", program], timeout=20, stdin=b"abc" * 100_000)
+    done = run([PYTHON, "-c", program], timeout=60, stdin=b"abc" * 100_000)
     assert (done.code, done.out, done.error_text) == (3, b"cba" * 100_000, "e")
 
 
 def test_arguments_are_not_seen_by_a_shell(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     text = f"$(touch {canary}); `touch {canary}` | touch {canary}"
-    assert run([PYTHON, "-c", "import sys; print(sys.argv[1])", text], timeout=20).text.strip() == text
+    assert run([PYTHON, "-c", "import sys; print(sys.argv[1])", text], timeout=60).text.strip() == text
     assert not canary.exists()
 
 
@@ -38,17 +38,23 @@ def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path: Path) 
         "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
         f"open({str(note)!r}, 'w').write(str(c.pid)); time.sleep(600)"
     )
-    started = time.monotonic()
-    with pytest.raises(TimedOut) as caught:
-        run([PYTHON, "-c", program], timeout=1.5)
-    assert caught.value.code == "FLT-PROC-001"
-    assert time.monotonic() - started < 30
+    for seconds in (1.5, 6.0, 24.0):  # a machine under load may need more of them before there is a child
+        started = time.monotonic()
+        with pytest.raises(TimedOut) as caught:
+            run([PYTHON, "-c", program], timeout=seconds)
+        assert caught.value.code == "FLT-PROC-001"
+        assert time.monotonic() - started < seconds + 60
+        if note.exists() and note.read_text():
+            break
     stat = Path(f"/proc/{int(note.read_text())}/stat")
 
     def ended() -> bool:
-        return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+        try:
+            return stat.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
 
-    wait_until(ended, timeout=10)
+    wait_until(ended)
 
 
 def test_a_flood_is_cut_at_the_cap() -> None:
@@ -65,7 +71,7 @@ def test_a_missing_program_is_named() -> None:
 
 
 def test_a_reader_that_closes_its_input_early_is_no_error() -> None:
-    done = run([PYTHON, "-c", "import os; os.close(0)"], timeout=20, stdin=b"x" * 5_000_000)
+    done = run([PYTHON, "-c", "import os; os.close(0)"], timeout=60, stdin=b"x" * 5_000_000)
     assert done.ok
 
 
@@ -73,7 +79,7 @@ def test_no_descriptor_of_ours_is_inherited(tmp_path: Path) -> None:
     secret = os.open(tmp_path / "f", os.O_RDWR | os.O_CREAT)
     os.set_inheritable(secret, True)
     try:
-        done = run([PYTHON, "-c", f"import os; os.fstat({secret})"], timeout=20)
+        done = run([PYTHON, "-c", f"import os; os.fstat({secret})"], timeout=60)
     finally:
         os.close(secret)
     assert not done.ok

@@ -76,7 +76,7 @@ class Door:
         self.listening = socket.socket(socket.AF_UNIX)
         self.listening.bind(str(self.path))
         self.listening.listen(8)
-        self.listening.settimeout(20)
+        self.listening.settimeout(60)
         self.shims: dict[str, int] = {}
         self.servers: frozenset[int] = frozenset()
         self.identity = self.make(os.getuid())
@@ -283,7 +283,7 @@ def test_a_process_in_the_fleets_tmux_server_is_no_person(door: Door, tmp_path: 
     finally:
         tmux.kill_server()
         for path in folder.iterdir():
-            path.unlink()
+            path.unlink(missing_ok=True)
         folder.rmdir()
 
 

@@ -50,7 +50,7 @@ def test_a_holder_that_is_killed_lets_go(tmp_path: Path) -> None:
         assert child.stdout.readline() == b"held\n"
         assert holder(path) == child.pid
         os.kill(child.pid, signal.SIGKILL)
-        child.wait(10)
+        child.wait(60)
         assert holder(path) is None
         take(path, "a daemon", code=CODE).release()
     finally:

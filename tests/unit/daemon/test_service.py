@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -61,7 +62,7 @@ def rig() -> Iterator[Rig]:
     yield made
     for loop in made.loops:
         loop.stop()
-        assert loop.join(10)
+        assert loop.join(60)
 
 
 def idle(now: int) -> Tick:
@@ -102,11 +103,11 @@ def test_a_wake_up_during_a_tick_is_not_lost(rig: Rig) -> None:
 
     def slow(now: int) -> Tick:
         entered.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return Tick(0)
 
     service, loop = rig.run(slow, idle)
-    assert entered.wait(10)
+    assert entered.wait(60)
     loop.wake()
     go_on.set()
     wait_until(lambda: service.ticks == 2)
@@ -122,11 +123,12 @@ def test_a_flood_of_news_costs_few_ticks(rig: Rig) -> None:
             loop.wake()
 
     thread = threading.Thread(target=flood)
+    before, begun = service.ticks, time.monotonic()
     thread.start()
     stop.wait(0.3)
     stop.set()
     thread.join()
-    assert service.ticks <= 12
+    assert service.ticks - before <= (time.monotonic() - begun) / 0.05 + 2
 
 
 def test_a_temporary_error_is_tried_again_and_forgotten_when_it_passed(rig: Rig) -> None:
@@ -148,7 +150,7 @@ def test_what_github_refuses_is_waited_out_and_ends_nothing(rig: Rig, error: Fle
 @pytest.mark.parametrize("error", [PermanentError("FLT-STO-007", "the disk"), KeyError("a bug"), SystemExit(3)])
 def test_any_other_error_ends_the_loop_and_is_reported(rig: Rig, error: BaseException) -> None:
     _, loop = rig.run(fails_with(error))
-    assert loop.join(10)
+    assert loop.join(60)
     assert rig.failures == [error]
     state = loop.state()
     assert state.alive is False
@@ -161,13 +163,13 @@ def test_stopping_ends_a_wait_and_a_back_off(rig: Rig) -> None:
     wait_until(lambda: waiting.state().ticks == 1 and rig.troubles)
     for loop in (waiting, backing_off):
         loop.stop()
-        assert loop.join(5)
+        assert loop.join(60)
 
 
 def test_a_loop_that_never_started_can_be_stopped() -> None:
     loop = Loop(Service(idle), SystemClock(), on_trouble=lambda *_: None, on_failure=lambda *_: None)
     loop.stop()
-    assert loop.join(1)
+    assert loop.join(60)
 
 
 @given(st.integers(1, 1000), st.floats(0, 1000), st.floats(0, 1, exclude_max=True))

@@ -24,11 +24,10 @@ def tree() -> Iterator[int]:
 
 
 def test_a_tree_is_counted_with_its_children(tree: int) -> None:
-    first = wait_until(lambda: (found := usage([tree])) and found[tree].processes == 2 and found, timeout=20)
+    first = wait_until(lambda: (found := usage([tree])) and found[tree].processes == 2 and found)
     assert first
     later = wait_until(
         lambda: (now := usage([tree])[tree]).cpu_seconds > first[tree].cpu_seconds and now.rss_bytes > 30_000_000,
-        timeout=20,
     )
     assert later
 

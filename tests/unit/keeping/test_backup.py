@@ -66,7 +66,7 @@ def test_writers_go_on_while_the_store_is_copied_and_the_copy_is_of_one_instant(
     def write(what: str, done: int, whole: int) -> None:
         if what == "copying the store":
             steps.append(done)
-            desk.db.write(lambda tx: journal.append(tx, Draft(Stream.EVENT, "note", "human:ann")), timeout=5)
+            desk.db.write(lambda tx: journal.append(tx, Draft(Stream.EVENT, "note", "human:ann")), timeout=60)
 
     made = upkeep.backup(desk.paths, desk.loaded, None, clock=desk.clock, progress=write)
     assert len(steps) >= 3

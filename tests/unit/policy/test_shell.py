@@ -124,7 +124,7 @@ def test_every_program_that_bash_starts_was_read_with_its_words(
         return
     folder = tmp_path_factory.mktemp("shell")
     told = folder / "told"
-    run(["bash", "-c", f"{_TELL}{command}"], timeout=30, cwd=folder, env={"TOLD": str(told)})
+    run(["bash", "-c", f"{_TELL}{command}"], timeout=60, cwd=folder, env={"TOLD": str(told)})
     started = told.read_bytes().decode().split("\0")[:-1] if told.exists() else []
     while started:
         size = int(started[0])

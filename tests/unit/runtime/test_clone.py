@@ -62,7 +62,7 @@ def test_commits_carry_the_agents_identity(world: World) -> None:
     (clone / "work.txt").write_text("work\n")
     git(clone, "add", "work.txt")
     env = {name: value for name, value in GIT_ENV.items() if not name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))}
-    done = run(["git", "-C", clone, "commit", "--quiet", "-m", "work"], timeout=30, env=env)
+    done = run(["git", "-C", clone, "commit", "--quiet", "-m", "work"], timeout=60, env=env)
     assert done.ok, done.error_text
     assert git(clone, "log", "-1", "--format=%an|%ae|%cn|%ce") == "|".join(IDENTITY * 2)
 
@@ -76,7 +76,7 @@ def test_a_clone_borrows_its_objects_and_brings_no_hooks(world: World) -> None:
 
 def test_a_plain_push_from_a_clone_does_not_move_the_fleets_branches(world: World) -> None:
     clone = make(world)
-    done = run(["git", "-C", clone, "push", "origin", "HEAD"], timeout=30, env=GIT_ENV)
+    done = run(["git", "-C", clone, "push", "origin", "HEAD"], timeout=60, env=GIT_ENV)
     assert not done.ok
     assert "push-with-fleet-pr-push" in done.error_text
     assert git(world.bare, "branch", "--list", "fleet/1") == ""

@@ -36,7 +36,7 @@ def saved(world: World, clone: Path) -> Saved:
     assert found.error == ""
     assert found.ref == f"refs/fleet/escrow/{SESSION}"
     assert verified(world.bare, found.ref, found.sha)
-    run_fsck = run(["git", "-C", world.bare, "fsck", "--connectivity-only", found.sha], timeout=30, env=GIT_ENV)
+    run_fsck = run(["git", "-C", world.bare, "fsck", "--connectivity-only", found.sha], timeout=60, env=GIT_ENV)
     assert run_fsck.ok, run_fsck.error_text
     return found
 
@@ -48,7 +48,7 @@ def content(world: World, found: Saved, path: str) -> str:
 
 def names(world: World, found: Saved) -> set[bytes]:
     """The paths of the saved tree, byte for byte."""
-    listed = run(["git", "-C", world.bare, "ls-tree", "-r", "-z", "--name-only", found.sha], timeout=30, env=GIT_ENV)
+    listed = run(["git", "-C", world.bare, "ls-tree", "-r", "-z", "--name-only", found.sha], timeout=60, env=GIT_ENV)
     return set(listed.out.split(b"\0")) - {b""}
 
 
@@ -173,7 +173,7 @@ def test_a_clone_in_the_middle_of_a_merge_is_saved(world: World, clone: Path) ->
     git(clone, "checkout", "--quiet", "-b", "theirs", "HEAD~1")
     theirs = commit(clone, "README", "theirs\n")
     git(clone, "checkout", "--quiet", "fleet/1")
-    merge = run(["git", "-C", clone, "merge", "--quiet", theirs], timeout=30, env=GIT_ENV)
+    merge = run(["git", "-C", clone, "merge", "--quiet", theirs], timeout=60, env=GIT_ENV)
     assert not merge.ok
     git(clone, "update-ref", "-d", "refs/heads/theirs")  # only MERGE_HEAD holds on to it now
     found = saved(world, clone)
@@ -361,7 +361,7 @@ def test_files_that_nobody_writes_to_do_not_block(world: World, clone: Path) -> 
     os.mkfifo(clone / ".git" / "packed-refs.new")
     begun = time.monotonic()
     saved(world, clone)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
 
 
 def test_the_time_limit_holds(world: World, clone: Path) -> None:

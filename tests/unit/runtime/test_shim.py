@@ -17,8 +17,7 @@ from fleet.runtime.port import SessionRef
 from fleet.testing.runtime_contract import World
 from fleet.testing.waiting import wait_until
 
-# Processes are found by the name of their run, on the whole machine: no other test process may use it.
-RUN = f"shim{os.getpid()}"
+RUN = "shim"
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def prepare(world: World, script: str, **changes: object) -> SessionRef:
     launch.folder.mkdir()
     records.raise_fence(str(world.runs), launch.run_id, launch.epoch)
     records.write(str(launch.folder), records.LAUNCH, {**record, **changes})
-    return world.ref(launch.run_id)
+    return world.ref(RUN)
 
 
 def argv(ref: SessionRef) -> list[str]:
@@ -58,8 +57,8 @@ def ended(ref: SessionRef) -> records.Record:
 
 def test_an_agent_runs_to_its_end(world: World) -> None:
     ref = prepare(world, "echo $FLEET_RUN; echo work > work.txt; exit 4")
-    done = run(argv(ref), timeout=30)
-    assert (done.code, done.text, done.error_text) == (0, f"{RUN}-e1\n", "")
+    done = run(argv(ref), timeout=60)
+    assert (done.code, done.text, done.error_text) == (0, f"{ref.session}\n", "")
     record = ended(ref)
     assert (record["code"], record["reason"], record["detail"]) == (4, "exited", "")
     assert verified(world.bare, record["escrow_ref"], record["escrow_sha"])
@@ -70,13 +69,13 @@ def test_an_agent_may_read_a_file_as_its_standard_input(world: World) -> None:
     source = world.runs.parent / "brief.json"
     source.write_text("what to do")
     ref = prepare(world, "cat", stdin=str(source))
-    assert run(argv(ref), timeout=30, stdin=b"the terminal").text == "what to do"
+    assert run(argv(ref), timeout=60, stdin=b"the terminal").text == "what to do"
     assert ended(ref)["code"] == 0
 
 
 def test_an_agent_whose_input_is_gone_does_not_start(world: World) -> None:
     ref = prepare(world, "echo started", stdin="/nonexistent/brief.json")
-    done = run(argv(ref), timeout=30)
+    done = run(argv(ref), timeout=60)
     assert "cannot start the agent" in done.error_text
     assert done.text == ""
     assert ended(ref)["code"] == 127
@@ -87,14 +86,14 @@ def test_without_a_launch_record_of_its_own_nothing_is_started(world: World, bro
     ref = prepare(world, "echo started >> $COUNTS")
     launch = ref.folder / records.LAUNCH
     if broken == "another session":
-        launch.write_text(launch.read_text().replace(f"{RUN}-e1", "r2-e1"))
+        launch.write_text(launch.read_text().replace(ref.session, "r2-e1"))
     elif broken == "not JSON":
         launch.write_text("{")
     else:
         launch.unlink()
         if broken == "no folder":
             ref.folder.rmdir()
-    done = run(argv(ref), timeout=30)
+    done = run(argv(ref), timeout=60)
     assert done.code == 3
     assert "no launch record of its own" in done.error_text
     assert world.starts() == 0
@@ -104,8 +103,8 @@ def test_without_a_launch_record_of_its_own_nothing_is_started(world: World, bro
 @pytest.mark.parametrize("fence", [0, 2])
 def test_only_the_fenced_epoch_starts(world: World, fence: int) -> None:
     ref = prepare(world, "echo started >> $COUNTS")
-    records.raise_fence(str(world.runs), RUN, fence)
-    assert run(argv(ref), timeout=30).code == 3
+    records.raise_fence(str(world.runs), ref.run_id, fence)
+    assert run(argv(ref), timeout=60).code == 3
     assert world.starts() == 0
     assert records.read(str(ref.folder), records.STARTED) is None
 
@@ -115,7 +114,7 @@ def test_of_many_shims_at_once_one_starts_the_agent(world: World) -> None:
     shims = [spawn(argv(ref)) for _ in range(6)]
     codes = []
     for shim in shims:
-        shim.communicate(timeout=30)
+        shim.communicate(timeout=60)
         codes.append(shim.returncode)
     assert sorted(codes) == [0, 3, 3, 3, 3, 3]
     assert world.starts() == 1
@@ -128,7 +127,7 @@ def test_of_many_shims_at_once_one_starts_the_agent(world: World) -> None:
 )
 def test_a_shim_that_fails_ends_its_tree_and_leaves_a_record(world: World, changes: dict[str, object]) -> None:
     ref = prepare(world, "echo work > work.txt; setsid sleep 600 & sleep 600", **changes)
-    done = run(argv(ref), timeout=30)
+    done = run(argv(ref), timeout=60)
     assert done.code == 1
     record = ended(ref)
     assert (record["code"], record["reason"], record["survivors"]) == (137, "stopped", [])
@@ -139,7 +138,7 @@ def test_a_shim_that_fails_ends_its_tree_and_leaves_a_record(world: World, chang
 
 def test_work_that_cannot_be_saved_is_said_in_the_record(world: World) -> None:
     ref = prepare(world, "rm -rf .git")
-    run(argv(ref), timeout=30)
+    run(argv(ref), timeout=60)
     record = ended(ref)
     assert (record["escrow_ref"], record["escrow_sha"], record["code"]) == ("", "", 0)
     assert "no clone any more" in record["escrow_error"]
@@ -147,7 +146,7 @@ def test_work_that_cannot_be_saved_is_said_in_the_record(world: World) -> None:
 
 def test_a_saver_that_cannot_even_begin_is_said_in_the_record(world: World) -> None:
     ref = prepare(world, "true", bare=None)
-    run(argv(ref), timeout=30)
+    run(argv(ref), timeout=60)
     record = ended(ref)
     assert (record["escrow_ref"], record["code"]) == ("", 0)
     assert record["escrow_error"] == "the saver left no record"
@@ -169,7 +168,7 @@ def test_signals_that_mean_nothing_do_not_end_a_session(world: World) -> None:
     shim = started_agent(world, ref)
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTSTP):
         os.kill(shim.pid, number)
-    shim.communicate(timeout=30)
+    shim.communicate(timeout=60)
     assert (ended(ref)["code"], ended(ref)["reason"]) == (9, "exited")
 
 
@@ -178,7 +177,7 @@ def test_a_signal_that_asks_for_the_end_gets_it(world: World, number: int, reaso
     ref = prepare(world, "trap '' TERM HUP; echo started >> $COUNTS; sleep 600 & wait; sleep 600")
     shim = started_agent(world, ref)
     os.kill(shim.pid, number)
-    shim.communicate(timeout=30)
+    shim.communicate(timeout=60)
     assert shim.returncode == 0
     assert (ended(ref)["reason"], ended(ref)["code"]) == (reason, 137)
     assert proctree.marked("FLEET_RUN", ref.session) == ()
@@ -190,7 +189,7 @@ def test_the_agent_dies_with_a_shim_that_is_killed(world: World) -> None:
     agent = wait_until(lambda: agent_of(ref), what="its pid")
     start = proctree.start_time(agent)
     shim.kill()
-    shim.communicate(timeout=30)
+    shim.communicate(timeout=60)
     wait_until(lambda: not proctree.is_alive(agent, start), what="the agent's end")
     assert not (ref.folder / records.EXIT).exists()
 
@@ -198,7 +197,7 @@ def test_the_agent_dies_with_a_shim_that_is_killed(world: World) -> None:
 def test_the_run_lock_is_not_inherited_by_the_agent(world: World) -> None:
     # a survivor that held it would keep every later epoch from starting
     ref = prepare(world, "ls -l /proc/self/fd; true")
-    done = run(argv(ref), timeout=30)
+    done = run(argv(ref), timeout=60)
     assert ".lock" not in done.text
     assert "/proc/" in done.text
 

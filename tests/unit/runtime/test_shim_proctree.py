@@ -32,8 +32,8 @@ def parent() -> Iterator[subprocess.Popen[bytes]]:
     child = spawn([sys.executable, "-I", "-c", FAMILY], env=marker)
     child.args = marker["FAMILY"]
     yield child
-    proctree.kill(lambda: proctree.marked("FAMILY", marker["FAMILY"]), seconds=5)
-    child.communicate(timeout=10)
+    proctree.kill(lambda: proctree.marked("FAMILY", marker["FAMILY"]), seconds=30)
+    child.communicate(timeout=60)
 
 
 def child_of(parent: subprocess.Popen[bytes]) -> int:
@@ -110,10 +110,10 @@ def test_a_family_is_frozen_and_killed(parent: subprocess.Popen[bytes]) -> None:
     def family() -> tuple[proctree.Process, ...]:
         return proctree.marked("FAMILY", str(parent.args))
 
-    assert proctree.freeze(family, seconds=5)
+    assert proctree.freeze(family, seconds=30)
     assert {process.state for process in family()} == {"T"}
     assert proctree.is_stopped(child, proctree.start_time(child))
-    assert proctree.kill(family, seconds=5) == ()
+    assert proctree.kill(family, seconds=30) == ()
     assert not [process for process in family() if process.state not in "ZX"]
 
 

@@ -13,7 +13,7 @@ from fleet.cli.demo.stage import Stage
 from fleet.core.clock import Clock
 from fleet.core.errors import FleetError
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 180.0
 _AGENTS = ("developer", "tech-lead", "qa-engineer", "release-manager")
 _REVIEWERS = frozenset({"tech-lead", "qa-engineer"})
 

@@ -16,6 +16,7 @@ from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.github.hub import REPO
 from fleet.testing.github.place import Place, a_github
 from fleet.testing.repos import git
+from fleet.testing.waiting import PATIENCE
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def fleet_at_github(config: str = "", playbooks: Mapping[str, str] | None = None
             try:
                 yield paths, place
             finally:
-                stop(paths, 20)
+                stop(paths)
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def _on_github(file: Path) -> None:
 
 def entries(paths: FleetPaths, kind: str) -> list[dict[str, Any]]:
     """Journal entries of a type, oldest first; a daemon that is just being replaced is waited for."""
-    found: list[dict[str, Any]] = ask(paths, "log", {"type": kind, "limit": 500}, patience=30)["entries"]
+    found: list[dict[str, Any]] = ask(paths, "log", {"type": kind, "limit": 500}, patience=PATIENCE)["entries"]
     return found
 
 

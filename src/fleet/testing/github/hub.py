@@ -247,7 +247,7 @@ class Hub:
         base = self.branch(item.base)
         done = run(
             ("git", "-C", str(self.bare), "merge-tree", "--write-tree", base, item.head_sha),
-            timeout=30, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+            timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
         )  # fmt: skip
         if not done.ok:
             raise Wrong(405, "Pull Request is not mergeable")
@@ -267,7 +267,7 @@ class Hub:
         )
         done = run(
             ("git", "-C", str(self.bare), "update-ref", "--stdin"),
-            timeout=30, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}, stdin=moves.encode(),
+            timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}, stdin=moves.encode(),
         )  # fmt: skip
         if not done.ok:
             raise Wrong(409, "Head branch was modified. Review and try the merge again.")

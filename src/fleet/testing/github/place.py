@@ -41,7 +41,7 @@ class Place:
     def gh(self, *words: str, login: str = BOT) -> str:
         """The real gh, as somebody; its output. Raises AssertionError when it fails."""
         settled = {"GH_TELEMETRY": "0", "GH_NO_UPDATE_NOTIFIER": "1", "GH_PROMPT_DISABLED": "1"}
-        done = run(("gh", *words), timeout=30, env=self.env(login) | settled)
+        done = run(("gh", *words), timeout=60, env=self.env(login) | settled)
         assert done.ok, done.error_text or done.text
         return done.text
 
