@@ -14,7 +14,7 @@ from fleet.config.paths import FleetPaths
 from fleet.runtime import halting, proctree, records
 from fleet.runtime.escrow import verified
 from fleet.testing.runtime_contract import TmuxRig, git
-from fleet.testing.waiting import PATIENCE, wait_until
+from fleet.testing.waiting import PATIENCE, is_written, wait_until
 
 pytestmark = pytest.mark.tmux
 AGENT = "open('work.txt', 'w').write('half done')\nimport time\nwhile True: time.sleep(600)"
@@ -36,7 +36,7 @@ def begin(rig: TmuxRig, name: str, program: str = AGENT) -> None:
     """A session of this name whose agent has begun to work."""
     launch = rig.world.prepare(rig.python(program), name)
     rig.runtime.launch(launch)
-    wait_until((launch.clone / "work.txt").exists, what=f"the work of {name}")
+    wait_until(lambda: is_written(launch.clone / "work.txt"), what=f"the work of {name}")
 
 
 def session(rig: TmuxRig, name: str) -> str:

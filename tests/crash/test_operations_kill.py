@@ -18,7 +18,7 @@ from fleet.core.errors import FleetError
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
-from fleet.testing.waiting import PATIENCE, wait_until
+from fleet.testing.waiting import PATIENCE, is_written, wait_until
 
 OPERATION_PLACES = ["operation.intended@1", "operation.half@1", "operation.acted@1"]
 
@@ -74,7 +74,7 @@ def test_a_cancellation_survives_a_kill_at(place: str) -> None:
         def unsaved() -> bool:
             runs = ask(paths, "ps")["runs"]
             clones = [paths.clones / run["session"] / "unsaved.md" for run in runs if run["session"]]
-            return any(path.exists() for path in clones)
+            return any(is_written(path) for path in clones)
 
         wait_until(unsaved, what="the developer to have something that is in no commit")
         (pull,) = ask(paths, "prs")["pulls"]

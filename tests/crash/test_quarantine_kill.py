@@ -18,7 +18,7 @@ from fleet.core.errors import FleetError
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
 from fleet.testing.repos import git
-from fleet.testing.waiting import PATIENCE, wait_until
+from fleet.testing.waiting import PATIENCE, is_written, wait_until
 
 PLACES = [
     "quarantine.after_commit@1",
@@ -71,7 +71,7 @@ def at_work(paths: FleetPaths) -> dict[str, Any]:
 
     def look() -> dict[str, Any] | None:
         runs = [run for run in ask(paths, "ps")["runs"] if run["agent"] == "developer" and run["session"]]
-        there = [run for run in runs if (paths.clones / run["session"] / "unsaved.md").exists()]
+        there = [run for run in runs if is_written(paths.clones / run["session"] / "unsaved.md")]
         return there[0] if there else None
 
     found = wait_until(look, what="the developer to have something that is in no commit")

@@ -11,7 +11,7 @@ from fleet.config.paths import FleetPaths
 from fleet.testing.fleets import fleet_in
 from fleet.testing.repos import git
 from fleet.testing.shell import Shell, object_of
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import is_written, wait_until
 
 pytestmark = pytest.mark.tmux
 
@@ -70,7 +70,7 @@ def at_work(fleet: tuple[Shell, FleetPaths], number: str) -> str:
 
     def look() -> str:
         for run in shell.answer("ps")["runs"]:
-            if run["work_item"] == f"ticket/{number}" and (paths.clones / run["session"] / "unsaved.md").exists():
+            if run["work_item"] == f"ticket/{number}" and is_written(paths.clones / run["session"] / "unsaved.md"):
                 return str(run["id"])
         return ""
 

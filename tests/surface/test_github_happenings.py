@@ -19,7 +19,7 @@ from fleet.testing.github.fleet import entries, fleet_at_github
 from fleet.testing.github.hub import REPO
 from fleet.testing.github.place import Place
 from fleet.testing.repos import commit, git
-from fleet.testing.waiting import PATIENCE, wait_until
+from fleet.testing.waiting import PATIENCE, is_written, wait_until
 
 pytestmark = [pytest.mark.tmux, pytest.mark.long]
 
@@ -88,7 +88,7 @@ def runs(paths: FleetPaths, *states: str) -> list[dict[str, Any]]:
 
 def unsaved(paths: FleetPaths, run: dict[str, Any]) -> bool:
     """Whether a run has something that is in no commit."""
-    return (paths.clones / str(run["session"]) / "unsaved.md").exists()
+    return is_written(paths.clones / str(run["session"]) / "unsaved.md")
 
 
 def pull_of(place: Place, ticket: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from fleet.core.errors import Unreachable
@@ -18,6 +19,11 @@ NOT_YET = (LookupError, ValueError, FileNotFoundError, ProcessLookupError, Conne
 
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.05
+
+
+def is_written(path: Path) -> bool:
+    """Whether another process has made this file and written to it: a file is there, empty, a moment before that."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def wait_until(condition: Callable[[], T], *, timeout: float = PATIENCE, what: str = "") -> T:
