@@ -20,7 +20,7 @@ from fleet.store import runs
 from fleet.testing.ensemble import Ensemble
 from fleet.testing.repos import git
 from fleet.testing.scene import member
-from fleet.testing.waiting import wait_until
+from fleet.testing.waiting import is_written, wait_until
 
 DAY = 86_400.0
 # Deaf to what asks it to end, with a child that has left its session.
@@ -62,10 +62,10 @@ def at_work(fleet: Ensemble, count: int) -> list[Run]:
     def look() -> list[Run]:
         fleet.rest()
         live = [run for run in fleet.desk.db.read(runs.live) if run.state is RunState.RUNNING]
-        begun = [run for run in live if (fleet.desk.paths.clones / run.session / "half.txt").exists()]
+        begun = [run for run in live if is_written(fleet.desk.paths.clones / run.session / "half.txt")]
         return begun if len(begun) == count else []
 
-    return sorted(wait_until(look, timeout=90, what=f"{count} runs at work"), key=lambda run: run.queued_at)
+    return sorted(wait_until(look, what=f"{count} runs at work"), key=lambda run: run.queued_at)
 
 
 def saved(paths: FleetPaths) -> set[str]:
@@ -81,7 +81,7 @@ def until_nobody_runs(fleet: Ensemble) -> None:
         fleet.rest()
         return not fleet.live()
 
-    wait_until(look, timeout=90, what="the runs to be judged")
+    wait_until(look, what="the runs to be judged")
 
 
 @pytest.mark.tmux

@@ -166,9 +166,17 @@ def left(home: Path) -> list[str]:
     return found
 
 
+def nobody_is_left(home: Path) -> bool:
+    """Whether no process is left; raises LookupError with those that are, which a wait shows at its end."""
+    found = left(home)
+    if found:
+        raise LookupError(found)
+    return True
+
+
 def assert_nothing_is_left(home: Path) -> None:
     """No folder, no process, and nothing written where the user's things are."""
-    wait_until(lambda: left(home) == [], what="the demo's processes to be gone")
+    wait_until(lambda: nobody_is_left(home), what="the demo's processes to be gone")
     assert list((home / "tmp").iterdir()) == []
     for name in ("home", "state", "run", "config"):
         assert list((home / name).iterdir()) == []
@@ -203,7 +211,7 @@ def test_a_kept_demo_can_be_looked_at(home: Path) -> None:
         assert words in done.text
     env = re.search(r"^  \. (\S+/env)$", done.text, re.MULTILINE)
     assert env is not None
-    wait_until(lambda: left(home) == [], what="the demo's processes to be gone")
+    wait_until(lambda: nobody_is_left(home), what="the demo's processes to be gone")
     script = '. "$1" && git log --format=%s -1 && exec "$2" -m fleet audit verify --json'
     argv = ["sh", "-c", script, "sh", env[1], sys.executable]
     looked = run(argv, timeout=60, cwd=home, env=os.environ)
