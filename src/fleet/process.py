@@ -21,6 +21,7 @@ from fleet.core.errors import PermanentError, TimedOut
 OUTPUT_CAP = 10 * 1024 * 1024
 MERGED = subprocess.STDOUT  # for ``spawn``: errors go where the output goes
 _GRACE_SECONDS = 2.0
+_ENDING_SECONDS = 20.0  # for a program that has closed its output: on a machine under load its end may take a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def run(
     child = spawn(words, cwd=cwd, env=env)
     try:
         out, err = _converse(child, stdin, time.monotonic() + timeout, output_cap, words)
-        code = child.wait(timeout=_GRACE_SECONDS)
+        code = child.wait(timeout=_ENDING_SECONDS)
     except subprocess.TimeoutExpired as error:
         end_group(child)
         raise TimedOut("FLT-PROC-001", "the program closed its output and did not end", where=words[0]) from error

@@ -13,7 +13,6 @@ from fleet.cli.client import Client
 from fleet.config.paths import FleetPaths, fleet_paths
 from fleet.config.scaffold import scaffold
 from fleet.core.clock import SECOND, SystemClock
-from fleet.core.errors import Unreachable
 from fleet.core.session import Park
 from fleet.daemon.terminals import end_terminals
 from fleet.store import parks, permissions, schedules
@@ -105,17 +104,11 @@ def ask(
 ) -> dict[str, Any]:
     """One call to the fleet's daemon as its owner; with ``patience`` (seconds) a daemon may be away that long."""
 
-    def attempt() -> dict[str, Any] | None:
+    def attempt() -> dict[str, Any]:
         client = Client(str(paths.socket))
         try:
             return client.call(verb, args or {})
-        except Unreachable:
-            if not patience:
-                raise
-            return None
         finally:
             client.close()
 
-    found = wait_until(attempt, timeout=patience, what=f"an answer to {verb}")
-    assert found is not None
-    return found
+    return wait_until(attempt, timeout=patience, what=f"an answer to {verb}") if patience else attempt()

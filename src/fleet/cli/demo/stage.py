@@ -17,7 +17,7 @@ from fleet import process
 from fleet.cli.demo import story
 from fleet.core.errors import FleetError
 
-_COMMAND_SECONDS = 60.0
+_COMMAND_SECONDS = 180.0  # longer than `fleet down` itself waits for runs and daemon, or it is cut off and they stay
 _LONGEST_TMP = 40  # bytes; below it there must be room for a unix socket
 _INHERITED = ("PATH", "TERM", "PYTHONPATH", "LD_LIBRARY_PATH")
 

@@ -131,7 +131,7 @@ def find_program(name: str) -> str:
 @lru_cache(maxsize=8)
 def version_of(path: str, changed: int) -> tuple[int, ...]:
     """The version that a client says it has; empty when it says none. After an upgrade ``changed`` is another."""
-    done = run([path, "--version"], timeout=20, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}, cwd="/")
+    done = run([path, "--version"], timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}, cwd="/")
     found = _VERSION.search(done.text) if done.ok else None
     return tuple(map(int, found.groups())) if found else ()
 
