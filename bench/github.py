@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chain import PROGRAM
-from bench.measure import percentile
+from bench.measure import percentile, spent_cpu
 from fleet.config.paths import FleetPaths, fleet_paths, org_home
 from fleet.config.scaffold import scaffold
 from fleet.core.clock import SystemClock
@@ -107,12 +107,6 @@ def quiet(log: Sequence[Asked], looks: int) -> bool:
     return len(log) >= looks and not any(asked.counted for asked in log[-looks:])
 
 
-def spent(pid: int) -> float:
-    """Seconds of processor time of a process and of the children that it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
 def status_of(pid: int, field_name: str) -> int:
     """A number that the kernel keeps about a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -134,9 +128,9 @@ def measured(name: str, place: Place, fleets: dict[str, FleetPaths], *, count: i
         wait_until(lambda: seen(paths) >= len(issues[repo]), timeout=300, what="the first look")
     wait_until(lambda: quiet(place.server.log, LOOKS * len(fleets)), timeout=300, what="the first looks to be over")
     pid = holder(next(iter(fleets.values())).daemon_lock) or 0
-    begin, cpu = len(place.server.log), spent(pid)
+    begin, cpu = len(place.server.log), spent_cpu(pid)
     time.sleep(idle_seconds)
-    idle, core = place.server.log[begin:], (spent(pid) - cpu) / idle_seconds
+    idle, core = place.server.log[begin:], (spent_cpu(pid) - cpu) / idle_seconds
     watch = Watch()
     place.server.faults = watch
     begin = len(place.server.log)

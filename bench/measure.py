@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ def timed(step: Callable[[], object], count: int) -> list[float]:
         step()
         spent.append((time.perf_counter() - start) * 1000)
     return spent
+
+
+def spent_cpu(pid: int) -> float:
+    """Seconds of processor time of a process and of the children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def summary(name: str, seconds: float, latencies: Sequence[float], units: int | None = None) -> Result:

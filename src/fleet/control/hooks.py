@@ -36,14 +36,6 @@ _OVER = Objection("FLT-TRN-014", "a budget of this run is used up; it is being s
 
 
 @dataclass(frozen=True, slots=True)
-class HookAnswer:
-    """What a client gets; with ``ticket`` the answer is waited for."""
-
-    body: dict[str, Any] = field(default_factory=dict)
-    ticket: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Reported:
     """One report that is being taken in. ``said`` is what the guard said of a tool, ``look`` what is to be measured."""
 
@@ -52,6 +44,18 @@ class Reported:
     body: Mapping[str, Any]
     said: tuple[Objection | None, bool]
     look: Look | None
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What a client gets; with ``ticket`` the answer is waited for.
+
+    With ``late`` the session has still to write down what a tool is asked by: settle that after ``PAUSE_SECONDS``.
+    """
+
+    body: dict[str, Any] = field(default_factory=dict)
+    ticket: str = ""
+    late: Reported | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +104,13 @@ class Hooks:
         said = self._guarded(principal, body) if event == "PreToolUse" else (None, False)
         return Reported(principal, event, body, said, self._meter.begin(principal, event, body))
 
-    def settle(self, reported: Reported) -> Future[HookAnswer] | None:
-        """Take it in and answer it, in one transaction; the future resolves once that is durable.
-
-        None when the session has still to write down what the tool is asked by: again after ``PAUSE_SECONDS``.
-        """
+    def settle(self, reported: Reported) -> Future[HookAnswer]:
+        """Take it in and answer it, in one transaction; the future resolves once that is durable, or is late."""
         measured = self._meter.look(reported.look)
         if measured is None:
-            return None
+            late: Future[HookAnswer] = Future()
+            late.set_result(HookAnswer(late=reported))
+            return late
         principal, event = reported.principal, reported.event
 
         def transaction(tx: Tx) -> HookAnswer:
@@ -132,7 +135,7 @@ class Hooks:
             cwd if isinstance(cwd, str) else "",
         )
 
-    def waited(self, principal: Principal, ticket: str) -> dict[str, Any] | None:
+    def waited(self, ticket: str) -> dict[str, Any] | None:
         """The answer to a question whether a tool may be used; None while nobody gave one.
 
         A run that is over gets its no when it has ended: until then its client does not go on.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +48,28 @@ class CommitFollower:
                 await news.wait()
         except TimeoutError:
             return
+
+
+def chained(pool: Executor, fn: Callable[[], Future[T]]) -> Future[T]:
+    """What the future resolves to that ``fn`` returns on a thread of the pool; nobody waits in between."""
+    outcome: Future[T] = Future()
+
+    def hand_on(done: Future[T]) -> None:
+        error = done.exception()
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(done.result())
+
+    def begun(begin: Future[Future[T]]) -> None:
+        error = CancelledError() if begin.cancelled() else begin.exception()
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            begin.result().add_done_callback(hand_on)
+
+    pool.submit(fn).add_done_callback(begun)
+    return outcome
 
 
 class Completions:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import uvicorn
@@ -35,7 +36,7 @@ from fleet.control.metered import PAUSE_SECONDS
 from fleet.core.errors import FleetError, PermanentError, Refused, UsageError
 from fleet.core.principal import Principal
 from fleet.daemon.accepting import stop_accepting
-from fleet.daemon.follow import Completions
+from fleet.daemon.follow import Completions, chained
 from fleet.daemon.ownfaults import own_faults
 
 T = TypeVar("T")
@@ -55,10 +56,10 @@ class HookDesk(Protocol):
     def report(self, principal: Principal, event: str, body: Mapping[str, Any]) -> Reported:
         """Begin to take in what a client reports."""
 
-    def settle(self, reported: Reported) -> Future[HookAnswer] | None:
-        """What to answer, or what has to be waited for, once it is durable; None: ask again in a moment."""
+    def settle(self, reported: Reported) -> Future[HookAnswer]:
+        """What to answer, or what has to be waited for, once it is durable."""
 
-    def waited(self, principal: Principal, ticket: str) -> dict[str, Any] | None:
+    def waited(self, ticket: str) -> dict[str, Any] | None:
         """The answer that a hook waits for; None while there is none."""
 
     def given_up(self, ticket: str) -> None:
@@ -204,31 +205,27 @@ class HttpDoor:
         call, event = self._call(request), str(request.path_params["event"])
         body = await body_of(request)
         with own_faults(f"the hook {event}", self._report):
-            reported, future = await self._in_pool(lambda: self._reported(call, event, body))
-            while future is None:
+            answer = await self._chained(lambda: self._reported(call, event, body))
+            while answer.late is not None:
                 await asyncio.sleep(PAUSE_SECONDS)
-                future = await self._in_pool(lambda: self._desk.settle(reported))
-            answer = await self._completions.awaitable(future)
-            if not answer.ticket:
-                return _reply(answer.body)
-            return _reply(await self._wait_for(request, reported.principal, answer.ticket))
+                answer = await self._chained(partial(self._desk.settle, answer.late))
+            return _reply(await self._wait_for(request, answer.ticket) if answer.ticket else answer.body)
 
-    def _reported(self, call: _Call, event: str, body: bytes) -> tuple[Reported, Future[HookAnswer] | None]:
-        reported = self._desk.report(self._derived(call), event, object_of(body))
-        return reported, self._desk.settle(reported)
+    def _reported(self, call: _Call, event: str, body: bytes) -> Future[HookAnswer]:
+        return self._desk.settle(self._desk.report(self._derived(call), event, object_of(body)))
 
-    async def _wait_for(self, request: Request, principal: Principal, ticket: str) -> dict[str, Any]:
+    async def _wait_for(self, request: Request, ticket: str) -> dict[str, Any]:
         """Look, and while there is nothing wait for a commit and look again; until the client hangs up."""
         gone = asyncio.create_task(_hung_up(request))
         try:
             while True:
                 news = self._follower.mark()
-                found = await self._in_pool(lambda: self._desk.waited(principal, ticket))
+                found = await self._in_pool(lambda: self._desk.waited(ticket))
                 if found is not None:
                     return found
                 if self._closing or gone.done():
                     await self._in_pool(lambda: self._desk.given_up(ticket))
-                    return await self._in_pool(lambda: self._desk.waited(principal, ticket)) or {}
+                    return await self._in_pool(lambda: self._desk.waited(ticket)) or {}
                 await self._follower.wait(news, _LOOK_SECONDS)
         finally:
             gone.cancel()
@@ -250,6 +247,9 @@ class HttpDoor:
         assert isinstance(error, FleetError)
         status = _STATUS_OF.get(error.code) or _STATUS.get(error.exit_code, 503)
         return _reply({"ok": False, "error": error.as_dict()}, status)
+
+    async def _chained(self, fn: Callable[[], Future[T]]) -> T:
+        return await self._completions.awaitable(chained(self._pool, fn))
 
     async def _in_pool(self, fn: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, fn)

@@ -11,8 +11,7 @@ from fleet.core.principal import Principal
 
 def told(hooks: Hooks, who: Principal, event: str, body: Mapping[str, Any]) -> HookAnswer:
     """One report and its answer; what the session has not written down is looked for again at once."""
-    reported = hooks.report(who, event, body)
-    future = None
-    while future is None:
-        future = hooks.settle(reported)
-    return future.result(60)
+    answer = hooks.settle(hooks.report(who, event, body)).result(60)
+    while answer.late is not None:
+        answer = hooks.settle(answer.late).result(60)
+    return answer

@@ -206,14 +206,14 @@ def test_a_person_answers_whether_a_tool_may_be_used(world: World) -> None:
     use = {"tool_name": "Bash", "tool_input": {"command": "make deploy"}}
     answer = told(world.hooks, world.who, "PermissionRequest", use)
     assert world.row.state is SessionState.PERMISSION
-    assert world.hooks.waited(world.who, answer.ticket) is None
+    assert world.hooks.waited(answer.ticket) is None
     (need,) = [one for one in world.desk.ask("status")["attention"] if one["kind"] == "permission"]
     assert need["command"] == f"fleet permission allow {answer.ticket}"
     assert "make deploy" in need["text"]
     with pytest.raises(Refused):
         world.desk.ask("permission.allow", world.who, id=answer.ticket)
     assert world.desk.ask("permission.allow", id=answer.ticket)["permission"]["state"] == "allowed"
-    found = world.hooks.waited(world.who, answer.ticket)
+    found = world.hooks.waited(answer.ticket)
     assert found is not None
     assert found["hookSpecificOutput"]["decision"] == {"behavior": "allow"}
     with pytest.raises(Conflict) as caught:
@@ -228,15 +228,15 @@ def test_a_person_answers_whether_a_tool_may_be_used(world: World) -> None:
 def test_no_answer_in_time_means_no_and_so_does_a_daemon_that_goes(world: World) -> None:
     late = told(world.hooks, world.who, "PermissionRequest", {"tool_name": "Bash", "tool_input": {}}).ticket
     world.tick(599)
-    assert world.hooks.waited(world.who, late) is None
+    assert world.hooks.waited(late) is None
     world.tick(2)
-    found = world.hooks.waited(world.who, late)
+    found = world.hooks.waited(late)
     assert found is not None
     assert found["hookSpecificOutput"]["decision"]["behavior"] == "deny"
     assert "nobody answered in time" in found["hookSpecificOutput"]["decision"]["message"]
     gone = told(world.hooks, world.who, "PermissionRequest", {"tool_name": "Bash", "tool_input": {}}).ticket
     world.hooks.given_up(gone)
-    answer = world.hooks.waited(world.who, gone)
+    answer = world.hooks.waited(gone)
     assert answer is not None
     assert answer["hookSpecificOutput"]["decision"]["behavior"] == "deny"
     assert world.row.state is SessionState.WORKING

@@ -117,12 +117,12 @@ def test_a_tool_does_not_start_after_the_answer_that_crossed_the_line(world: Wor
     world.writes(2, 900)
     held = world.asks(2)
     assert held.ticket, "its client is not answered: it would only ask its model again"
-    assert world.hooks.waited(world.who, held.ticket) is None
+    assert world.hooks.waited(held.ticket) is None
     assert world.run.cancel_reason.startswith(OVER_BUDGET)
     (entry,) = world.desk.entries("budget.exhausted")
     assert (entry.payload or {})["over"] == 800
     world.desk.end(world.who, RunState.OVER_BUDGET)
-    body = world.hooks.waited(world.who, held.ticket)
+    body = world.hooks.waited(held.ticket)
     assert body is not None
     assert (decision(body), code(body)) == ("deny", "FLT-TRN-014")
 
@@ -130,18 +130,16 @@ def test_a_tool_does_not_start_after_the_answer_that_crossed_the_line(world: Wor
 def test_a_transcript_that_is_late_holds_up_nobody(world: World) -> None:
     """A thread that waited for one session would be missing to the guards of all others."""
     late = world.hooks.report(world.who, "PreToolUse", world.use(1))
-    assert world.hooks.settle(late) is None
+    assert world.hooks.settle(late).result(60).late is late
     world.writes(1, 10)
-    future = world.hooks.settle(late)
-    assert future is not None
-    assert decision(future.result(60).body) == "allow"
+    assert decision(world.hooks.settle(late).result(60).body) == "allow"
 
 
 def test_a_daemon_that_goes_answers_no(world: World) -> None:
     world.writes(1, 1000)
     held = world.asks(1)
     world.hooks.given_up(held.ticket)
-    body = world.hooks.waited(world.who, held.ticket)
+    body = world.hooks.waited(held.ticket)
     assert body is not None
     assert decision(body) == "deny"
 

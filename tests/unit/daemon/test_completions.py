@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
+import threading
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from fleet.daemon.follow import Completions
+from fleet.daemon.follow import Completions, chained
 
 
 def test_what_the_writer_answers_arrives_on_the_loop() -> None:
@@ -68,3 +69,33 @@ def test_a_group_commit_wakes_the_loop_once() -> None:
         return len(wakes)
 
     assert asyncio.run(story()) == 1
+
+
+def test_a_step_in_the_pool_is_answered_by_what_it_began_and_holds_no_thread_meanwhile() -> None:
+    begun: Future[str] = Future()
+    with ThreadPoolExecutor(1) as pool:
+        outcome = chained(pool, lambda: begun)
+        assert pool.submit(lambda: "free").result(60) == "free"
+        assert not outcome.done()
+        begun.set_result("answered")
+        assert outcome.result(60) == "answered"
+
+
+def test_whatever_goes_wrong_on_the_way_arrives() -> None:
+    def broken() -> Future[int]:
+        raise ZeroDivisionError
+
+    failed: Future[int] = Future()
+    failed.set_exception(KeyError("inside"))
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyError, match="inside"):
+            chained(pool, lambda: failed).result(60)
+        with pytest.raises(ZeroDivisionError):
+            chained(pool, broken).result(60)
+        hold = threading.Event()
+        pool.submit(hold.wait, 60)
+        waiting = chained(pool, lambda: failed)
+        pool.shutdown(wait=False, cancel_futures=True)
+        hold.set()
+        with pytest.raises(CancelledError):
+            waiting.result(60)
