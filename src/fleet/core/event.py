@@ -194,6 +194,7 @@ _ALL = (
     _activity("checkout.left_alone", "system", "fleet", "The person's checkout was not touched, and why."),
     _activity("question.asked", "agent human", "any", "An agent asked a person."),
     _activity("message.sent", "human", "agent", "A person wrote to an agent."),
+    _activity("remarks.passed_on", "system", "any", "An agent at work was told of words that came after its start."),
     _activity("message.delivered", "agent human system", "any", "Messages were shown to their reader."),
     _activity("message.consumed", "agent human", "any", "Their reader acknowledged messages."),
     _activity("message.returned", "system", "agent", "Messages of an agent that left the fleet went to people."),

@@ -111,6 +111,14 @@ class LiveCommit:
         return frozenset(mail for mail in (self.author_mail, self.committer_mail, *self.coauthor_mails) if mail)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveRemark:
+    """That somebody remarked something; ``digest`` as in ``core/pin.py``. Its text is not needed here."""
+
+    author: str
+    digest: str
+
+
 class LiveState(Protocol):
     """What may be asked of the forge. Every question raises TemporaryError when it cannot be asked now."""
 
@@ -146,6 +154,9 @@ class LiveState(Protocol):
 
     def ruled_checks(self) -> tuple[WantedCheck, ...]:
         """The checks that the rules of the base branch ask for, as far as our login may read those rules."""
+
+    def remarks(self, number: int) -> tuple[LiveRemark, ...]:
+        """What was remarked on a ticket or pull request, oldest first; () when there is none of that number."""
 
     def tickets(self) -> tuple[LiveTicket, ...]:
         """All open tickets, and those closed lately."""

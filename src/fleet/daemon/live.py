@@ -13,8 +13,8 @@ from fleet.control.telling import pull_for_agent, remarks, ticket_for_agent
 from fleet.core.board import Mail
 from fleet.core.errors import NotFound, TemporaryError
 from fleet.core.event import subject_kind, subject_number
-from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveTicket, WantedCheck
-from fleet.core.pin import text_digest
+from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveRemark, LiveTicket, WantedCheck
+from fleet.core.pin import HOLD_LABEL, remark_digest, text_digest
 from fleet.core.work import Run
 from fleet.dispatch.holds import accepted_pull_text, accepted_text
 from fleet.fabric.mail import as_dict
@@ -87,6 +87,14 @@ class ForgeLive:
         """The checks that the base branch's rules ask for."""
         return self._forge.rules().checks
 
+    def remarks(self, number: int) -> tuple[LiveRemark, ...]:
+        """What was remarked on a ticket or pull request."""
+        try:
+            found = self._forge.comments(number, fresh=False)
+        except NotFound:
+            return ()
+        return tuple(LiveRemark(one.author, remark_digest(one.at, one.body)) for one in found)
+
     def tickets(self) -> tuple[LiveTicket, ...]:
         """Open tickets and those closed lately."""
         return tuple(_ticket(ticket) for ticket in self._forge.snapshot().tickets)
@@ -133,13 +141,16 @@ class WorkGatherer:
         self._base = base
 
     def __call__(self, run: Run) -> WorkFacts:
-        """Facts for one run that is about to start.
+        """Facts for one run that is about to start, as they are at this moment.
 
-        Raises TemporaryError when the forge cannot be asked now, FLT-FRG-040 while a changed text is not accepted.
+        Raises TemporaryError when the forge cannot be asked now, FLT-FRG-040 while a changed text is not accepted,
+        FLT-FRG-042 when somebody holds the work meanwhile.
         """
         refresh_base(self._db, self._forge, self._base, fresh=False)
+        self._forge.renew()
         ticket = self._ticket_of(run)
         pull = self._pull_of(run)
+        _require_free(ticket, pull)
         branch = pull.head_ref if pull is not None else f"{_BRANCHES}{ticket.number if ticket is not None else run.id}"
         reads = self._reads_untrusted(run.agent)
         unread, total = self._unread(f"agent:{run.agent}")
@@ -190,6 +201,19 @@ class WorkGatherer:
 
     def _reviews(self, pull: Pull) -> list[dict[str, object]]:
         return self._db.read(lambda tx: review_dicts(tx, f"pr/{pull.number}", pull.head_sha))
+
+
+def _require_free(*items: Ticket | Pull | None) -> None:
+    """Raise when somebody put the brake on after the start was decided."""
+    for item in items:
+        if item is not None and HOLD_LABEL in label_names(item.labels):
+            raise TemporaryError(
+                "FLT-FRG-042",
+                f"somebody holds it by the label {HOLD_LABEL}",
+                where=f"{'pr' if isinstance(item, Pull) else 'ticket'}/{item.number}",
+                hint="Nothing starts for it until the label is taken off.",
+                retry_after=5.0,
+            )
 
 
 def _require_accepted(accepted: str, item: Ticket | Pull, where: str) -> None:

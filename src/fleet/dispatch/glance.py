@@ -36,6 +36,7 @@ class Glance:
         self.tickets = cache(live.tickets)
         self.pulls = cache(live.pulls)
         self.checks = cache(live.checks)
+        self.remarks = cache(live.remarks)
         self.ruled_checks = cache(live.ruled_checks)
         self._live = live
         self._before: Known = known or {}

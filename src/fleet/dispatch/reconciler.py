@@ -15,11 +15,11 @@ from fleet.core.clock import SECOND
 from fleet.core.errors import FleetError, TemporaryError, Unreadable
 from fleet.core.event import subject_number
 from fleet.core.journal import Draft, Entry, Stream
-from fleet.core.live import LiveEffects, LivePull, LiveState, LiveTicket
+from fleet.core.live import LiveEffects, LivePull, LiveRemark, LiveState, LiveTicket
 from fleet.core.principal import system
 from fleet.core.service import Tick
 from fleet.core.work import Run
-from fleet.dispatch import unserved
+from fleet.dispatch import remarks, unserved
 from fleet.dispatch.broken import broken_facts
 from fleet.dispatch.calledoff import call_off, called_off
 from fleet.dispatch.glance import Glance, look
@@ -141,6 +141,9 @@ class Reconciler:
         tickets, pulls = glance.tickets(), glance.pulls()
         doubtful = {subject_number(one.subject) for one in self._db.read(unreadable_now)}
         seen = self._ask(pulls, self._loaded.config.base, doubtful)
+        busy = self._db.read(remarks.at_work)
+        numbers = {subject_number(subject) for one in busy for subject in one.texts}
+        heard = {number: glance.remarks(number) for number in sorted(numbers)}
         findings = self._db.read(
             lambda tx: [
                 *_unfinished(tx, self._go_on),
@@ -149,6 +152,7 @@ class Reconciler:
                 *self._readable(tx, pulls),
                 *self._reviews_again(tx, pulls),
                 *self._called_off(tx, tickets, pulls),
+                *self._remarked(tx, busy, heard),
                 *self._offers(tx, tickets, pulls),
             ]
         )
@@ -280,6 +284,20 @@ class Reconciler:
 
     def _call_off(self, run: Run, word: Entry, facts: CallOffFacts) -> int:
         return int(self._db.write(lambda tx: call_off(tx, run, word, facts, actor=self._actor)))
+
+    def _remarked(
+        self, tx: Tx, busy: tuple[remarks.AtWork, ...], heard: Mapping[int, tuple[LiveRemark, ...]]
+    ) -> Iterator[Finding]:
+        """What people said about the work of a run after it began."""
+        for one in busy:
+            member = self._loaded.config.agent(one.run.agent)
+            found = remarks.news(tx, one, heard, reads_untrusted=member is not None and member.read_untrusted)
+            if found is not None:
+                yield found.key, partial(self._pass_on, found)
+
+    def _pass_on(self, found: remarks.News) -> int:
+        most = self._loaded.config.fabric.inbox_limit
+        return int(self._db.write(lambda tx: remarks.pass_on(tx, found, actor=self._actor, most=most)))
 
     def _offers(self, tx: Tx, tickets: tuple[LiveTicket, ...], pulls: tuple[LivePull, ...]) -> list[Finding]:
         """Work that nobody heard of when it came, and that somebody would hear of now."""

@@ -12,6 +12,9 @@ class Alone:
 
     keeps_labels = False
 
+    def renew(self) -> None:
+        """Nothing: what is shown is always as it is."""
+
     def condition(self) -> Condition:
         """Always well."""
         return Condition()

@@ -105,8 +105,8 @@ class LocalForge(Alone, GitContent):
         marks = self._db.read(lambda tx: rows.labels_of(tx, number))
         return as_pull(row, marks, heads)
 
-    def comments(self, number: int) -> tuple[Comment, ...]:
-        """Remarks, oldest first. Raises NotFound FLT-FRG-007."""
+    def comments(self, number: int, *, fresh: bool = True) -> tuple[Comment, ...]:
+        """Remarks, oldest first; always as they are. Raises NotFound FLT-FRG-007."""
 
         def look(tx: Tx) -> tuple[Comment, ...]:
             require_number(tx, number)

@@ -169,6 +169,9 @@ class Forge(Protocol):
     def next_look(self, now: int) -> int:
         """When there may be news for whoever was told nothing; microseconds."""
 
+    def renew(self) -> None:
+        """What is shown from now on is as it is now, not as it was a little while ago."""
+
     def condition(self) -> Condition:
         """How the way there is; asks nobody."""
 
@@ -178,8 +181,8 @@ class Forge(Protocol):
     def pull(self, number: int) -> Pull:
         """One pull request. Raises NotFound FLT-FRG-002."""
 
-    def comments(self, number: int) -> tuple[Comment, ...]:
-        """Remarks, oldest first."""
+    def comments(self, number: int, *, fresh: bool = True) -> tuple[Comment, ...]:
+        """Remarks, oldest first. Not ``fresh``: what was seen will do where nothing says that there is more."""
 
     def create_ticket(
         self, title: str, body: str, *, author: str, labels: tuple[str, ...] = (), marker: str | None = None

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fleet.core.event import subject_kind, subject_number
 from fleet.core.journal import Entry
+from fleet.core.pin import remark_digest, text_digest
 from fleet.core.work import Run
 
 MAIL_DOMAIN = "agents.fleet.invalid"
@@ -113,6 +115,30 @@ def build_brief(run: Run, event: Entry, facts: WorkFacts) -> dict[str, object]:
 def _concerns(run: Run, message: Plain) -> bool:
     """Whether a message names this run's work; one that names none concerns every run."""
     return message.get("work_item") in ("", run.work_item)
+
+
+def told(facts: WorkFacts) -> dict[str, object]:
+    """What of other people's words a brief holds, by digests: remarks, and the text of each subject ("" = left out)."""
+    items = {"ticket": facts.ticket, "pr": facts.pull}
+    found = {f"{kind}/{item['number']}": item for kind, item in items.items() if item is not None}
+    return {
+        "texts": {name: _text_of(item) for name, item in found.items()},
+        "remarks": [
+            remark_digest(int(one.get("at", 0)), str(one.get("body", "")))
+            for item in found.values()
+            for one in _remarks_of(item)
+        ],
+    }
+
+
+def _text_of(item: Plain) -> str:
+    title, body = str(item.get("title", "")), str(item.get("body", ""))
+    return text_digest(title, body) if title or body else ""
+
+
+def _remarks_of(item: Plain) -> Sequence[Mapping[str, Any]]:
+    found = item.get("comments")
+    return found if isinstance(found, Sequence) and not isinstance(found, str) else ()
 
 
 def messages_in(facts: WorkFacts) -> list[int]:

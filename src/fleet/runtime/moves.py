@@ -7,7 +7,8 @@ as it is, and the answer says so.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from fleet.core.clock import SECOND
@@ -62,17 +63,22 @@ def take(
     return taken
 
 
-def instructed(tx: Tx, run: Run, handbook: Handbook, added: Sequence[Part]) -> None:
-    """Which handbook this session reads, by its hash, where each part of it comes from, and what its vendor adds."""
+def instructed(tx: Tx, run: Run, handbook: Handbook, added: Sequence[Part], told: Mapping[str, object]) -> None:
+    """Which handbook this session reads, by its hash, where each part of it comes from, and what its vendor adds.
+
+    ``told``: what its brief holds of other people's words, so that what comes after can be told from it.
+    """
     payload: dict[str, object] = {
         "session": run.session,
         "sha256": handbook.digest,
         "bytes": len(handbook.text.encode("utf-8")),
         "parts": handbook.provenance(),
         "added": [{"title": part.title, "sha256": part.digest} for part in added],
+        "told": dict(told),
     }
     text = f"{run.agent} reads handbook {handbook.digest[:12]} as {handbook.role}"
-    note(tx, run, "handbook.compiled", text, payload, f"handbook.compiled:{run.session}:{handbook.digest}")
+    words = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    note(tx, run, "handbook.compiled", text, payload, f"handbook.compiled:{run.session}:{handbook.digest}:{words}")
 
 
 def answered(tx: Tx, run: Run, seen: Observation) -> bool:

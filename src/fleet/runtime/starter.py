@@ -193,7 +193,7 @@ class Starter:
         loaded = self._config_at(run.config_hash)
         agent, role = loaded.config.agent(run.agent), loaded.roles.get(run.role)
         added = VENDORS[agent.vendor].adds(role) if agent is not None and role is not None else ()
-        moves.instructed(tx, run, handbook, added)
+        moves.instructed(tx, run, handbook, added, brief.told(facts))
         capabilities.extend_subjects(tx, run.id, brief.subjects_of(run, facts))
         return journal.get(tx, run.event_id)
 

@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import replace
 
 from fleet.core.errors import Conflict, NotFound, Refused, TemporaryError, Unreadable
-from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveTicket, WantedCheck
+from fleet.core.live import LiveCheck, LiveCommit, LivePull, LiveRemark, LiveTicket, WantedCheck
+from fleet.core.pin import remark_digest
 
 
 class MemoryForge:
@@ -31,6 +32,7 @@ class MemoryForge:
         self.ruled: tuple[WantedCheck, ...] = ()
         self._marked: dict[str, int] = {}
         self._remarks: set[str] = set()
+        self._remarks_on: dict[int, list[LiveRemark]] = {}
         self.asked: Counter[str] = Counter()
         self.effects: list[tuple[str, int, tuple[str, ...], tuple[str, ...], str]] = []
         self.down = False
@@ -121,6 +123,11 @@ class MemoryForge:
         self._pulls[number] = merged
         return merged
 
+    def remark(self, number: int, author: str, text: str) -> None:
+        """Somebody remarks something on a ticket or pull request."""
+        found = self._remarks_on.setdefault(number, [])
+        found.append(LiveRemark(author, remark_digest(len(found), text)))
+
     # -- LiveState -----------------------------------------------------------------------------
 
     def ticket(self, number: int) -> LiveTicket | None:
@@ -180,6 +187,11 @@ class MemoryForge:
         """What the rules of the base branch ask for."""
         self._ask("ruled_checks")
         return self.ruled
+
+    def remarks(self, number: int) -> tuple[LiveRemark, ...]:
+        """As ``remark`` said."""
+        self._ask("remarks")
+        return tuple(self._remarks_on.get(number, ()))
 
     def tickets(self) -> tuple[LiveTicket, ...]:
         """All tickets."""

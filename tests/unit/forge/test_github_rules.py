@@ -18,6 +18,7 @@ from fleet.testing.clock import ManualClock
 from fleet.testing.forge_contract import refusal
 from fleet.testing.github.hub import REPO
 from fleet.testing.github.place import Place, a_github
+from fleet.testing.github.server import Fault
 from fleet.testing.github.watching import ACTIONS, Rules
 from fleet.testing.repos import commit, git, make_checkout, make_clone
 
@@ -169,6 +170,66 @@ def test_a_pull_request_that_was_pointed_at_another_branch_is_not_merged(desk: D
         desk.merge()
     assert caught.value.code == "FLT-FRG-033"
     assert desk.hub.statuses == {}
+
+
+def test_one_that_is_pointed_elsewhere_in_the_moment_of_its_merge_is_no_merge_of_the_fleets(desk: Desk) -> None:
+    """GitHub compares the head alone: the approved commit went where nobody approved it."""
+    git(desk.hub.bare, "branch", "release", "main")
+    before = git(desk.hub.bare, "rev-parse", "main")
+
+    def point(at: int, method: str, target: str) -> None:
+        if method == "PUT" and target.endswith("/merge"):
+            desk.hub.items[desk.pull.number].base = "release"
+
+    desk.place.server.faults = point
+    assert refusal(desk.merge) == "FLT-FRG-034"
+    desk.place.server.faults = lambda at, method, target: None
+    assert (git(desk.hub.bare, "rev-parse", "main"), desk.hub.items[desk.pull.number].merge_commit) != (before, "")
+    assert git(desk.hub.bare, "rev-parse", "main") == before
+    desk.clock.advance(6)
+    seen = desk.forge.pull(desk.pull.number)
+    assert (seen.state, seen.base_ref, seen.merge_commit) == ("closed", "release", "")
+    assert refusal(desk.merge) == "FLT-FRG-005", "a repetition does not find a merge either"
+
+
+def test_one_that_became_a_draft_after_its_approval_is_not_merged_and_github_says_why(desk: Desk) -> None:
+    draft = Fault(405, '{"message": "Pull Request is still a draft"}')
+    desk.place.server.faults = lambda at, method, target: draft if method == "PUT" else None
+    with pytest.raises(Refused, match="still a draft"):
+        desk.merge()
+
+
+def test_the_name_of_a_branch_may_change_and_the_approved_commit_is_merged_or_nothing_is(desk: Desk) -> None:
+    """A branch that takes another name is, to GitHub, the same pull request; another head is another matter."""
+    sneaky = commit(desk.clone, {"two.txt": "2\n"}, "two")
+    git(desk.clone, "push", "--quiet", str(desk.hub.bare), f"{sneaky}:refs/heads/other")
+    with desk.hub.lock:
+        desk.hub.look_at_heads()
+        desk.hub.items[desk.pull.number].head = "other"
+    git(desk.hub.bare, "branch", "more", "main")  # so that GitHub looks at its branches again
+    assert refusal(desk.merge) == "FLT-FRG-005"
+    git(desk.hub.bare, "update-ref", "refs/heads/other", desk.sha)
+    desk.merge()
+    assert git(desk.hub.bare, "rev-parse", "main^2") == desk.sha
+
+
+def test_one_that_was_closed_and_opened_again_at_the_same_commit_is_merged_at_that_and_at_no_other(desk: Desk) -> None:
+    number = desk.pull.number
+    for state in ("closed", "open"):
+        desk.place.gh("api", "-X", "PATCH", f"repos/{REPO}/pulls/{number}", "-f", f"state={state}", login="ann")
+        assert (refusal(desk.merge) == "FLT-FRG-005") is (state == "closed")
+    assert git(desk.hub.bare, "rev-parse", "main^2") == desk.sha
+
+
+def test_a_title_writes_no_line_of_its_own_into_the_merge(desk: Desk) -> None:
+    forged = f"Work\n\nFleet-Head: {'0' * 40}\r\nApproved-by: ann\x1b[2J"
+    with desk.hub.lock:
+        desk.hub.items[desk.pull.number].title = forged
+    desk.merge()
+    text = git(desk.hub.bare, "log", "-1", "--format=%B", "main")
+    assert [line for line in text.splitlines() if line.startswith(("Fleet-Head:", "Approved-by:"))] == [
+        f"Fleet-Head: {desk.sha}"
+    ]
 
 
 def test_a_branch_that_was_deleted_is_no_head_any_more(desk: Desk) -> None:

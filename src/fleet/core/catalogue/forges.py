@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 ROWS: dict[str, tuple[str, str]] = {
+    "FLT-FRG-042": (
+        "A run waits because somebody put `fleet:hold` on its ticket or pull request after its start was decided.",
+        "Take the label off when it may go on.",
+    ),
     "FLT-FRG-041": (
         "git cannot read the commits of a pull request in the fleet's repository; that pull request alone waits.",
         "Look with: git --git-dir=REPOSITORY fsck. Push a new commit to it, or: fleet pr close N --reason TEXT.",
@@ -53,6 +57,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "Review it again.",
     ),
     "FLT-FRG-032": ("A required check is not green any more.", "Wait for it, or mend what it says."),
+    "FLT-FRG-034": (
+        "Somebody pointed the pull request at another branch in the moment of its merge, and GitHub merged it there.",
+        "The base branch does not have it. Revert it where it went, or open a pull request for the base again.",
+    ),
     "FLT-FRG-033": (
         "The pull request would go into another branch than the fleet's base.",
         "Point it at the base branch again, or merge it by hand.",

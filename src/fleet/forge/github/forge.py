@@ -24,7 +24,7 @@ from fleet.forge.github.client import Client, asked_again
 from fleet.forge.github.gate import post_gate
 from fleet.forge.github.hurdles import Hurdles
 from fleet.forge.github.labels import Labels
-from fleet.forge.github.merging import another_base, merge_request, not_that_head, refused_by_rule
+from fleet.forge.github.merging import another_base, merge_request, merged_elsewhere, not_that_head, refused_by_rule
 from fleet.forge.github.objects import Objects, unreadable
 from fleet.forge.github.people import People
 from fleet.forge.github.reading import Reading
@@ -73,7 +73,7 @@ class GitHubForge(GitContent):
         self._clock = clock
         self._names = view.names
         self._labels = Labels(client, repo, view.names)
-        self._reading = Reading(view, people, repo)
+        self._reading = Reading(view, people, repo, base.name)
         self._checks = Checks(client, repo, base.name, clock)
         self._hurdles = Hurdles(client, repo, base.name, people)
         localbase.prepare(base)
@@ -81,6 +81,10 @@ class GitHubForge(GitContent):
     def next_look(self, now: int) -> int:
         """As the pace says: with the hour's requests, with what GitHub asks for, and with the quiet there."""
         return max(now, self._view.next_at)
+
+    def renew(self) -> None:
+        """Look again, when something is asked next; a request that costs nothing where nothing changed."""
+        self._view.renew()
 
     def condition(self) -> Condition:
         """What GitHub said last of its limit, and present trouble."""
@@ -117,14 +121,11 @@ class GitHubForge(GitContent):
         except NotFound as error:
             raise NotFound("FLT-FRG-002", "no such pull request", where=f"pr/{number}") from error
 
-    def comments(self, number: int) -> tuple[Comment, ...]:
+    def comments(self, number: int, *, fresh: bool = True) -> tuple[Comment, ...]:
         """Remarks, oldest first. Raises NotFound FLT-FRG-007."""
-        if not self._view.has_remarks(number):
-            return ()
-        items = self._of_number(
-            number, lambda: self._client.pages(f"{self._root}/issues/{number}/comments?per_page=100")
+        return tuple(
+            self._reading.comment(item, number) for item in self._of_number(number, self._remarks, number, fresh)
         )
-        return tuple(self._reading.comment(item, number) for item in items)
 
     def branch_head(self, branch: str) -> str:
         """Commit of a branch at GitHub; "" when there is none."""
@@ -296,7 +297,9 @@ class GitHubForge(GitContent):
             made = self._client.write("PUT", f"{self._root}/pulls/{number}/merge", merge_request(pull, head_sha, actor))
         except (Conflict, PermanentError) as error:
             return self._after_refusal(number, head_sha, error)
-        self._view.forget()
+        after = self._fresh_pull(number)
+        if after.base_ref != self._base.name:
+            raise merged_elsewhere(after, self._base.name)
         return Merged(str(made["sha"]), already=False)
 
     # -- base and checkout -----------------------------------------------------------------------------
@@ -320,9 +323,12 @@ class GitHubForge(GitContent):
     def _pull(self, item: Any) -> Pull:
         return self._reading.pull(item, self._base_here())
 
-    def _of_number(self, number: int, step: Any) -> Any:
+    def _remarks(self, number: int, fresh: bool) -> Any:
+        return self._view.remarks(number, lambda path: self._client.pages(f"{self._root}/{path}"), fresh=fresh)
+
+    def _of_number(self, number: int, step: Any, *words: Any) -> Any:
         try:
-            return step()
+            return step(*words)
         except NotFound as error:
             text = "neither a ticket nor a pull request has this number"
             raise NotFound("FLT-FRG-007", text, where=f"#{number}") from error

@@ -12,7 +12,8 @@ def merge_request(pull: Pull, head_sha: str, actor: str) -> dict[str, object]:
         "sha": head_sha,
         "merge_method": "merge",
         "commit_title": f"Merge pr/{pull.number} from {pull.head_ref} ({actor.partition(':')[2] or actor})",
-        "commit_message": f"{pull.title}\n\nFleet-Pull: {pull.number}\nFleet-Head: {head_sha}",
+        # One line, whatever it holds: a line of its own could pass for one of ours.
+        "commit_message": f"{' '.join(pull.title.split())}\n\nFleet-Pull: {pull.number}\nFleet-Head: {head_sha}",
     }
 
 
@@ -34,6 +35,19 @@ def another_base(pull: Pull, base: str) -> Conflict:
         f"it would go into {pull.base_ref}, and this fleet merges into {base}",
         where=f"pr/{pull.number}",
         hint=f"Point it at {base} again, or merge it by hand.",
+    )
+
+
+def merged_elsewhere(pull: Pull, base: str) -> Conflict:
+    """The error for a pull request that was pointed at another branch in the very moment of its merge.
+
+    GitHub compares the head with the one that is asked for, and has no way to compare the base.
+    """
+    return Conflict(
+        "FLT-FRG-034",
+        f"somebody pointed it at {pull.base_ref} in the moment of the merge, and GitHub merged it there",
+        where=f"pr/{pull.number}",
+        hint=f"{base} does not have it. Revert it in {pull.base_ref}, or open it for {base} again.",
     )
 
 

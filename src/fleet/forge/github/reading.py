@@ -13,11 +13,12 @@ from fleet.forge.port import Comment, LabelMark, Pull, Ticket
 class Reading:
     """One repository's issues, pull requests and remarks."""
 
-    def __init__(self, view: View, people: People, repo: str) -> None:
-        """Take who knows what is shown, and who knows the people."""
+    def __init__(self, view: View, people: People, repo: str, base: str) -> None:
+        """Take who knows what is shown, who knows the people, and the short name of the base branch."""
         self._view = view
         self._people = people
         self._repo = repo
+        self._base = base
 
     def ticket(self, item: Any, *, listed: bool = False) -> Ticket:
         """An issue; ``listed`` among others: nothing is done about it yet."""
@@ -26,7 +27,7 @@ class Reading:
     def pull(self, item: Any, base: str, *, listed: bool = False) -> Pull:
         """A pull request; ``base`` is the fleet's base commit."""
         who, own = self._authors(item, listed), self._people.own_login()
-        return as_pull(item, self._marks(item), who, own, self._repo, base)
+        return as_pull(item, self._marks(item), who, own, self._repo, (self._base, base))
 
     def comment(self, item: Any, number: int) -> Comment:
         """A remark."""

@@ -111,10 +111,17 @@ def as_ticket(item: Json, marks: tuple[LabelMark, ...], who: Principal, own_logi
     )
 
 
-def as_pull(item: Json, marks: tuple[LabelMark, ...], who: Principal, own_login: str, repo: str, base_sha: str) -> Pull:
-    """A pull request. A branch of another repository is named with its owner, so that it is never one of ours."""
+def as_pull(
+    item: Json, marks: tuple[LabelMark, ...], who: Principal, own_login: str, repo: str, base: tuple[str, str]
+) -> Pull:
+    """A pull request; ``base`` is the fleet's base branch by name and commit.
+
+    A branch of another repository is named with its owner, so that it is never one of ours. One that was merged into
+    another branch than the base is closed: what it holds is not where the fleet's work goes.
+    """
     body, author = _written(item, who, own_login)
-    head, merged = item["head"], bool(item.get("merged_at"))
+    base_name, base_sha = base
+    head, merged = item["head"], bool(item.get("merged_at")) and item["base"]["ref"] == base_name
     ours = str((head.get("repo") or {}).get("full_name", "")).lower() == repo.lower()
     ref = str(head["ref"]) if ours else f"{(head.get('user') or {}).get('login', 'unknown')}:{head['ref']}"
     branch = _BRANCH.fullmatch(ref)

@@ -52,6 +52,7 @@ class View:
         self.accounts: dict[str, int] = {}  # of whoever put labels on
         self._last_event = 0
         self._events_taken: str | None = None
+        self._remarks: dict[int, tuple[tuple[str, int], list[Any]]] = {}  # and the state of the list they are of
         self._gone: set[int] = set()  # pull requests whose branch was deleted
         self._whole_at = -1  # when all lists were asked last
         self._restless = True  # there was news, or there may be: the next look asks all of them
@@ -62,6 +63,11 @@ class View:
         with self._lock:
             self._read_at, self._restless = -1, True
             self._heads = {}
+
+    def renew(self) -> None:
+        """The next question looks again, as far as the list of issues says that there is news."""
+        with self._lock:
+            self._read_at = -1
 
     def issues(self) -> dict[int, Any]:
         """Open issues and those closed lately, by number; no pull requests."""
@@ -93,12 +99,23 @@ class View:
         """Whether an issue or pull request carries a label that starts agents, whoever put it on."""
         return not self._waking.isdisjoint(label_names(item))
 
-    def has_remarks(self, number: int) -> bool:
-        """False only where the list of issues says so: nobody has remarked on this number yet."""
+    def remarks(self, number: int, ask: Callable[[str], list[Any]], *, fresh: bool) -> list[Any]:
+        """Who remarked what on a number: asked for where the list of issues says that there is any.
+
+        Not ``fresh``: only where it says that something happened there since.
+        """
         with self._lock:
             self._refresh()
             found = self._issues.items.get(number)
-        return found is None or found.get("comments") != 0
+            state = (str(found["updated_at"]), int(found["comments"])) if found is not None else ("", -1)
+            at, known = self._remarks.get(number, (("", -1), []))
+            if state[1] == 0 or (state[0] and state == at and not fresh):
+                return known if state[1] else []
+            items = ask(f"issues/{number}/comments?per_page=100")
+            self._remarks[number] = (state, items)
+            for oldest in list(self._remarks)[:-KEEP_CLOSED]:
+                del self._remarks[oldest]
+            return items
 
     def head(self, branch: str, ask: Callable[[str], str]) -> str:
         """The commit of a branch, as old as everything else here; ``ask`` asks GitHub for it."""
