@@ -290,7 +290,8 @@ def _unreadable(ctx: Context, tx: Tx, services: tuple[Service, ...]) -> Iterator
     for entry in unreadable_now(tx):
         code = str((entry.payload or {}).get("code", ""))
         command = f"fleet why {entry.subject}"
-        yield Need("unreadable", entry.summary, command, entry.subject, since=entry.at, code=code)
+        text = entry.summary.removeprefix(f"{entry.subject} ")
+        yield Need("unreadable", text, command, entry.subject, since=entry.at, code=code)
 
 
 _SOURCES: tuple[Source, ...] = (

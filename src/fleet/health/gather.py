@@ -176,7 +176,9 @@ def daemon(paths: FleetPaths, ask: Ask, now: int) -> Daemon:
         open_files_limit=limit,
         forge=" ".join(word for word in (forge["kind"], forge["repo"]) if word),
         forge_trouble=str(forge["last_error"] or "") if forge["failures"] else "",
-        pulls_unreadable=tuple(str(one["text"]) for one in status["attention"] if one["kind"] == "unreadable"),
+        pulls_unreadable=tuple(
+            f"{one['subject']} {one['text']}" for one in status["attention"] if one["kind"] == "unreadable"
+        ),
         requests_left=quota["remaining"],
         requests_limit=quota["limit"],
         requests_reset_at=quota["reset_at"],

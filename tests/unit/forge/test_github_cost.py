@@ -37,7 +37,7 @@ def open_pulls(place: Place, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "pulls"),
-    [(120, 12), pytest.param(3600, 50, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+    [(60, 6), pytest.param(3600, 50, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
     ids=["minutes", "hour"],
 )
 def test_an_hour_without_news_costs_nothing(tmp_path: Path, scene: Scene, seconds: int, pulls: int) -> None:
@@ -64,7 +64,7 @@ def test_an_hour_without_news_costs_nothing(tmp_path: Path, scene: Scene, second
     scene.close()
 
 
-@pytest.mark.parametrize("transport", ["gh", "httpx2"])
+@pytest.mark.parametrize("transport", [pytest.param("gh", marks=pytest.mark.long), "httpx2"])
 def test_another_login_is_noticed_and_knows_nothing_of_the_first_one(tmp_path: Path, transport: str) -> None:
     checkout, scene = make_checkout(tmp_path / "checkout"), Scene(tmp_path)
     with a_github(checkout) as place:
