@@ -62,7 +62,7 @@ agents:
     role: developer
     vendor: command
     command: [sh, -c, {script}]
-    budget_seconds: 2
+    budget_seconds: 4
 """
 
 
