@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.org import load_org
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
 from fleet.core.errors import ConfigError, Conflict, FleetError, Unreachable
-from fleet.core.work import LIVE_RUNS
+from fleet.core.work import LIVE_RUNS, RunState
 from fleet.daemon import supervisor
 from fleet.daemon.orgnote import org_of
 from fleet.daemon.replacing import Replaced, changes_ahead, replace, version_of_running
@@ -127,7 +128,7 @@ def stop(door: Door, *, keep_runs: bool) -> Stopped:
         return Stopped(False, (), ())
     fleets = (paths, *_beside(door, paths))
     asked = tuple(run for one in fleets for run in _asked_to_end(one)) if not keep_runs else ()
-    left = {one: _left(one, door, drain=not keep_runs) for one in fleets}
+    left = {one: _left(one, door, asked, drain=not keep_runs) for one in fleets}
     supervisor.stop(paths, STOP_SECONDS)
     for one in fleets:
         if not keep_runs and not left[one]:
@@ -157,24 +158,34 @@ def _asked_to_end(paths: FleetPaths) -> tuple[str, ...]:
         client.close()
 
 
-def _left(paths: FleetPaths, door: Door, *, drain: bool) -> tuple[str, ...]:
+def _left(paths: FleetPaths, door: Door, asked: Collection[str], *, drain: bool) -> tuple[str, ...]:
     """The runs that live on, after a while in which they may end; none where nobody answers."""
     client = Client(str(paths.socket))
     try:
-        return _drained(client, door) if drain else _live(client)
+        return _drained(client, door, asked) if drain else _live(client)
     except Unreachable:
         return ()
     finally:
         client.close()
 
 
-def _drained(client: Client, door: Door) -> tuple[str, ...]:
+def _drained(client: Client, door: Door, asked: Collection[str]) -> tuple[str, ...]:
     """Wait until no run lives any more; the runs that outlast the deadline."""
     deadline = door.clock.monotonic() + DRAIN_SECONDS
     head = client.call("log", {"limit": 1})["head"]
-    while (live := _live(client)) and door.clock.monotonic() < deadline:
+    while (live := outlasting(client.call("ps", {})["runs"], asked)) and door.clock.monotonic() < deadline:
         head = client.call("log", {"after": head, "limit": 1000, "wait_seconds": 1.0})["head"]
     return live
+
+
+def outlasting(rows: Iterable[Mapping[str, Any]], asked: Collection[str]) -> tuple[str, ...]:
+    """The runs that still have to end before a fleet is down; ``rows`` as `ps` lists them, ``asked`` those told to end.
+
+    One that was queued by a tick under way when starts were switched off is none of them: nobody told it, it has no
+    process, and it waits for the next start.
+    """
+    live = (run for run in rows if run["state"] in LIVE_RUNS)
+    return tuple(str(run["id"]) for run in live if run["state"] != RunState.QUEUED or run["id"] in asked)
 
 
 def _live(client: Client) -> tuple[str, ...]:
