@@ -14,6 +14,7 @@ import pytest
 
 from fleet.config.configfile import digest_of
 from fleet.config.paths import FleetPaths
+from fleet.config.together import NOTE
 from fleet.core.errors import Unreachable
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
@@ -68,3 +69,37 @@ def test_a_reload_survives_a_kill_before_anybody_works_by_it() -> None:
         assert note.exists()
         assert ask(paths, "status", patience=PATIENCE)["config"]["hash"] == digest_of(paths.config.read_bytes())
         assert len(ask(paths, "log", {"type": "config.accepted"})["entries"]) == 2
+
+
+TOGETHER_PLACES = ["config.noted@1", "config.brought@1", "config.brought@2"]
+TILL = """\
+name: till-developer
+extends: developer
+mission: Keep the tills of our shops selling.
+owns: [The program on the tills.]
+duties: [Try every change on a till that is offline.]
+examples: [Print the receipt twice., Sell without a network.]
+"""
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(120)
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("place", TOGETHER_PLACES)
+def test_a_rollback_of_several_files_survives_a_kill_at(place: str) -> None:
+    """From the note on it is all the old configuration for everybody, its role files included, whoever dies."""
+    with dying_fleet(place) as (paths, note):
+        first = paths.config.read_bytes()
+        role = paths.config.parent / "roles" / "till-developer.yaml"
+        role.parent.mkdir()
+        role.write_text(TILL)
+        ask(paths, "config.change", {"edits": [EDIT], "reason": "less load"})
+        with pytest.raises(Unreachable):
+            ask(paths, "config.rollback", {"revision": 1, "reason": "as it was"})
+        assert note.exists(), "the daemon never came to this point"
+        status = ask(paths, "status", patience=20)
+        assert (paths.config.read_bytes(), role.exists()) == (first, False)
+        assert status["config"]["hash"] == digest_of(first)
+        assert not (paths.config.parent / NOTE).exists()
+        assert ask(paths, "log", {"type": "config.accepted"})["entries"][-1]["payload"]["reason"] == "as it was"
+        assert ask(paths, "audit.verify")["ok"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,19 @@ def test_an_agent_in_an_own_role_works_by_the_checkout_and_not_by_a_branch() -> 
             (paths.checkout / ".fleet/roles/till-developer.yaml").unlink()
             refused = shell.fleet("reload")
             assert (refused.code, "unknown role 'till-developer'" in refused.error_text) == (3, True)
-            bring(paths.checkout, TILL.replace("Keep", "Hold"))
-            back = shell.answer("config", "rollback", "1")
-            assert back["warnings"][-1].startswith(".fleet/roles/till-developer.yaml:1:1: it is not what it was in rev")
+            revisions = shell.answer("config", "revisions")["revisions"]
+            role = paths.checkout / ".fleet/roles/till-developer.yaml"
+            back = shell.fleet("config", "rollback", "2", "--reason", "as it was").text
+            assert re.search(r"\n  as they were: \.fleet/.*\.fleet/roles/till-developer\.yaml\n", back), back
+            assert role.read_text() == TILL
+            assert shell.fleet("config", "rollback", "99").code == 4
         finally:
             shell.fleet("down")
+        bring(paths.checkout, "name: [faulty")
+        assert shell.fleet("up").code == 3
+        newest = max(row["revision"] for row in revisions)
+        alone = shell.answer("config", "rollback", str(newest))
+        assert (alone["running"], alone["hash"]) == (False, done["hash"])
+        assert "roles/till-developer.yaml" in alone["files"]
+        assert "kept as till-developer.yaml.replaced" in alone["warnings"][0]
+        assert role.read_text() == TILL.replace("Keep", "Hold")

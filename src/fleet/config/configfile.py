@@ -29,7 +29,7 @@ def locked(config: Path, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     deadline = time.monotonic() + seconds
     try:
         while not _taken(descriptor):
@@ -81,9 +81,9 @@ def replace_file(config: Path, data: bytes, *, expected: str) -> None:
             )
         os.rename(draft, target)
         draft = ""
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
     finally:
         if draft:
             with suppress(OSError):
@@ -101,7 +101,8 @@ def _draft(target: Path, data: bytes, mode: int) -> str:
     return name
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have what was renamed in a folder on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -117,7 +118,8 @@ def _taken(descriptor: int) -> bool:
     return True
 
 
-def _unwritable(place: Path, error: OSError) -> PermanentError:
+def unwritable(place: Path, error: OSError) -> PermanentError:
+    """The error for a disk that says no."""
     why = error.strerror or str(error)
     return PermanentError(
         "FLT-CFG-105",

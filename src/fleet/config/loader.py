@@ -18,6 +18,7 @@ from fleet.config.paths import ORG_FILE
 from fleet.config.prices import prices_of
 from fleet.config.roles import Role
 from fleet.config.scope import Scope
+from fleet.config.together import noted
 from fleet.config.validate import check
 from fleet.config.yamlfile import PROBLEM_LIMIT, SIZE_LIMIT, invalid, read_yaml
 from fleet.core.errors import ConfigError, NotFound
@@ -129,6 +130,9 @@ def read_config(path: Path, shown: str) -> bytes:
 
     ``shown`` is how messages call it. Raises NotFound FLT-CFG-001, ConfigError FLT-CFG-011.
     """
+    meant = (noted(path.parent) or {}).get(path.name)  # a change that was interrupted: it counts
+    if meant is not None:
+        return meant
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:

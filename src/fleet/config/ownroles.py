@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fleet.config.kinds import NAME_PATTERN
 from fleet.config.roles import DEEPEST, Role, parse_role
+from fleet.config.together import noted
 from fleet.config.yamlfile import START, Problem, invalid
 from fleet.core.errors import ConfigError
 
@@ -138,6 +139,23 @@ def read_own(settings: Path) -> dict[str, bytes]:
     Raises ConfigError FLT-CFG-010 for names that cannot be meant, FLT-CFG-011 for what cannot be read.
     """
     folder = settings / FOLDER
+    meant = {name: data for name, data in (noted(settings) or {}).items() if name.startswith(f"{FOLDER}/")}
+    found = _lying(folder)
+    for name, data in meant.items():  # a change that was interrupted: it counts, and is finished by the next one
+        role = name.removeprefix(f"{FOLDER}/").removesuffix(_SUFFIX)
+        found.pop(role, None)
+        if data is not None:
+            found[role] = data
+    return dict(sorted(found.items()))
+
+
+def file_of(name: str) -> str:
+    """Where the file of an own role lies, relative to .fleet/."""
+    return f"{FOLDER}/{name}{_SUFFIX}"
+
+
+def _lying(folder: Path) -> dict[str, bytes]:
+    """The files as they lie there."""
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:

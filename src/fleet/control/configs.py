@@ -7,16 +7,18 @@ between leaves the old file or the new one; what lies there decides at the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 from fleet.config.changes import compare_loaded, said
 from fleet.config.configfile import digest_of, locked, replace_file
 from fleet.config.edit import Edit, apply_edits, edit_of
 from fleet.config.loader import LoadedConfig, load_config, parse_config, read_config
-from fleet.config.ownroles import roles_in, shown_as, texts_of
+from fleet.config.ownroles import file_of, read_own, roles_in, roles_with, texts_of
 from fleet.config.paths import CONFIG_RELATIVE
 from fleet.config.roles import Role
+from fleet.config.together import Replacement, replace_together, settle, write_beside
 from fleet.config.yamlfile import read_yaml
 from fleet.control.acceptance import Accepted, accept_config
 from fleet.control.context import Context, Handlers
@@ -40,12 +42,14 @@ def change(
     FLT-CFG-103 when it is another one (FLT-CFG-104: somebody is just changing it), ConfigError FLT-CFG-010 when
     the result would be faulty, and what ``apply_edits`` raises. Nothing has changed after any of these.
     """
-    return _rewrite(ctx, principal, lambda old: apply_edits(old, edits, NAME), reason, if_hash)
+    done = _rewrite(ctx, principal, lambda old: apply_edits(old, edits, NAME), reason, if_hash)
+    return {name: value for name, value in done.items() if name != "files"}
 
 
 def reload(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Take the file as it lies into force. Raises ConfigError with every fault; the old one stays in force then."""
     with locked(ctx.paths.config):
+        settle(ctx.paths.config.parent)
         try:
             loaded = load_config(ctx.paths.config, roles=ctx.loaded.roles, name=NAME)
             _needs_no_restart(ctx.loaded, loaded)
@@ -56,20 +60,37 @@ def reload(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
 
 
 def _rewrite(
-    ctx: Context, principal: Principal, make: Callable[[bytes], bytes], reason: str, if_hash: str
+    ctx: Context,
+    principal: Principal,
+    make: Callable[[bytes], bytes],
+    reason: str,
+    if_hash: str,
+    texts: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
-    """Read, make new, check, mean, write, accept; all of it under the lock."""
+    """Read, make new, check, mean, write, accept; all of it under the lock. ``texts``: other files of own roles."""
+    settings = ctx.paths.config.parent
     with locked(ctx.paths.config):
-        old = read_config(ctx.paths.config, NAME)
-        roles = roles_now(ctx)
-        before = digest_of(old, texts_of(roles))
+        settle(settings)
+        old, lying = read_config(ctx.paths.config, NAME), read_own(settings)
+        roles = roles_with(ctx.loaded.roles, lying if texts is None else texts)
+        before = digest_of(old, lying)
         if if_hash not in ("", before, digest_of(old)):
             raise _overtaken(ctx, before)
-        loaded = parse_config(make(old), name=NAME, roles=roles, folder=ctx.paths.config.parent)
+        loaded = parse_config(make(old), name=NAME, roles=roles, folder=settings)
         _needs_no_restart(ctx.loaded, loaded)
-        if loaded.text != old:
-            _write(ctx, principal, loaded, (before, digest_of(old)), reason)
-        return _enforce(ctx, principal, loaded, reason)
+        files = replacement((old, lying), (loaded.text, lying if texts is None else texts))
+        kept = keep_aside(settings, files, lying, ctx.db.read(config_revisions.role_texts)) if files else []
+        if files:
+            _write(ctx, principal, loaded, before, files, reason)
+        done = _enforce(ctx, principal, loaded, reason)
+    return {**done, "files": sorted(files), "warnings": [*kept, *done["warnings"]]}
+
+
+def replacement(now: tuple[bytes, Mapping[str, bytes]], then: tuple[bytes, Mapping[str, bytes]]) -> Replacement:
+    """What has to be put in place of what, from the file and those of own roles that lie there to other ones."""
+    files: dict[str, tuple[bytes | None, bytes | None]] = {CONFIG_RELATIVE.name: (now[0], then[0])}
+    files |= {file_of(name): (now[1].get(name), then[1].get(name)) for name in {*now[1], *then[1]}}
+    return {name: (old, new) for name, (old, new) in files.items() if old != new}
 
 
 def roles_now(ctx: Context) -> Mapping[str, Role]:
@@ -77,9 +98,10 @@ def roles_now(ctx: Context) -> Mapping[str, Role]:
     return roles_in(ctx.paths.config.parent, ctx.loaded.roles)
 
 
-def _write(ctx: Context, principal: Principal, loaded: LoadedConfig, now: tuple[str, str], reason: str) -> None:
-    """Mean it, then replace the file; ``now`` are the hashes of the whole and of the file alone."""
-    before, old_file = now
+def _write(
+    ctx: Context, principal: Principal, loaded: LoadedConfig, before: str, files: Replacement, reason: str
+) -> None:
+    """Mean it, then replace the files; ``before`` is the hash of the whole."""
     lines = compare_loaded(ctx.loaded, loaded).bounded()
 
     def mean(tx: Tx) -> int:
@@ -103,7 +125,7 @@ def _write(ctx: Context, principal: Principal, loaded: LoadedConfig, now: tuple[
     number = ctx.db.write(mean)
     probe("config.intended")
     try:
-        replace_file(ctx.paths.config, loaded.text, expected=old_file)
+        put_in_place(ctx.paths.config, files)
     except FleetError:
         ctx.db.write(lambda tx: _write_off(tx, number, loaded, principal))
         raise
@@ -188,24 +210,36 @@ def _change(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[st
 
 
 def rollback(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Put an earlier text into the file and into force, as a change of its own. Raises NotFound FLT-CFG-108.
-
-    Files of own roles stay as they lie; the warnings name those that were others then.
-    """
+    """Bring the file and those of own roles back as they were, as a change of its own. Raises NotFound FLT-CFG-108."""
     number = args["revision"]
     text, then = ctx.db.read(lambda tx: (config_revisions.text_of(tx, number), config_revisions.roles_of(tx, number)))
     reason = args["reason"] or f"back to revision {number}"
-    done = _rewrite(ctx, principal, lambda _: text, reason, args["if_hash"])
-    return {**done, "warnings": [*done["warnings"], *other_roles(number, then, texts_of(ctx.loaded.roles))]}
+    return _rewrite(ctx, principal, lambda _: text, reason, args["if_hash"], then)
 
 
-def other_roles(number: int, then: Mapping[str, bytes], now: Mapping[str, bytes]) -> list[str]:
-    """Own roles that are not what they were in a revision, one line each."""
-    return [
-        f"{shown_as(name)}:1:1: it is not what it was in revision {number}, expected that you bring it back yourself"
-        for name in sorted({*then, *now})
-        if then.get(name) != now.get(name)
-    ]
+def keep_aside(
+    settings: Path, files: Replacement, lying: Mapping[str, bytes], known: Set[tuple[str, bytes]]
+) -> list[str]:
+    """Copy role files that are about to be replaced and of which no revision has the text; a line about each.
+
+    A copy is no role file, for its name ends in ``.replaced``. Raises PermanentError FLT-CFG-105.
+    """
+    lines = []
+    for name, text in sorted(lying.items()):
+        if file_of(name) in files and (name, text) not in known:
+            copy = settings / f"{file_of(name)}.replaced"
+            write_beside(copy, text)
+            lines.append(f".fleet/{file_of(name)} was never in force as it lay there; it is kept as {copy.name}")
+    return lines
+
+
+def put_in_place(config: Path, files: Replacement) -> None:
+    """Replace the file alone, or several as one; for the holder of its lock. Raises as the two that it uses."""
+    old, new = files.get(config.name, (None, None))
+    if len(files) == 1 and old is not None and new is not None:
+        replace_file(config, new, expected=digest_of(old))
+    else:
+        replace_together(config.parent, files)
 
 
 HANDLERS: Handlers = {

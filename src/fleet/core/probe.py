@@ -41,6 +41,8 @@ POINTS: dict[str, str] = {
     "merge.acted": "a merge done but not recorded is recorded, never repeated",
     "merge.recorded": "a recorded merge is announced once",
     "config.intended": "a change that did not reach the file is written off",
+    "config.noted": "files that are replaced together are all the new ones for whoever reads, and then for everybody",
+    "config.brought": "a file that follows such a change is followed by the others",
     "config.written": "a change that reached the file comes into force, under the name of who made it",
     "config.accepted": "what is in force on record is in force after the restart",
     "checkpoint.signed": "a checkpoint is kept whole, or made anew from the stored bytes",

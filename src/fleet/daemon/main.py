@@ -23,6 +23,7 @@ from fleet.config.configfile import locked
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.org import load_org
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
+from fleet.config.together import settle
 from fleet.core.clock import SystemClock
 from fleet.core.errors import FleetError
 from fleet.daemon import supervisor
@@ -89,6 +90,7 @@ def run_daemon(
         if listen_fd < 0:
             guard_supervisor(paths)
         with locked(paths.config):  # whoever changes the file without a daemon does so before or sees us
+            settle(paths.config.parent)
             loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
         db = open_for_daemon(paths.database)
         listening: socket.socket | None = None

@@ -21,6 +21,7 @@ from fleet.config.configfile import locked
 from fleet.config.loader import LoadedConfig, load_config
 from fleet.config.org import Org, Repository
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths, fleet_paths
+from fleet.config.together import settle
 from fleet.core.clock import SECOND, SystemClock
 from fleet.core.errors import FleetError, NotFound, PermanentError, TemporaryError
 from fleet.core.service import Tick
@@ -244,6 +245,7 @@ class Member:
             text = "there is no .fleet/config.yaml"
             raise NotFound("FLT-CFG-001", text, where=str(checkout), hint="Make one there: fleet init")
         with locked(paths.config):
+            settle(paths.config.parent)
             loaded = load_config(paths.config, roles=load_roles(), name=str(checkout / CONFIG_RELATIVE))
         written = loaded.config.repo
         if written.lower() != self._repository.repo.lower() and (written or loaded.config.forge == "github"):

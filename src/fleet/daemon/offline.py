@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from fleet.config.catalogue import load_roles
 from fleet.config.changes import compare_loaded
-from fleet.config.configfile import digest_of, locked, replace_file
+from fleet.config.configfile import digest_of, locked
 from fleet.config.edit import apply_edits, edit_of
 from fleet.config.loader import LoadedConfig, load_config, parse_config, read_config
-from fleet.config.ownroles import read_own, roles_in, texts_of
+from fleet.config.ownroles import read_own, roles_with
 from fleet.config.paths import CONFIG_RELATIVE, FleetPaths
+from fleet.config.together import settle
 from fleet.control.acceptance import in_force_before
 from fleet.control.commands import Control
-from fleet.control.configs import other_roles
+from fleet.control.configs import keep_aside, put_in_place, replacement
 from fleet.control.verbs import OFFLINE, VERBS, Access
 from fleet.core.errors import ConfigError, Conflict, FleetError, Unreachable
 from fleet.core.principal import Principal
@@ -76,10 +77,17 @@ def _configuration(db: Database, paths: FleetPaths) -> LoadedConfig:
         return last
 
 
-def change_without_daemon(paths: FleetPaths, make: Callable[[bytes], bytes], if_hash: str = "") -> dict[str, Any]:
+def change_without_daemon(
+    paths: FleetPaths,
+    make: Callable[[bytes], bytes],
+    if_hash: str = "",
+    texts: Mapping[str, bytes] | None = None,
+    known: Set[tuple[str, bytes]] = frozenset(),
+) -> dict[str, Any]:
     """Give the file another text where no daemon runs; the next start puts it into force, and on record.
 
-    ``make`` turns the old bytes into the new ones. Raises Conflict FLT-CFG-103 when the file is not the one of
+    ``make`` turns the old bytes into the new ones, ``texts`` are other files of own roles;
+    ``known`` are texts of such files that the record has. Raises Conflict FLT-CFG-103 when the file is not the one of
     ``if_hash``, FLT-CFG-111 when a daemon runs or starts; ConfigError when the result would be faulty.
     """
     name = str(CONFIG_RELATIVE)
@@ -87,30 +95,34 @@ def change_without_daemon(paths: FleetPaths, make: Callable[[bytes], bytes], if_
         if holder(paths.daemon_lock) is not None:
             hint = "Repeat the command: the daemon makes the change."
             raise Conflict("FLT-CFG-111", "a daemon runs by now, and it does not answer yet", where=name, hint=hint)
-        old = read_config(paths.config, name)
-        roles = roles_in(paths.config.parent, load_roles())
-        before = digest_of(old, texts_of(roles))
+        settle(paths.config.parent)
+        old, lying = read_config(paths.config, name), read_own(paths.config.parent)
+        roles = roles_with(load_roles(), lying if texts is None else texts)
+        before = digest_of(old, lying)
         if if_hash not in ("", before, digest_of(old)):
             text = f"the configuration is no longer the one you looked at; it is {before[:12]} now"
             raise Conflict("FLT-CFG-103", text, where=name, hint="Look again: fleet config show; then decide anew.")
         loaded = parse_config(make(old), name=name, roles=roles, folder=paths.config.parent)
-        if loaded.text != old:
-            replace_file(paths.config, loaded.text, expected=digest_of(old))
+        files = replacement((old, lying), (loaded.text, lying if texts is None else texts))
+        kept = keep_aside(paths.config.parent, files, lying, known)
+        if files:
+            put_in_place(paths.config, files)
     return {
-        "changed": loaded.text != old,
+        "changed": bool(files),
         "revision": 0,
         "hash": loaded.digest,
         "before": before,
-        "changes": _changes(old, loaded),
-        "warnings": list(loaded.warnings),
+        "changes": _changes((old, lying), loaded),
+        "files": sorted(files),
+        "warnings": [*kept, *loaded.warnings],
         "running": False,
     }
 
 
-def _changes(old: bytes, loaded: LoadedConfig) -> dict[str, object]:
+def _changes(old: tuple[bytes, Mapping[str, bytes]], loaded: LoadedConfig) -> dict[str, object]:
     """What is different; empty where the old text was faulty, so that nothing can be compared."""
     try:
-        before = parse_config(old, name=str(CONFIG_RELATIVE), roles=loaded.roles)
+        before = parse_config(old[0], name=str(CONFIG_RELATIVE), roles=roles_with(loaded.roles, old[1]))
     except ConfigError:
         return compare_loaded(loaded, loaded).as_dict()
     return compare_loaded(before, loaded).as_dict()
@@ -121,15 +133,16 @@ def edit_without_daemon(
 ) -> dict[str, Any]:
     """Edits as ``config.change`` takes them."""
     made = [edit_of(*edit) for edit in edits]
-    return change_without_daemon(paths, lambda old: apply_edits(old, made, str(CONFIG_RELATIVE)), if_hash)
+    done = change_without_daemon(paths, lambda old: apply_edits(old, made, str(CONFIG_RELATIVE)), if_hash)
+    return {name: value for name, value in done.items() if name != "files"}
 
 
 def rollback_without_daemon(paths: FleetPaths, number: int, if_hash: str = "") -> dict[str, Any]:
-    """An earlier text, as ``config.rollback`` brings it back. Raises what ``open_read_only`` does, FLT-CFG-108."""
+    """As ``config.rollback``. Raises what ``open_read_only`` and ``change_without_daemon`` do, NotFound FLT-CFG-108."""
     db = open_read_only(paths.database)
     try:
         text, then = db.read(lambda tx: (config_revisions.text_of(tx, number), config_revisions.roles_of(tx, number)))
+        known = db.read(config_revisions.role_texts)
     finally:
         db.close()
-    done = change_without_daemon(paths, lambda _: text, if_hash)
-    return {**done, "warnings": [*done["warnings"], *other_roles(number, then, read_own(paths.config.parent))]}
+    return change_without_daemon(paths, lambda _: text, if_hash, then, known)

@@ -116,6 +116,12 @@ def roles_of(tx: Tx, number: int) -> dict[str, bytes]:
     return {name: text.encode("utf-8") for name, text in found.items()}
 
 
+def role_texts(tx: Tx) -> frozenset[tuple[str, bytes]]:
+    """Every text that a file of an own role had in any revision that is kept, with the role's name."""
+    rows = tx.all("SELECT DISTINCT roles FROM config_revisions")
+    return frozenset((name, text.encode("utf-8")) for row in rows for name, text in json.loads(str(row[0])).items())
+
+
 def _kept(tx: Tx, number: int) -> tuple[bytes, str]:
     row = tx.one("SELECT body, roles FROM config_revisions WHERE number = :number", number=number)
     if row is None:

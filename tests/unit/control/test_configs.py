@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from tests.unit.config.test_edit_properties import EDITS
 from fleet.config.configfile import digest_of, locked
 from fleet.config.edit import Append, DropAgent, Edit, PutAgent, Set
 from fleet.config.loader import load_config
+from fleet.config.together import NOTE
 from fleet.control import configs
 from fleet.control.acceptance import accept_config, in_force_before
 from fleet.core import probe
@@ -419,15 +421,62 @@ def test_a_run_is_judged_by_the_roles_it_started_with_also_after_a_restart(desk:
     assert not last.roles["till-developer"].scope.may_write("src/x")
 
 
-def test_going_back_leaves_role_files_alone_and_says_which_are_others(desk: Desk) -> None:
+def role_files(desk: Desk) -> dict[str, str]:
+    """What lies in the folder of own roles."""
+    return {path.name: path.read_text() for path in (desk.paths.config.parent / "roles").glob("*")}
+
+
+def back_to(desk: Desk, revision: int) -> dict[str, Any]:
+    """Roll back, as a person."""
+    return desk.ask("config.rollback", revision=revision, reason="", if_hash="")
+
+
+def test_going_back_brings_role_files_back_with_the_file(desk: Desk) -> None:
+    bring(desk, TILL)
+    desk.ask("agent.create", name="till", role="till-developer", template=True)
+    second = in_force(desk)
+    other = TILL.replace("Keep the tills", "Sell the tills")
+    bring(desk, other)
+    reload_(desk)
+    done = back_to(desk, 2)
+    assert (done["hash"], done["files"]) == (second, ["roles/till-developer.yaml"])
+    assert done["changes"]["lines"] == ["role till-developer is another"]
+    assert (in_force(desk), role_files(desk)) == (second, {"till-developer.yaml": TILL})
+    assert desk.context.loaded.roles["till-developer"].mission == "Keep the tills of our shops selling."
+    done = back_to(desk, 1)
+    assert done["files"] == ["config.yaml", "roles/till-developer.yaml"]
+    assert sorted(done["changes"]["lines"]) == ["agent till leaves", "role till-developer is gone"]
+    assert (desk.paths.config.read_text(), role_files(desk)) == (FILE, {})
+    assert back_to(desk, 2)["hash"] == second, "the file names a role that is not there: both come back together"
+    assert not (desk.paths.config.parent / NOTE).exists()
+
+
+def test_a_role_file_that_was_never_in_force_is_kept_beside_what_was_brought_back(desk: Desk) -> None:
     bring(desk, TILL)
     reload_(desk)
-    done = desk.ask("config.rollback", revision=1, reason="", if_hash="")
-    assert done["warnings"][-1] == (
-        ".fleet/roles/till-developer.yaml:1:1: it is not what it was in revision 1, expected that you bring it back"
-        " yourself"
+    bring(desk, "name: [faulty")
+    done = back_to(desk, 2)
+    assert done["warnings"][0] == (
+        ".fleet/roles/till-developer.yaml was never in force as it lay there; it is kept as"
+        " till-developer.yaml.replaced"
     )
-    assert "till-developer" in desk.context.loaded.roles
+    assert role_files(desk) == {"till-developer.yaml": TILL, "till-developer.yaml.replaced": "name: [faulty"}
+    assert not reload_(desk)["changed"], "a copy is no role"
+
+
+def test_going_back_to_a_role_that_comes_with_fleet_by_now_changes_nothing(desk: Desk) -> None:
+    bring(desk, TILL)
+    reload_(desk)
+    before = (in_force(desk), desk.paths.config.read_bytes(), role_files(desk))
+    taken = {"developer": TILL.encode()}
+    number = desk.db.write(
+        lambda tx: config_revisions.intend(
+            tx, digest="d", before="", actor="ann", reason="", changes=(), body=FILE.encode(), roles=taken
+        )
+    )
+    with pytest.raises(ConfigError, match="a role 'developer' comes with Fleet"):
+        back_to(desk, number)
+    assert (in_force(desk), desk.paths.config.read_bytes(), role_files(desk)) == before
 
 
 def test_the_hash_of_the_file_alone_is_enough_to_say_what_one_looked_at(desk: Desk) -> None:

@@ -98,7 +98,12 @@ def unset(door: Door, ctx: click.Context, key: str, reason: str | None, if_hash:
 @click.pass_context
 @pass_door
 def rollback(door: Door, ctx: click.Context, revision: int, reason: str | None, if_hash: str | None) -> None:
-    """Bring the whole file of an earlier revision back, as a change of its own."""
+    """Bring the configuration of an earlier revision back, as a change of its own.
+
+    That is .fleet/config.yaml and the files of the repository's own roles, .fleet/roles/NAME.yaml: all of them are
+    as they were, or none. Role files that came later are removed. A role file that was never in force as it lies there
+    is kept beside it, as NAME.yaml.replaced. Prompts, playbooks and all else stay as they are.
+    """
     call = Call("config.rollback", given(revision=revision, reason=reason, if_hash=if_hash))
     _done(ctx, _do(door, call, lambda here, paths: here.rollback_without_daemon(paths, revision, if_hash or "")))
 
@@ -184,6 +189,9 @@ def changed_text(result: Result, style: Style) -> str:
         head = f"the file was changed; no daemon runs, so {short} comes into force with fleet up\n"
     lines = result["changes"]["lines"] or ["only comments or the order have changed"]
     text = head + "".join(f"  {visible(line)}\n" for line in lines)
+    files = result.get("files", [])  # of a rollback
+    if any("/" in name for name in files):
+        text += f"  as they were: {', '.join(visible(f'.fleet/{name}') for name in files)}\n"
     return text + "".join(f"warning: {visible(warning)}\n" for warning in result["warnings"])
 
 

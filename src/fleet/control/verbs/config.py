@@ -18,7 +18,7 @@ VERBS = (
         "config.rollback",
         Access.HUMAN,
         (need("revision", "number"), Arg("reason", "line", ""), Arg("if_hash", "digest", "")),
-        "changed, revision, hash, before, changes{}, warnings[]",
+        "changed, revision, hash, before, changes{}, files[], warnings[]",
     ),
     Verb(
         "config.reload",
