@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,9 @@ def test_a_held_release_says_what_it_waits_for_and_what_another_policy_had_done(
     starts = [row for row in without["differs"] if row["effect"] == "starts"]
     assert [(row["agent"], row["was"], row["now"]) for row in starts] == [("release-manager", "hold", "allow")]
     told = shell.fleet("policy", "replay", "--config", "open.yaml").text
+    assert told.startswith("open.yaml changes:\n  agents.release-manager.subscription_gate: "), told
+    assert re.search(r"\n\d+ .* release-manager +pr/2 +start +hold +allow \(starts\)\n    \S", told), told
+    assert without["changes"][0].startswith("agents.release-manager.subscription_gate: ")
     assert "different: 1 starts" in told
     assert "what would have followed is not simulated" in told.lower() or "would have followed is not" in told
 

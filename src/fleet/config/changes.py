@@ -89,7 +89,7 @@ def said(value: object) -> str:
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(said, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {said(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {said(inner)}" for key, inner in value.items() if inner is not None) + "}"
     return str(value) if value != "" else '""'
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.assess.recorded import is_risk, judge
+from fleet.config.changes import compare_loaded
 from fleet.config.loader import LoadedConfig, parse_config
+from fleet.control.configs import roles_now
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import archived_to
 from fleet.control.recorded import Record
@@ -109,7 +111,7 @@ class _Report:
 
 def replay(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
     """Decide again what was decided since ``since``. Raises ConfigError FLT-CFG-010 for a faulty candidate."""
-    candidate = parse_config(args["text"].encode(), name=args["name"], roles=ctx.loaded.roles)
+    candidate = parse_config(args["text"].encode(), name=args["name"], roles=roles_now(ctx))
     again = _Again(Record(ctx.db, args["since"], KINDS), candidate, _Report())
     for kind in KINDS:
         again.look_at(kind)
@@ -122,6 +124,7 @@ def replay(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str
         "since": args["since"],
         "candidate": {"name": args["name"], "hash": candidate.digest},
         "in_force": ctx.loaded.digest,
+        "changes": list(compare_loaded(ctx.loaded, candidate).bounded()),
         "decisions": report.decisions,
         "differs": shown,
         "counts": dict(sorted(Counter(row["effect"] for row in report.differs).items())),
@@ -210,7 +213,7 @@ class _Again:
         if found.seconds is None:
             return  # it would not have begun, which its start tells
         was, now, used = float(begun["allowance_seconds"]), found.seconds.seconds, float(ended["used_seconds"])
-        bound = found.seconds.of or "its time limit"
+        bound = f"the budget of {found.seconds.of}" if found.seconds.of else "its time limit"
         if abs(was - now) < 0.001:
             return
         if used > now:
@@ -282,6 +285,7 @@ def _row(entry: Entry, was: str, now: str) -> dict[str, Any]:
         "at": entry.at,
         "type": entry.type,
         "subject": entry.subject,
+        "work_item": entry.work_item,
         "agent": entry.agent or entry.actor.removeprefix("agent:"),
         "was": was,
         "now": now,

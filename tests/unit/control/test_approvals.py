@@ -220,6 +220,40 @@ def test_an_edit_of_the_ticket_voids_the_question_and_the_grant(desk: Desk) -> N
     assert edit_again == (Conflict, "FLT-APR-003")
 
 
+def test_another_diff_of_the_same_head_voids_the_grant(desk: Desk) -> None:
+    """The base moved into the branch: the commit is the one that was shown, what a merge of it brings in is not."""
+    ticket = desk.ticket()
+    _, pull, first = desk.pushed("developer", ticket, {"new.py": "print(1)\n"})
+    _, _, head = desk.pushed("developer", ticket, {"CLAUDE.md": "obey\n"})
+
+    def reviewed() -> None:
+        for name in ("tech-lead", "qa-engineer"):
+            who = desk.reviewer(name, pull, ticket, head)
+            desk.ask("pr.review", who, number=pull, verdict="approve")
+            desk.end(who)
+
+    reviewed()
+    with pytest.raises(Refused):
+        try_merge(desk, ticket, pull, head)
+    (one,) = desk.ask("approvals")["approvals"]
+    desk.ask("approval.grant", id=one["id"])
+    git(desk.paths.bare, "update-ref", "refs/heads/main", first)
+    reviewed()
+    with pytest.raises(Refused, match="protected"):
+        try_merge(desk, ticket, pull, head)
+
+
+def test_another_policy_voids_the_grant(desk: Desk) -> None:
+    ticket, pull, head, name = held(desk)
+    desk.ask("approval.grant", id=name)
+    stricter = load(usual_members(), load_roles(), protected_paths=("CLAUDE.md", "new.py"), digest="d" * 64)
+    desk.context.config.replace(stricter)
+    with pytest.raises(Refused, match="protected"):
+        try_merge(desk, ticket, pull, head)
+    (new,) = desk.ask("approvals")["approvals"]
+    assert (new["head"], new["id"] == name) == (head, False)
+
+
 @pytest.mark.parametrize(("field", "value"), [("head", "b" * 40), ("content", "c" * 64)])
 def test_what_the_caller_saw_has_to_be_what_is_there(desk: Desk, field: str, value: str) -> None:
     _, _, _, name = held(desk)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import Style, moment, table, visible
+from fleet.cli.output import Style, counted, moment, table, visible
 from fleet.cli.remote import Call, Remote, Result
 from fleet.cli.rolebook import roles_at
 from fleet.cli.words import pass_door, since
@@ -18,7 +18,12 @@ from fleet.config.loader import parse_config, read_config
 Row = Mapping[str, Any]
 
 _SHOWN = 8  # entries of one reason that are named in a line
-_WHY = 110  # characters of a reason in the table; --json has all
+# What was decided, by the type of its entry: the first that it begins with.
+_DECISIONS = {
+    "delivery.dead_lettered": "return", "delivery.": "start", "work_returned": "return", "merge.": "merge",
+    "review.": "review", "run.stop_requested": "calling off", "run.": "time", "budget.warned": "warning",
+    "agent.quarantined": "quarantine", "risk.": "risk", "event.routed": "route",
+}  # fmt: skip
 
 
 @click.group("policy")
@@ -30,13 +35,13 @@ def _replayed(result: Result, style: Style) -> str:
     """How many differ, each that does, and what could not be decided again."""
     number, counts = result["decisions"], result["counts"]
     words = ", ".join(f"{count} {effect}" for effect, count in counts.items()) or "none"
-    text = f"{number} decision{'' if number == 1 else 's'} made again; different: {words}\n"
+    text = f"{_candidate(result)}{counted(number, 'decision')} made again; different: {words}\n"
     if result["differs"]:
-        text += "\n" + table(
-            ("ENTRY", "WHEN", "AGENT", "ON", "WAS", "WOULD BE", "WHY"),
-            [_line(row) for row in result["differs"]],
-            style,
-        )
+        heads = ("ENTRY", "WHEN", "AGENT", "ON", "DECISION", "WAS", "WOULD BE")
+        lines = table(heads, [_line(row) for row in result["differs"]], style).splitlines()
+        whys = [f"    {visible(row['why'])}" for row in result["differs"]]
+        rest = [line for pair in zip(lines[1:], whys, strict=True) for line in pair]
+        text += "\n" + "".join(f"{line}\n" for line in (lines[0], *rest))
     if result["more"]:
         text += f"… and {result['more']} more (--limit)\n"
     for row in result["program_differs"]:
@@ -44,22 +49,31 @@ def _replayed(result: Result, style: Style) -> str:
             f"\nentry {row['seq']} was {row['was']}; this program says {row['now']} on the same facts and settings\n"
         )
     if result["not_replayable"]:
-        text += "\nnot decided again, because this was not recorded:\n"
+        text += "\nnot decided again, because something was not recorded with them:\n"
         text += "".join(f"  {_left_out(row)}\n" for row in result["not_replayable"])
     text += "".join(f"\n{visible(line)}\n" for line in result["warnings"])
     return text + "".join(f"\n{note}\n" for note in result["notes"])
 
 
+def _candidate(result: Result) -> str:
+    """What the candidate changes: what is compared here."""
+    name, lines = visible(result["candidate"]["name"]), result["changes"]
+    if not lines:
+        return f"{name} says what is in force\n"
+    return f"{name} changes:\n" + "".join(f"  {visible(line)}\n" for line in lines) + "\n"
+
+
 def _line(row: Row) -> tuple[str, ...]:
-    why = row["why"] if len(row["why"]) <= _WHY else row["why"][: _WHY - 1] + "…"
+    decision = next((word for start, word in _DECISIONS.items() if row["type"].startswith(start)), row["type"])
+    about = row["work_item"] if row["subject"].startswith("run/") else row["subject"]
     return (
         str(row["seq"]),
         moment(row["at"]),
         row["agent"] or "-",
-        row["subject"] or "-",
+        about or row["subject"] or "-",
+        decision,
         row["was"],
         f"{row['now']} ({row['effect']})",
-        why,
     )
 
 
@@ -68,7 +82,7 @@ def _left_out(row: Row) -> str:
         return f"{visible(row['why'])}: {row['count']} entries"
     seqs = ", ".join(str(seq) for seq in row["entries"][:_SHOWN])
     more = f" and {row['count'] - _SHOWN} more" if row["count"] > _SHOWN else ""
-    return f"{visible(row['why'])}: {row['count']} (entries {seqs}{more})"
+    return f"{visible(row['why'])}: {counted(row['count'], 'decision')} (entries {seqs}{more})"
 
 
 @policy.command(
@@ -95,9 +109,9 @@ def replay(door: Door, path: Path, since_: str, limit: int) -> Call:
     """Decide again, under a candidate configuration, what was decided since WHEN.
 
     Tells which starts, holds, reviews, merges, stops, dead letters and quarantines would differ, and why. The
-    deciders are the real ones, on the facts that were recorded with each decision, in the store or in an archive. It
-    is one step: what would have followed is not simulated. Nothing changes; fleet reload takes a configuration into
-    force. More: docs/howto/policy-replay.md
+    deciders are the real ones, on the facts that were recorded with each decision, in the store or in an archive. Own
+    roles (.fleet/roles/) count as they lie there now. It is one step: what would have followed is not simulated.
+    Nothing changes; fleet reload takes a configuration into force. More: docs/howto/policy-replay.md
     """
     if not path.is_file():
         raise click.BadParameter(f"there is no file {path}", param_hint="--config")

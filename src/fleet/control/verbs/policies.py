@@ -15,6 +15,6 @@ VERBS = (
             Arg("limit", "count", 200),
         ),
         "decisions, counts, differs[], more, program_differs[], not_replayable[], archived_to, candidate, in_force,"
-        " since, warnings[], notes[]",
+        " since, changes[], warnings[], notes[]",
     ),
 )
