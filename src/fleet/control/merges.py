@@ -22,7 +22,7 @@ from fleet.core.probe import probe
 from fleet.dispatch.approvals import Waiting, ask, bound_content, not_asked_yet
 from fleet.dispatch.facts import merge_facts
 from fleet.dispatch.glance import reported
-from fleet.dispatch.pullnews import author_of, conflict, payload_of
+from fleet.dispatch.pullevents import author_of, conflict, pull_event
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.dispatch.verdicts import approving_agents, without
 from fleet.forge.gitrepo import Repo
@@ -195,22 +195,19 @@ def _record_failure(tx: Tx, ctx: Context, principal: Principal, pull: LivePull, 
 
 def _record(tx: Tx, principal: Principal, pull: LivePull, head: str, merge_commit: str) -> None:
     """The event, once for each pull request."""
-    journal.append(
-        tx,
-        Draft(
-            Stream.EVENT,
-            "pr_merged",
-            str(principal),
-            subject=pull.subject,
-            summary=f"{principal} merged {pull.subject} at {head[:12]} as {merge_commit[:12]}",
-            payload={**payload_of(pull), "head": head, "merge_commit": merge_commit},
-            kind="status",
-            generation=head,
-            work_item=pull.work_item,
-            run_id=principal.run_id,
-            dedup_key=f"pr_merged:{pull.subject}",
-        ),
+    text = f"{principal} merged {pull.subject} at {head[:12]} as {merge_commit[:12]}"
+    draft = pull_event(
+        pull,
+        "pr_merged",
+        "status",
+        str(principal),
+        text,
+        f"pr_merged:{pull.subject}",
+        head=head,
+        run_id=principal.run_id,
+        more={"merge_commit": merge_commit},
     )
+    journal.append(tx, draft)
 
 
 def _found_merged(ctx: Context, pull: LivePull) -> dict[str, Any]:

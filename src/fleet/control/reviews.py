@@ -16,6 +16,7 @@ from fleet.core.live import LivePull
 from fleet.core.principal import Principal
 from fleet.dispatch.approvals import bound_content
 from fleet.dispatch.facts import review_facts
+from fleet.dispatch.pullevents import pull_event
 from fleet.policy.approval import MERGE, Content, bound_policy
 from fleet.policy.decide import decide_review
 from fleet.policy.facts import ReviewFacts
@@ -98,34 +99,23 @@ def say(tx: Tx, principal: Principal, pull: LivePull, args: Mapping[str, Any], c
         return
     again = f":{len(said) + 1}" if said else ""
     word = "approves" if kind == "pr_approved" else "wants changes to"
-    journal.append(
-        tx,
-        Draft(
-            Stream.EVENT,
-            kind,
-            str(principal),
-            subject=pull.subject,
-            summary=f"{principal} {word} {pull.subject} at {pull.head_sha[:12]}",
-            payload={
-                "pr": pull.number,
-                "ticket": pull.ticket,
-                "branch": pull.head_ref,
-                "head": pull.head_sha,
-                "title": pull.title,
-                "author": pull.author,
-                "verdict": args["verdict"],
-                "body": args["body"],
-                "run": principal.run_id,
-                **({"content": seal} if seal else {}),
-                **({"diff": diff} if diff else {}),
-            },
-            kind="decision",
-            generation=pull.head_sha,
-            work_item=pull.work_item,
-            run_id=principal.run_id,
-            dedup_key=f"review:{_who(principal)}:{pull.number}:{pull.head_sha}:{args['verdict']}{again}",
-        ),
+    draft = pull_event(
+        pull,
+        kind,
+        "decision",
+        str(principal),
+        f"{principal} {word} {pull.subject} at {pull.head_sha[:12]}",
+        f"review:{_who(principal)}:{pull.number}:{pull.head_sha}:{args['verdict']}{again}",
+        run_id=principal.run_id,
+        more={
+            "verdict": args["verdict"],
+            "body": args["body"],
+            "run": principal.run_id,
+            **({"content": seal} if seal else {}),
+            **({"diff": diff} if diff else {}),
+        },
     )
+    journal.append(tx, draft)
 
 
 def _record(tx: Tx, principal: Principal, pull: LivePull, verdict: str, decision: Decision, facts: ReviewFacts) -> None:

@@ -1,4 +1,4 @@
-"""Work offered once more, as an event addressed to one agent: what a person's retry and replay share."""
+"""Work offered once more, as an event addressed to one agent, with its attempts counted anew."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from fleet.config.model import FleetConfig
 from fleet.core.clock import SECOND
 from fleet.core.errors import Unreadable
-from fleet.core.journal import Draft, Entry, Stream
+from fleet.core.journal import Draft, Entry
 from fleet.core.live import LiveCheck, LivePull, LiveState
+from fleet.dispatch.pullevents import author_of, conflict, pull_event
 from fleet.store import journal
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
@@ -98,45 +99,6 @@ def _ours(pull: LivePull) -> bool:
     return pull.state == "open" and pull.head_ref.startswith(OWN_BRANCHES)
 
 
-def author_of(pull: LivePull, config: FleetConfig) -> str:
-    """The agent that a pull request goes back to; "" when its author is no member."""
-    kind, _, name = pull.author.partition(":")
-    return name if kind == "agent" and config.agent(name) is not None else ""
-
-
-def payload_of(pull: LivePull) -> dict[str, object]:
-    """What every event about a pull request says."""
-    return {
-        "pr": pull.number,
-        "ticket": pull.ticket,
-        "branch": pull.head_ref,
-        "head": pull.head_sha,
-        "title": pull.title,
-        "author": pull.author,
-    }
-
-
-# -- conflicts -----------------------------------------------------------------------------------------
-
-
-def conflict(pull: LivePull, text: str, *, author: str, run_id: str) -> Draft:
-    """The event that takes a pull request back to its author, once for each head."""
-    return Draft(
-        Stream.EVENT,
-        "pr_conflict",
-        "system:control",
-        subject=pull.subject,
-        summary=f"{pull.subject} no longer merges into {pull.base_ref}: {text}",
-        payload={**payload_of(pull), "base": pull.base_sha, "conflict": text},
-        kind="blocker",
-        generation=pull.head_sha,
-        work_item=pull.work_item,
-        agent=author,
-        run_id=run_id,
-        dedup_key=f"pr_conflict:{pull.subject}:{pull.head_sha}",
-    )
-
-
 # -- heads and branches --------------------------------------------------------------------------------
 
 
@@ -158,23 +120,6 @@ def _announced(tx: Tx, pull: LivePull) -> bool:
     return any((entry.payload or {}).get("branch") == pull.head_ref for entry in meant)
 
 
-def head_moved(pull: LivePull, before: str, *, rewritten: bool, actor: str) -> Draft:
-    """The event for a head that came past the fleet; whoever approved the old one did not see it."""
-    how = "was force-pushed" if rewritten else "was pushed to"
-    return Draft(
-        Stream.EVENT,
-        "pr_head_moved",
-        actor,
-        kind="status",
-        subject=pull.subject,
-        generation=pull.head_sha,
-        work_item=pull.work_item,
-        dedup_key=f"pr_head_moved:{pull.subject}:{before}:{pull.head_sha}",
-        summary=f"{pull.subject} {how} past the fleet: {before[:12]} -> {pull.head_sha[:12]}",
-        payload={**payload_of(pull), "from": before, "rewritten": rewritten},
-    )
-
-
 def _branch_deleted(tx: Tx, pull: LivePull, actor: str) -> Iterator[Draft]:
     """A branch that went while its pull request was open, or together with it."""
     if pull.state == "merged" or not pull.head_ref.startswith(OWN_BRANCHES) or _about(tx, "pr_branch_deleted", pull):
@@ -184,36 +129,19 @@ def _branch_deleted(tx: Tx, pull: LivePull, actor: str) -> Iterator[Draft]:
     if not known or (pull.state == "closed" and not closed):
         return
     last = max(known, key=lambda entry: entry.seq).generation
-    yield Draft(
-        Stream.EVENT,
-        "pr_branch_deleted",
-        actor,
-        kind="status",
-        subject=pull.subject,
-        generation=last,
-        work_item=pull.work_item,
-        dedup_key=f"pr_branch_deleted:{pull.subject}:{last}",
-        summary=f"the branch {pull.head_ref} of {pull.subject} is gone; it was at {last[:12]}",
-        payload={**payload_of(pull), "head": last},
-    )
+    gone = f"the branch {pull.head_ref} of {pull.subject} is gone; it was at {last[:12]}"
+    key = f"pr_branch_deleted:{pull.subject}:{last}"
+    yield pull_event(pull, "pr_branch_deleted", "status", actor, gone, key, head=last)
 
 
 def _retargeted(tx: Tx, pull: LivePull, config: FleetConfig, actor: str) -> Iterator[Draft]:
     last = next(iter(_about(tx, "pr_retargeted", pull)[::-1]), None)
     if last is not None and (last.payload or {}).get("into") == pull.base_ref:
         return
-    yield Draft(
-        Stream.EVENT,
-        "pr_retargeted",
-        actor,
-        kind="status",
-        subject=pull.subject,
-        generation=pull.head_sha,
-        work_item=pull.work_item,
-        dedup_key=f"pr_retargeted:{pull.subject}:{pull.base_ref}:{last.seq if last is not None else 0}",
-        summary=f"{pull.subject} is to go into {pull.base_ref}, not {config.base}; the fleet does not merge it there",
-        payload={**payload_of(pull), "into": pull.base_ref, "base": config.base},
-    )
+    text = f"{pull.subject} is to go into {pull.base_ref}, not {config.base}; the fleet does not merge it there"
+    key = f"pr_retargeted:{pull.subject}:{pull.base_ref}:{last.seq if last is not None else 0}"
+    where = {"into": pull.base_ref, "base": config.base}
+    yield pull_event(pull, "pr_retargeted", "status", actor, text, key, more=where)
 
 
 # -- checks --------------------------------------------------------------------------------------------
@@ -232,31 +160,26 @@ def _checks(tx: Tx, pull: LivePull, checks: tuple[LiveCheck, ...], config: Fleet
     shown = failed[:_SHOWN] if failed else list(checks)[:_SHOWN]
     names = ", ".join(check.name for check in shown[:3]) + (" and more" if len(failed or checks) > 3 else "")
     word = f"failed: {names}" if failed else f"passed: {names}"
-    yield Draft(
-        Stream.EVENT,
+    # What a check says is written by whoever wrote the change it ran on.
+    told = [
+        {
+            "name": check.name,
+            "app_id": check.app_id,
+            "state": check.state,
+            "url": check.url,
+            "untrusted": {"summary": check.summary},
+        }
+        for check in shown
+    ]
+    yield pull_event(
+        pull,
         kind,
+        "blocker" if failed else "status",
         actor,
-        kind="blocker" if failed else "status",
-        subject=pull.subject,
-        generation=pull.head_sha,
-        work_item=pull.work_item,
+        f"the checks of {pull.subject} at {pull.head_sha[:12]} {word}",
+        f"ci:{pull.subject}:{pull.head_sha}:{len(here)}",
         agent=author_of(pull, config) if failed else "",
-        dedup_key=f"ci:{pull.subject}:{pull.head_sha}:{len(here)}",
-        summary=f"the checks of {pull.subject} at {pull.head_sha[:12]} {word}",
-        payload={
-            **payload_of(pull),
-            # What a check says is written by whoever wrote the change it ran on.
-            "checks": [
-                {
-                    "name": check.name,
-                    "app_id": check.app_id,
-                    "state": check.state,
-                    "url": check.url,
-                    "untrusted": {"summary": check.summary},
-                }
-                for check in shown
-            ],
-        },
+        more={"checks": told},
     )
 
 

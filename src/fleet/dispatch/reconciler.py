@@ -25,7 +25,8 @@ from fleet.dispatch.calledoff import call_off, called_off
 from fleet.dispatch.glance import Glance, look
 from fleet.dispatch.operations import Places, carry_on
 from fleet.dispatch.plan import backoff
-from fleet.dispatch.pullnews import Asker, Seen, head_before, head_moved, news
+from fleet.dispatch.pullevents import head_moved, pull_event
+from fleet.dispatch.pullnews import Asker, Seen, head_before, news
 from fleet.dispatch.settle import finish_merge, is_settled
 from fleet.dispatch.unreadable import failed, recovered, say_failed, unreadable_now
 from fleet.dispatch.verdicts import to_ask_again
@@ -196,27 +197,17 @@ class Reconciler:
         """``pr_merged`` in the name of the run whose intent is on record."""
         intent = _intent(tx, pull)
         how = "; its record was interrupted" if intent is not None else " past the fleet"
-        draft = Draft(
-            Stream.EVENT,
+        draft = pull_event(
+            pull,
             "pr_merged",
+            "status",
             self._actor,
-            kind="status",
-            subject=pull.subject,
-            generation=pull.merged_head,
-            work_item=pull.work_item,
+            f"{pull.subject} was merged{how}",
+            f"pr_merged:{pull.subject}",
+            head=pull.merged_head,
             run_id=intent.run_id if intent is not None else "",
             cause_id=intent.id if intent is not None else "",
-            dedup_key=f"pr_merged:{pull.subject}",
-            summary=f"{pull.subject} was merged{how}",
-            payload={
-                "ticket": pull.ticket,
-                "pr": pull.number,
-                "branch": pull.head_ref,
-                "head": pull.merged_head,
-                "merge_commit": pull.merge_commit,
-                "author": pull.author,
-                "merged_by": intent.actor if intent is not None else "",
-            },
+            more={"merge_commit": pull.merge_commit, "merged_by": intent.actor if intent is not None else ""},
         )
         return journal.append(tx, draft).fresh
 

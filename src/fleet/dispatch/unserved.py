@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from fleet.config.loader import LoadedConfig
 from fleet.core.agent import AgentState
-from fleet.core.journal import Draft, Entry, Stream
+from fleet.core.journal import Draft, Entry
 from fleet.core.live import LivePull, LiveTicket
+from fleet.dispatch.offering import offer_again
 from fleet.store import agents, deliveries, journal
 from fleet.store.db import Tx
 from fleet.store.journal import Filter
@@ -47,26 +48,19 @@ def offers(
 
 def offer(event: Entry, agent: str, *, actor: str) -> Draft:
     """The event that tells one agent of it."""
-    return Draft(
-        Stream.EVENT,
-        "work_returned",
+    return offer_again(
         actor,
-        kind="task",
+        agent,
+        event.type,
         subject=event.subject,
         generation=event.generation,
         work_item=event.work_item,
-        agent=agent,
+        run="",
+        of=event.id,
         cause_id=event.id,
         dedup_key=_key(event, agent),
         summary=f"{event.type} of {event.subject} reached nobody when it came; {agent} hears of it now",
-        payload={
-            "attempt": 1,
-            "of": event.id,
-            "event_type": event.type,
-            "run": "",
-            "reason": "nobody was told when it came",
-            "not_before": 0,
-        },
+        reason="nobody was told when it came",
     )
 
 

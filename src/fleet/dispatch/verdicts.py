@@ -10,9 +10,10 @@ from collections.abc import Iterator, Set
 from dataclasses import replace
 
 from fleet.core.errors import NotFound
-from fleet.core.journal import Draft, Entry, Stream
+from fleet.core.journal import Draft, Entry
 from fleet.core.live import LivePull
 from fleet.dispatch.lineage import entry_atoms
+from fleet.dispatch.offering import offer_again
 from fleet.policy.facts import MergeFacts, VerdictFact
 from fleet.store import journal, runs
 from fleet.store.db import Tx
@@ -68,26 +69,19 @@ def to_ask_again(tx: Tx, pull: LivePull, actor: str) -> Iterator[Draft]:
 
 def _again(pull: LivePull, entry: Entry, asked: Entry, why: str, actor: str) -> Draft:
     agent = entry.actor.removeprefix("agent:")
-    return Draft(
-        Stream.EVENT,
-        "work_returned",
+    return offer_again(
         actor,
-        kind="task",
+        agent,
+        asked.type,
         subject=pull.subject,
         generation=pull.head_sha,
         work_item=pull.work_item,
-        agent=agent,
+        run=entry.run_id,
+        of=asked.id,
         cause_id=entry.id,
         dedup_key=f"reviewed_again:{entry.id}",
         summary=f"{agent} is asked again to review {pull.subject}: {why}, and its approval does not count any more",
-        payload={
-            "attempt": 1,
-            "of": asked.id,
-            "event_type": asked.type,
-            "run": entry.run_id,
-            "reason": f"its approval lost its force: {why}",
-            "not_before": 0,
-        },
+        reason=f"its approval lost its force: {why}",
     )
 
 
