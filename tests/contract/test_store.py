@@ -254,7 +254,6 @@ def test_a_stale_epoch_changes_nothing(db: Database) -> None:
     assert db.write(lambda tx: end(tx, 2))
     assert not db.write(lambda tx: end(tx, 2))
     assert db.read(lambda tx: runs.spent_seconds(tx, "dev")) == 2.5
-    assert db.read(lambda tx: runs.reserved_seconds(tx, "dev")) == 0.0
 
 
 def test_a_capability_holds_only_for_its_live_run_and_epoch(db: Database) -> None:

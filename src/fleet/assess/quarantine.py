@@ -22,11 +22,10 @@ _MAY_ENTER = (AgentState.ACTIVE, AgentState.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """What a quarantine came to: its entry, the runs that were asked to end, the capabilities that ended."""
+    """What a quarantine came to: its entry, and the runs that were asked to end."""
 
     entry_id: str
     stopping: tuple[str, ...]
-    revoked: int
 
 
 def enter(
@@ -61,7 +60,7 @@ def enter(
     journal.append(tx, _draft("agent_quarantined", Stream.EVENT, name, actor, reason, said, cause=made.id))
     risk.put_quarantine(tx, Quarantine(name, made.id, actor, reason, str(row.state), score, tx.now))
     probe("quarantine.before_commit")
-    return Entered(made.id, tuple(stopping), revoked)
+    return Entered(made.id, tuple(stopping))
 
 
 def leave(tx: Tx, name: str, *, actor: str, reason: str, facts: dict[str, object]) -> AgentState | None:

@@ -24,7 +24,6 @@ from fleet.store.db import Tx
 from fleet.store.journal import Filter
 
 FORMAT = "fleet-export-1"
-FORMATS = ("jsonl", "csv", "cef")
 _COLUMNS = (
     "seq", "id", "writer", "stream", "type", "kind", "actor", "subject", "generation", "work_item", "agent", "run_id",
     "cause_id", "dedup_key", "summary", "at", "payload_hash",
@@ -87,7 +86,7 @@ class _Out:
 
 
 def export(tx: Tx, file: BinaryIO, part: Range, *, form: str, fleet: str, signer: Signer | None) -> Written:
-    """Write the entries of a range, in one of FORMATS; a ``signer`` signs the end of JSON lines."""
+    """Write the entries of a range, as "jsonl", "csv" or "cef"; a ``signer`` signs the end of JSON lines."""
     out = _Out(file)
     write = {"jsonl": _jsonl, "csv": _csv, "cef": _cef}[form]
     return write(tx, out, part, fleet, signer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
@@ -14,26 +15,17 @@ _SECONDS_LIMIT = 1_000_000_000  # about 31 years; keeps sums far from any overfl
 _TOKENS_LIMIT = 1_000_000_000_000
 
 
-def _seconds_alone(value: object) -> object:
-    """A number of seconds by itself means a budget without a window."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 0 < value <= _SECONDS_LIMIT:
-            raise PydanticCustomError("budget", f"seconds from 1 to {_SECONDS_LIMIT}, or none")
-        return {"seconds": value}
-    if value is None or isinstance(value, dict | BaseModel):
-        return value
-    raise PydanticCustomError("budget", "a whole number of seconds, or a mapping with seconds, window and timezone")
+def _number_alone(unit: str, most: int) -> Callable[[object], object]:
+    """A reader that lets a whole number of a unit, from 1 to ``most``, stand for a budget without a window."""
 
+    def read(value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            if not 0 < value <= most:
+                raise PydanticCustomError("budget", f"{unit} from 1 to {most}, or none")
+            return {unit: value}
+        return _mapping_or_none(value, f"a whole number of {unit}, or a mapping with {unit}, window and timezone")
 
-def _tokens_alone(value: object) -> object:
-    """A number of tokens by itself means a budget without a window."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 0 < value <= _TOKENS_LIMIT:
-            raise PydanticCustomError("budget", f"tokens from 1 to {_TOKENS_LIMIT}, or none")
-        return {"tokens": value}
-    if value is None or isinstance(value, dict | BaseModel):
-        return value
-    raise PydanticCustomError("budget", "a whole number of tokens, or a mapping with tokens, window and timezone")
+    return read
 
 
 def _dollars_alone(value: object) -> object:
@@ -41,9 +33,14 @@ def _dollars_alone(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         _exact_dollars(value)
         return {"usd": value}
+    return _mapping_or_none(value, "dollars such as 12.5, or a mapping with usd, window and timezone")
+
+
+def _mapping_or_none(value: object, wanted: str) -> object:
+    """What the model itself reads; anything else is told what is wanted."""
     if value is None or isinstance(value, dict | BaseModel):
         return value
-    raise PydanticCustomError("budget", "dollars such as 12.5, or a mapping with usd, window and timezone")
+    raise PydanticCustomError("budget", wanted)
 
 
 def _exact_dollars(value: float) -> float:
@@ -133,10 +130,12 @@ class UsdConfig(StrictModel):
 
 
 Budget = Annotated[
-    BudgetConfig | None, BeforeValidator(_seconds_alone, json_schema_input_type=Seconds | BudgetConfig | None)
+    BudgetConfig | None,
+    BeforeValidator(_number_alone("seconds", _SECONDS_LIMIT), json_schema_input_type=Seconds | BudgetConfig | None),
 ]
 TokenBudget = Annotated[
-    TokensConfig | None, BeforeValidator(_tokens_alone, json_schema_input_type=Tokens | TokensConfig | None)
+    TokensConfig | None,
+    BeforeValidator(_number_alone("tokens", _TOKENS_LIMIT), json_schema_input_type=Tokens | TokensConfig | None),
 ]
 UsdBudget = Annotated[
     UsdConfig | None, BeforeValidator(_dollars_alone, json_schema_input_type=Dollars | UsdConfig | None)

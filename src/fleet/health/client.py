@@ -19,7 +19,6 @@ from fleet.runtime.brief import SYSTEM_PATH
 from fleet.runtime.vendors.claude_code import find_program, version_of
 
 _SECONDS = 30.0
-GET_IT = "npm install -g @anthropic-ai/claude-code"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from fleet.config.signals import says
 from fleet.core.errors import PermanentError
 from fleet.runtime.texts import fill
 
-FILE = "handbook.md"
 _CONFIG = ".fleet/config.yaml"
 _TEXTS = "fleet.runtime.handbooks"
 

@@ -27,7 +27,7 @@ WIDTH, HEIGHT = 200, 50
 OLDEST = (3, 2, "a")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _VERSION = re.compile(r"(\d+)\.(\d+)([a-z]?)")
-_FIELDS = "\t".join(("#{session_name}", "#{pane_id}", "#{pane_pid}", "#{pane_dead}", "#{pane_tty}"))
+_FIELDS = "\t".join(("#{session_name}", "#{pane_pid}", "#{pane_dead}"))
 # -q: an older tmux does not know that one. update-environment: who attaches brings no variables along. The keys
 # that remain let a person scroll and leave, and not split, respawn or kill by mistake.
 _CONFIG = """\
@@ -62,10 +62,8 @@ class Pane:
     """One session as tmux lists it. ``pid`` is the process that was started in it; ``dead`` once that ended."""
 
     session: str
-    pane_id: str
     pid: int
     dead: bool
-    tty: str
 
 
 class Tmux:
@@ -173,9 +171,9 @@ class Tmux:
         """
         found: dict[str, Pane] = {}
         for line in self._command(["list-panes", "-a", "-F", _FIELDS]):
-            session, pane_id, pid, dead, tty = line.split("\t")
+            session, pid, dead = line.split("\t")
             if session != KEEPER:
-                found.setdefault(session, Pane(session, pane_id, int(pid), dead == "1", tty))
+                found.setdefault(session, Pane(session, int(pid), dead == "1"))
         return found
 
     def has(self, name: str) -> bool:

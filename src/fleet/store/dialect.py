@@ -58,7 +58,6 @@ class Engine(Protocol):
     """A kind of database and where it is. The differences between engines end here."""
 
     name: str
-    claim_suffix: str  # appended to the inner select of a claim, such as FOR UPDATE SKIP LOCKED
 
     @property
     def path(self) -> Path:

@@ -82,16 +82,6 @@ def live(tx: Tx) -> list[Run]:
     return [_run(row) for row in tx.all(f"SELECT {_COLUMNS} FROM runs WHERE state IN {_LIVE} ORDER BY queued_at, id")]
 
 
-def live_for(tx: Tx, agent: str, work_item: str) -> Run | None:
-    """The one live run of an agent on a work item."""
-    row = tx.one(
-        f"SELECT {_COLUMNS} FROM runs WHERE agent = :agent AND work_item = :item AND state IN {_LIVE}",
-        agent=agent,
-        item=work_item,
-    )
-    return _run(row) if row else None
-
-
 def for_work_item(tx: Tx, work_item: str) -> list[Run]:
     """Every run on a ticket or lone pull request, oldest first."""
     rows = tx.all(f"SELECT {_COLUMNS} FROM runs WHERE work_item = :item ORDER BY queued_at, id", item=work_item)
@@ -248,20 +238,6 @@ def spent_seconds(tx: Tx, agent: str) -> float:
     """Seconds used by an agent's finished runs, ever."""
     row = tx.one("SELECT coalesce(sum(used_seconds), 0.0) FROM runs WHERE agent = :agent", agent=agent)
     return float(row[0]) if row else 0.0
-
-
-def reserved_seconds(tx: Tx, agent: str) -> float:
-    """Seconds promised to an agent's live runs."""
-    row = tx.one(
-        f"SELECT coalesce(sum(allowance_seconds), 0.0) FROM runs WHERE agent = :agent AND state IN {_LIVE}", agent=agent
-    )
-    return float(row[0]) if row else 0.0
-
-
-def totals(tx: Tx) -> dict[str, tuple[int, float]]:
-    """Per agent: how many runs, and the seconds used."""
-    rows = tx.all("SELECT agent, count(*), coalesce(sum(used_seconds), 0.0) FROM runs GROUP BY agent")
-    return {agent: (int(number), float(seconds)) for agent, number, seconds in rows}
 
 
 def _run(row: Row) -> Run:

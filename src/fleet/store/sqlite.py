@@ -129,7 +129,6 @@ class SqliteEngine:
     """One database file."""
 
     name = "sqlite"
-    claim_suffix = ""
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         """Take the file; ``create=False`` refuses a missing one (FLT-STO-006)."""
