@@ -32,10 +32,21 @@ SHAPES: dict[str, set[str]] = {
     "checkpoint": {"record", "statement", "signature"},
     "trailer": {"record", "format", "fleet", "entries", "head", "checkpoints", "sha256", "key", "signature"},
 }  # fmt: skip
+# Which records may come after which; "" is the beginning of a file.
+_IN_ORDER = ("entry", "checkpoint", "trailer")
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    "": ("header",), "header": _IN_ORDER, "entry": _IN_ORDER, "checkpoint": _IN_ORDER[1:], "trailer": (),
+}  # fmt: skip
 
 
 class Problem(Exception):
     """Something does not fit."""
+
+
+def need(fits: bool, otherwise: str) -> None:
+    """Go on only with what fits; ``otherwise`` says what is wrong."""
+    if not fits:
+        raise Problem(otherwise)
 
 
 # Ed25519 as RFC 8032 has it, verification only.
@@ -137,13 +148,13 @@ def trusted_keys(rows: object, fleet: str, pinned: str) -> tuple[dict[str, str],
     for row in rows:
         facts = _key_facts(row, fleet)
         name, public = str(facts["key"]), str(facts["public"])
-        if facts["replaces"] != before[0]:
-            raise Problem(f"key {name} does not follow the key before it")
+        need(facts["replaces"] == before[0], f"key {name} does not follow the key before it")
         if before[0] and facts["lost"]:
             remarks.append(f"key {name} replaces one that was lost; nothing but an entry vouches for it")
             groups.append({})
-        elif before[0] and not signed(before[1], row["statement"], row["signed_by_old"]):
-            raise Problem(f"key {name} is not signed by the key before it")
+        elif before[0]:
+            vouched = signed(before[1], row["statement"], row["signed_by_old"])
+            need(vouched, f"key {name} is not signed by the key before it")
         groups[-1][name] = public
         before = (name, public)
     if not pinned:
@@ -160,15 +171,13 @@ def _key_facts(row: object, fleet: str) -> dict[str, Any]:
     if not isinstance(row, dict) or set(row) != names or not all(isinstance(value, str) for value in row.values()):
         raise Problem("a key is malformed")
     facts = read_object(row["statement"])
-    public = facts.get("public")
-    if facts.get("format") != "fleet-key-1" or facts.get("fleet") != fleet or not isinstance(public, str):
-        raise Problem("a key statement is of another kind, or of another fleet")
-    if set(facts) != {"format", "fleet", "key", "public", "replaces", "lost", "reason", "at"}:
-        raise Problem("a key statement is malformed")
-    if not signed(public, row["statement"], row["signed_by_new"]):
-        raise Problem("a key did not sign its own statement")
-    if hashlib.sha256(bytes.fromhex(public)).hexdigest()[:16] != facts["key"]:
-        raise Problem("a key has another key's name")
+    keys = {"format", "fleet", "key", "public", "replaces", "lost", "reason", "at"}
+    need(set(facts) == keys and isinstance(facts["public"], str), "a key statement is malformed")
+    ours = facts["format"] == "fleet-key-1" and facts["fleet"] == fleet
+    need(ours, "a key statement is of another kind, or of another fleet")
+    need(signed(facts["public"], row["statement"], row["signed_by_new"]), "a key did not sign its own statement")
+    name = hashlib.sha256(bytes.fromhex(facts["public"])).hexdigest()[:16]
+    need(name == facts["key"], "a key has another key's name")
     return facts
 
 
@@ -187,22 +196,17 @@ def entry_hash(previous: str, row: dict[str, Any]) -> str:
 def check_entry(row: dict[str, Any]) -> None:
     """One entry by itself: types, payload, seal."""
     for name in (*COLUMNS, "prev_hash", "hash"):
-        value = row[name]
-        fits = (
-            type(value) is int if name in NUMBERS else isinstance(value, str) or (name == "dedup_key" and value is None)
-        )
-        if not fits:
-            raise Problem(f"column {name} has the wrong type")
-    if entry_hash(row["prev_hash"], row) != row["hash"]:
-        raise Problem("was edited: its content does not match its seal")
+        kinds = (int,) if name in NUMBERS else (str, type(None)) if name == "dedup_key" else (str,)
+        need(type(row[name]) in kinds, f"column {name} has the wrong type")
+    need(entry_hash(row["prev_hash"], row) == row["hash"], "was edited: its content does not match its seal")
     salt, payload = row["salt"], row["payload"]
     if salt is None and payload is None:
         return
-    if not isinstance(salt, str) or not isinstance(payload, str) or bytes.fromhex(salt).hex() != salt:
-        raise Problem("payload or salt is malformed")
+    texts = isinstance(salt, str) and isinstance(payload, str)
+    need(texts and bytes.fromhex(salt).hex() == salt, "payload or salt is malformed")
     body = payload.encode("utf-8", "surrogateescape")
-    if hashlib.sha256(b"fleet-payload-1" + bytes.fromhex(salt) + body).hexdigest() != row["payload_hash"]:
-        raise Problem("its payload does not match its seal")
+    seal = hashlib.sha256(b"fleet-payload-1" + bytes.fromhex(salt) + body).hexdigest()
+    need(seal == row["payload_hash"], "its payload does not match its seal")
 
 
 @dataclass
@@ -228,11 +232,9 @@ def records(path: str) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
     with open(path, "rb") as file:
         for number, raw in enumerate(file, 1):
             try:
-                if not raw.endswith(b"\n"):
-                    raise Problem("is cut short")
+                need(raw.endswith(b"\n"), "is cut short")
                 row = read_object(raw[:-1].decode("ascii"))
-                if set(row) != SHAPES.get(str(row.get("record"))):
-                    raise Problem("has unknown or missing fields")
+                need(set(row) == SHAPES.get(str(row.get("record"))), "has unknown or missing fields")
             except (Problem, UnicodeDecodeError) as error:
                 raise Problem(f"{path} line {number} {error}") from error
             yield number, raw, row
@@ -240,50 +242,43 @@ def records(path: str) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
 
 def check_file(path: str, state: State) -> None:
     """One file, continuing what came before."""
-    digest, keys, counts, order = hashlib.sha256(), dict[str, str](), [0, 0], ""
-    ranks = {"header": "1", "entry": "2", "checkpoint": "3", "trailer": "4"}
+    digest, keys, before = hashlib.sha256(), dict[str, str](), ""
+    entries, checkpoints = state.entries, state.checkpoints
     for number, raw, row in records(path):
-        kind, rank = row["record"], ranks[row["record"]]
-        if rank < order or (rank == order and rank in "14") or (not order and rank != "1"):
-            raise Problem(f"{path} line {number} is out of order")
-        order = rank
+        kind = row["record"]
+        need(kind in FOLLOWS[before], f"{path} line {number} is out of order")
+        before = kind
         try:
             if kind == "header":
                 keys = check_header(row, state)
             elif kind == "entry":
                 check_link(row, state)
-                counts[0] += 1
             elif kind == "checkpoint":
                 check_point(row, state, keys)
-                counts[1] += 1
             else:
+                counts = state.entries - entries, state.checkpoints - checkpoints
                 check_trailer(row, state, keys, digest.hexdigest(), counts)
         except (Problem, ValueError, KeyError, TypeError) as error:
             place = f"entry {row['seq']} {row['id']}" if kind == "entry" else kind
             raise Problem(f"{path} line {number}: {place}: {error}") from error
         digest.update(raw)
-    if order != "4":
-        raise Problem(f"{path} has no trailer: its end is missing")
+    need(before == "trailer", f"{path} has no trailer: its end is missing")
 
 
 def check_header(row: dict[str, Any], state: State) -> dict[str, str]:
     """What the file says about itself."""
-    if row["format"] != FORMAT or not isinstance(row["fleet"], str):
-        raise Problem("is of another format")
-    if row["whole"] is not True:
-        raise Problem("is filtered: it cannot be verified as a chain")
-    if type(row["after"]) is not int or not isinstance(row["after_hash"], str) or row["after"] < 0:
-        raise Problem("does not say where it begins")
-    if state.fleet and (row["fleet"], row["after"], row["after_hash"]) != (state.fleet, state.seq, state.head):
-        raise Problem("does not continue the file before it")
-    if row["after"] == 0 and row["after_hash"] != NO_HASH:
-        raise Problem("begins with a wrong hash")
-    if row["after"] and not state.fleet:
-        state.remarks.append(f"begins after entry {row['after']}: what was before is in another file")
-    state.fleet, state.seq, state.head = row["fleet"], row["after"], row["after_hash"]
-    if not isinstance(row["erased_later"], list) or not all(isinstance(name, str) for name in row["erased_later"]):
-        raise Problem("is malformed")
-    state.later.update(row["erased_later"])
+    need(row["format"] == FORMAT and isinstance(row["fleet"], str), "is of another format")
+    need(row["whole"] is True, "is filtered: it cannot be verified as a chain")
+    fleet, after, head, later = row["fleet"], row["after"], row["after_hash"], row["erased_later"]
+    need(type(after) is int and isinstance(head, str) and after >= 0, "does not say where it begins")
+    goes_on = not state.fleet or (fleet, after, head) == (state.fleet, state.seq, state.head)
+    need(goes_on, "does not continue the file before it")
+    need(after > 0 or head == NO_HASH, "begins with a wrong hash")
+    need(isinstance(later, list) and all(isinstance(name, str) for name in later), "is malformed")
+    if after and not state.fleet:
+        state.remarks.append(f"begins after entry {after}: what was before is in another file")
+    state.fleet, state.seq, state.head = fleet, after, head
+    state.later.update(later)
     keys, remarks = trusted_keys(row["keys"], row["fleet"], state.pinned)
     state.remarks += [remark for remark in remarks if remark not in state.remarks]
     return keys
@@ -292,10 +287,8 @@ def check_header(row: dict[str, Any], state: State) -> dict[str, str]:
 def check_link(row: dict[str, Any], state: State) -> None:
     """An entry in its place."""
     check_entry(row)
-    if row["seq"] != state.seq + 1:
-        raise Problem(f"follows entry {state.seq}: something is missing or out of order")
-    if row["prev_hash"] != state.head:
-        raise Problem("does not continue the chain")
+    need(row["seq"] == state.seq + 1, f"follows entry {state.seq}: something is missing or out of order")
+    need(row["prev_hash"] == state.head, "does not continue the chain")
     if row["payload"] is None:
         state.missing[row["id"]] = row["seq"]
     if row["type"] == "payload.erased" and row["stream"] == "decision":
@@ -309,41 +302,41 @@ def check_point(row: dict[str, Any], state: State, keys: dict[str, str]) -> None
     """A checkpoint: signed, in its row, and what it saw is here."""
     statement, signature = str(row["statement"]), str(row["signature"])
     facts = read_object(statement)
-    if set(facts) != {"format", "fleet", "number", "heads", "entries", "previous", "key", "at"}:
-        raise Problem("is malformed")
+    names = {"format", "fleet", "number", "heads", "entries", "previous", "key", "at"}
+    need(set(facts) == names and type(facts["number"]) is int, "is malformed")
+    ours = facts["format"] == "fleet-checkpoint-1" and facts["fleet"] == state.fleet
+    need(ours, "is of another kind, or of another fleet")
     number, heads = facts["number"], facts["heads"]
-    if facts["format"] != "fleet-checkpoint-1" or facts["fleet"] != state.fleet or type(number) is not int:
-        raise Problem("is of another kind, or of another fleet")
-    if not isinstance(heads, dict) or list(heads) != ["local"] or not isinstance(heads["local"], list):
-        raise Problem("is malformed")
+    need(isinstance(heads, dict) and list(heads) == ["local"] and isinstance(heads["local"], list), "is malformed")
     seq, seen = heads["local"]
-    if state.last_point[0] and (number, facts["previous"]) != (state.last_point[0] + 1, state.last_point[1]):
-        raise Problem(f"{number} does not follow checkpoint {state.last_point[0]}")
-    if facts["key"] not in keys or not signed(keys[facts["key"]], statement, signature):
-        raise Problem(f"{number} is forged: no key that counts signed it")
-    if type(seq) is not int or state.hashes.get(seq) != seen:
-        raise Problem(f"{number} saw entry {seq} with another content, or it is missing")
+    last, digest = state.last_point
+    follows = not last or (number, facts["previous"]) == (last + 1, digest)
+    need(follows, f"{number} does not follow checkpoint {last}")
+    genuine = facts["key"] in keys and signed(keys[facts["key"]], statement, signature)
+    need(genuine, f"{number} is forged: no key that counts signed it")
+    here = type(seq) is int and state.hashes.get(seq) == seen
+    need(here, f"{number} saw entry {seq} with another content, or it is missing")
     state.last_point = (number, hashlib.sha256(f"{statement}\n{signature}".encode()).hexdigest())
     state.checkpoints += 1
 
 
-def check_trailer(row: dict[str, Any], state: State, keys: dict[str, str], digest: str, counts: list[int]) -> None:
+def check_trailer(
+    row: dict[str, Any], state: State, keys: dict[str, str], digest: str, counts: tuple[int, int]
+) -> None:
     """The end of a file: counts, head, and the digest of every byte before it, signed where there was a key."""
     expected = {
         "format": FORMAT, "fleet": state.fleet, "entries": counts[0], "head": [state.seq, state.head],
         "checkpoints": counts[1], "sha256": digest,
     }  # fmt: skip
     for name, value in expected.items():
-        if row[name] != value or type(row[name]) is not type(value):
-            raise Problem(f"{name} does not match the file")
+        need(row[name] == value and type(row[name]) is type(value), f"{name} does not match the file")
     if row["key"] == "" and row["signature"] == "":
-        if state.later:
-            raise Problem("is not signed, so nothing proves what the file says about erased payloads")
+        need(not state.later, "is not signed, so nothing proves what the file says about erased payloads")
         state.remarks.append("the file's end is not signed")
         return
     text = one_form({name: value for name, value in row.items() if name != "signature"})
-    if row["key"] not in keys or not signed(keys[row["key"]], text, str(row["signature"])):
-        raise Problem("is forged: no key that counts signed it")
+    genuine = row["key"] in keys and signed(keys[row["key"]], text, str(row["signature"]))
+    need(genuine, "is forged: no key that counts signed it")
 
 
 def check_anchor(path: str, state: State) -> None:
@@ -355,10 +348,8 @@ def check_anchor(path: str, state: State) -> None:
                 seq, seen = heads["local"]
             except (Problem, KeyError, TypeError, ValueError):
                 continue  # a crash cut this line short
-            if seq > state.seq:
-                raise Problem(f"{path}: a checkpoint saw entry {seq}: everything after {state.seq} was cut")
-            if state.hashes.get(seq, seen) != seen:
-                raise Problem(f"{path}: a checkpoint saw entry {seq} with another content")
+            need(seq <= state.seq, f"{path}: a checkpoint saw entry {seq}: everything after {state.seq} was cut")
+            need(state.hashes.get(seq, seen) == seen, f"{path}: a checkpoint saw entry {seq} with another content")
 
 
 def check_files(paths: list[str], *, key: str = "", anchor: str = "") -> State:
@@ -367,8 +358,8 @@ def check_files(paths: list[str], *, key: str = "", anchor: str = "") -> State:
     for path in paths:
         check_file(path, state)
     for name, seq in state.missing.items():
-        if name not in state.erased and name not in state.later:
-            raise Problem(f"entry {seq} {name} lost its payload, and no entry says that it was erased")
+        told = name in state.erased or name in state.later
+        need(told, f"entry {seq} {name} lost its payload, and no entry says that it was erased")
     unproved = [name for name in state.missing if name not in state.erased]
     if unproved:
         state.remarks.append(f"{len(unproved)} payloads are said to be erased by entries that are not in these files")
