@@ -22,14 +22,9 @@ pytestmark = pytest.mark.tmux
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A running fleet with a ticket that nobody takes."""
-    with fleet_in() as paths:
-        found = Shell(paths.checkout, {})
-        found.answer("up")
-        try:
-            found.answer("ticket", "create", "Greet the user")
-            yield found
-        finally:
-            found.fleet("down")
+    with fleet_in() as paths, Shell(paths.checkout, {}).up() as found:
+        found.answer("ticket", "create", "Greet the user")
+        yield found
 
 
 def test_the_head_is_signed_listed_and_verified(shell: Shell) -> None:

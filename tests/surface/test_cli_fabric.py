@@ -150,13 +150,8 @@ def test_a_claim_expires_under_a_living_run_and_is_taken_by_another(stage: tuple
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A fleet that is up and has nothing to do."""
-    with fleet_in() as paths:
-        found = Shell(paths.checkout, {})
-        found.answer("up")
-        try:
-            yield found
-        finally:
-            found.fleet("down")
+    with fleet_in() as paths, Shell(paths.checkout, {}).up() as found:
+        yield found
 
 
 def test_what_was_asked_is_waited_for_and_a_late_answer_is_exit_6(shell: Shell) -> None:

@@ -25,20 +25,15 @@ pytestmark = pytest.mark.tmux
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A fleet that has taken ticket/1 through the whole chain (pr/2), and has an open pr/3 of a person."""
-    with fleet_in() as paths:
-        found = Shell(paths.checkout, {})
-        found.answer("up")
-        try:
-            found.answer("ticket", "create", "Greet the user", "--body", "Kindly.", "--label", "ready")
-            wait_until(lambda: shipped(found), what="the ticket to be shipped")
-            git(paths.checkout, "switch", "--quiet", "--create", "topic")
-            commit(paths.checkout, {"topic.txt": "by hand\n"})
-            found.answer("pr", "create", "--title", "By hand", "--ref", "topic")
-            wait_until(lambda: len(reviews(found)) >= 2, what="both reviews of pr/3")
-            wait_until(lambda: not found.answer("ps")["runs"], what="everybody to be done")
-            yield found
-        finally:
-            found.fleet("down")
+    with fleet_in() as paths, Shell(paths.checkout, {}).up() as found:
+        found.answer("ticket", "create", "Greet the user", "--body", "Kindly.", "--label", "ready")
+        wait_until(lambda: shipped(found), what="the ticket to be shipped")
+        git(paths.checkout, "switch", "--quiet", "--create", "topic")
+        commit(paths.checkout, {"topic.txt": "by hand\n"})
+        found.answer("pr", "create", "--title", "By hand", "--ref", "topic")
+        wait_until(lambda: len(reviews(found)) >= 2, what="both reviews of pr/3")
+        wait_until(lambda: not found.answer("ps")["runs"], what="everybody to be done")
+        yield found
 
 
 def shipped(shell: Shell) -> bool:

@@ -97,14 +97,9 @@ def test_a_disabled_agent_is_shown_as_such(paths: FleetPaths) -> None:
 
 
 def test_a_fleet_without_schedules_says_how_to_make_one() -> None:
-    with fleet_in() as paths:
-        shell = Shell(paths.checkout, {})
-        shell.answer("up")
-        try:
-            assert shell.answer("schedules")["schedules"] == []
-            assert "`schedule:`" in shell.fleet("schedules").text
-        finally:
-            shell.fleet("down")
+    with fleet_in() as paths, Shell(paths.checkout, {}).up() as shell:
+        assert shell.answer("schedules")["schedules"] == []
+        assert "`schedule:`" in shell.fleet("schedules").text
 
 
 @pytest.mark.parametrize("words", [["schedules", "scribe"], ["schedules", "--all"]])

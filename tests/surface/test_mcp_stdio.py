@@ -23,14 +23,9 @@ ERAS = ["legacy", "auto"]
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A fleet that is up, with one ticket that nobody takes."""
-    with fleet_in() as paths:
-        found = Shell(paths.checkout, {})
-        found.answer("up")
-        try:
-            found.answer("ticket", "create", "Greet the user", "--body", "Kindly.")
-            yield found
-        finally:
-            found.fleet("down")
+    with fleet_in() as paths, Shell(paths.checkout, {}).up() as found:
+        found.answer("ticket", "create", "Greet the user", "--body", "Kindly.")
+        yield found
 
 
 def through(shell: Shell, era: str, *calls: tuple[str, dict[str, Any]]) -> tuple[set[str], list[Any]]:

@@ -6,13 +6,15 @@ a test does by one call each, with the journal entries they would write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.config.catalogue import load_roles
 from fleet.config.loader import LoadedConfig
 from fleet.config.model import AgentConfig, FleetConfig
 from fleet.config.roles import Role
+from fleet.core import probe
 from fleet.core.journal import Draft, Entry, Stream
 from fleet.core.live import LivePull, LiveTicket
 from fleet.core.service import Service
@@ -55,6 +57,26 @@ def load(agents: tuple[AgentConfig, ...], roles: Mapping[str, Role], **config: o
     digest = str(config.pop("digest", "c" * 64))
     fields: dict[str, object] = {"version": 1, "allow_shared_uid_merge": True, **config, "agents": agents}
     return LoadedConfig(FleetConfig.model_validate(fields), digest, (), b"", roles)
+
+
+class Crash(Exception):
+    """A process that ends at a named point; our own handlers may see it, as they see any fault of a service."""
+
+
+@contextmanager
+def crashing() -> Iterator[list[str]]:
+    """The names of points at which the next pass ends the process; the body fills and empties the list."""
+    points: list[str] = []
+
+    def handler(name: str) -> None:
+        if name in points:
+            raise Crash(name)
+
+    probe.install(handler)
+    try:
+        yield points
+    finally:
+        probe.install(None)
 
 
 class Scene:
@@ -164,6 +186,23 @@ class Scene:
             kind, pull = "pr_updated", self.forge.move_head(known.number, head, mails)
         self._pushed(pull, kind, author, run.id)
         return pull
+
+    def developed(self, head: str) -> Run:
+        """A ticket, its developer's run and a pull request at ``head``; the run has ended, no reviewer has begun."""
+        self.ready()
+        self.rest()
+        run = self.start(self.live()["developer"])
+        self.push(run, head)
+        self.end(run)
+        return run
+
+    def all_review(self) -> None:
+        """Everybody who is asked by now approves and ends; what follows from that is waited for."""
+        self.rest()
+        for run in list(self.live().values()):
+            self.review(run)
+            self.end(run)
+        self.rest()
 
     def push_by_hand(self, head: str, *, who: str = "human:ann", ticket: int = 0) -> LivePull:
         """A person opens a pull request."""

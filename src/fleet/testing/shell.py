@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,15 @@ class Shell:
         done = self.fleet(*words, "--json")
         assert done.ok, f"fleet {' '.join(words)} ended with {done.code}: {done.text}{done.error_text}"
         return object_of(done)
+
+    @contextmanager
+    def up(self) -> Iterator[Shell]:
+        """Its fleet is up for the body, and down afterwards."""
+        self.answer("up")
+        try:
+            yield self
+        finally:
+            self.fleet("down")
 
     def _env(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_A_PERSONS}

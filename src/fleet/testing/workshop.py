@@ -147,6 +147,13 @@ class Workshop:
             total += did
         raise AssertionError("the runner does not come to rest")
 
+    def running(self, **more: Any) -> str:
+        """A queued run, made as ``queue`` makes it, whose session is alive."""
+        run_id = self.queue(**more)
+        self.rest()
+        assert self.state(run_id) is RunState.RUNNING
+        return run_id
+
     def settle(self) -> int:
         """Tick the runner alone until it has nothing to do; sessions stand still."""
         for count in range(_PATIENCE):

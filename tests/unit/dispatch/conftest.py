@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core import probe
-from fleet.testing.scene import Scene
-
-
-class Crash(Exception):
-    """A process that ends at a named point."""
+from fleet.testing.scene import Scene, crashing
 
 
 @pytest.fixture
@@ -40,12 +36,5 @@ def at_point() -> Iterator[dict[str, Callable[[], None]]]:
 @pytest.fixture
 def crash_at() -> Iterator[list[str]]:
     """Names of points at which the next pass raises."""
-    points: list[str] = []
-
-    def handler(name: str) -> None:
-        if name in points:
-            raise Crash(name)
-
-    probe.install(handler)
-    yield points
-    probe.install(None)
+    with crashing() as points:
+        yield points

@@ -22,11 +22,7 @@ LATER = 10**18
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """Agents share one uid and may not merge by themselves; two reviewers approved ``h1`` of pr/2."""
     made = Scene(tmp_path, allow_shared_uid_merge=False)
-    made.ready()
-    made.rest()
-    developer = made.start(made.live()["developer"])
-    made.push(developer, "h1")
-    made.end(developer)
+    made.developed("h1")
     review(made)
     yield made
     made.close()
@@ -75,11 +71,7 @@ def test_a_merge_that_waits_for_a_person_asks_once(scene: Scene) -> None:
 
 def test_nobody_is_asked_before_the_reviewers_have_answered(tmp_path: Path) -> None:
     scene = Scene(tmp_path, allow_shared_uid_merge=False)
-    scene.ready()
-    scene.rest()
-    developer = scene.start(scene.live()["developer"])
-    scene.push(developer, "h1")
-    scene.end(developer)
+    scene.developed("h1")
     scene.rest()
     scene.review(scene.start(scene.live()["qa-engineer"]))
     scene.rest()
@@ -149,11 +141,7 @@ def test_an_edit_that_has_nothing_to_do_with_this_merge_voids_nothing(scene: Sce
 
 def test_protected_paths_wait_for_a_person_also_where_agents_may_merge(tmp_path: Path) -> None:
     scene = Scene(tmp_path, protected_paths=("a.py",))
-    scene.ready()
-    scene.rest()
-    developer = scene.start(scene.live()["developer"])
-    scene.push(developer, "h1")
-    scene.end(developer)
+    scene.developed("h1")
     review(scene)
     (one,) = asked(scene)
     assert [reason["code"] for reason in one.reasons] == ["FLT-POL-072"]

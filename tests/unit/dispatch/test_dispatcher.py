@@ -11,7 +11,7 @@ from fleet.core.agent import AgentState
 from fleet.core.clock import SECOND
 from fleet.core.errors import Conflict, TemporaryError
 from fleet.core.journal import Draft, Entry, Stream
-from fleet.core.work import DeliveryState, Run, RunState
+from fleet.core.work import DeliveryState, RunState
 from fleet.dispatch.dispatcher import LEASE, _claim, _move
 from fleet.store import agents, deliveries, journal, runs
 from fleet.store.db import Tx
@@ -27,16 +27,6 @@ def give_back_expired(scene: Scene) -> int:
         return sum(deliveries.give_back(tx, one.id, token=one.lease_token) for one in deliveries.expired_claims(tx))
 
     return scene.db.write(work)
-
-
-def run_to_head(scene: Scene, head: str = "h1") -> Run:
-    """A ticket, its developer's run, and a pull request at ``head``; the run has ended."""
-    scene.ready()
-    scene.rest()
-    run = scene.start(scene.live()["developer"])
-    scene.push(run, head)
-    scene.end(run)
-    return run
 
 
 def states(scene: Scene, agent: str) -> list[str]:
@@ -74,7 +64,7 @@ def test_a_ready_ticket_starts_the_developer_once(scene: Scene) -> None:
 
 def test_an_idle_tick_does_nothing_and_writes_nothing(scene: Scene) -> None:
     """At rest, with held deliveries around, ticks change no row and say when to look again."""
-    run_to_head(scene)
+    scene.developed("h1")
     scene.rest()
     scene.review(scene.live()["qa-engineer"])
     scene.rest()
@@ -90,7 +80,7 @@ def test_an_idle_tick_does_nothing_and_writes_nothing(scene: Scene) -> None:
 
 def test_two_reviewers_start_in_parallel(scene: Scene) -> None:
     """At the pushed head, each with its own run."""
-    run_to_head(scene)
+    scene.developed("h1")
     scene.rest()
     assert {(run.agent, run.subject, run.generation) for run in scene.live().values()} == {
         ("qa-engineer", "pr/2", "h1"),
@@ -100,7 +90,7 @@ def test_two_reviewers_start_in_parallel(scene: Scene) -> None:
 
 def test_the_first_approval_holds_the_release_until_the_last_answer(scene: Scene) -> None:
     """Held with the name of who is awaited; started once, for both approvals."""
-    run_to_head(scene)
+    scene.developed("h1")
     scene.rest()
     scene.review(scene.live()["tech-lead"])
     scene.rest()
@@ -118,7 +108,7 @@ def test_the_first_approval_holds_the_release_until_the_last_answer(scene: Scene
 
 def test_a_request_for_changes_brings_the_author_back(scene: Scene) -> None:
     """The developer starts on the pull request, the release manager keeps waiting."""
-    run_to_head(scene)
+    scene.developed("h1")
     scene.rest()
     scene.review(scene.live()["tech-lead"])
     scene.review(scene.live()["qa-engineer"], approve=False)
@@ -136,7 +126,7 @@ def test_a_request_for_changes_brings_the_author_back(scene: Scene) -> None:
 
 def test_when_the_head_moves_old_deliveries_are_denied(scene: Scene) -> None:
     """The held release, and the second request for changes that waited for the first."""
-    run_to_head(scene)
+    scene.developed("h1")
     scene.rest()
     reviewers = scene.live()
     scene.review(reviewers["tech-lead"])
@@ -161,7 +151,7 @@ def test_when_the_head_moves_old_deliveries_are_denied(scene: Scene) -> None:
 
 def test_like_deliveries_are_answered_by_one_run(scene: Scene) -> None:
     """Two requests for changes at the same head, one return of the author."""
-    run_to_head(scene)
+    scene.developed("h1")
     scene.rest()
     for run in scene.live().values():
         scene.review(run, approve=False)
@@ -297,7 +287,7 @@ def test_an_outage_of_the_forge_leaves_everything_as_it_is(scene: Scene) -> None
 
 def test_one_tick_asks_the_forge_each_question_once(scene: Scene) -> None:
     """Several deliveries about one pull request share one look."""
-    run_to_head(scene)
+    scene.developed("h1")
     scene.tick(scene.router)
     scene.forge.asked.clear()
     scene.tick(scene.dispatcher)
@@ -307,7 +297,7 @@ def test_one_tick_asks_the_forge_each_question_once(scene: Scene) -> None:
 
 def test_waiting_work_costs_no_git(scene: Scene) -> None:
     """Commits and paths of the same head and base are not asked for again; those of a new head are."""
-    author = run_to_head(scene)
+    author = scene.developed("h1")
     scene.rest()
     scene.review(scene.live()["qa-engineer"])
     scene.rest()

@@ -133,11 +133,7 @@ def test_a_conflict_goes_to_the_author_once_for_each_head(scene: Scene) -> None:
 def test_a_conflict_that_was_told_while_somebody_merged_answers_that_run_too(scene: Scene) -> None:
     author, pull = pushed(scene)
     scene.end(author)
-    scene.rest()
-    for run in list(scene.live().values()):
-        scene.review(run)
-        scene.end(run)
-    scene.rest()
+    scene.all_review()
     release = scene.start(scene.live()["release-manager"])
     scene.forge.set_conflict(pull.number, "conflicts in a.py")
     scene.forge.change_pull(pull.number, base_sha="base2")
@@ -309,11 +305,7 @@ def test_a_merge_calls_nobody_off(scene: Scene) -> None:
     """GitHub closes the issue with the merge, while the release manager's run is still writing it down."""
     author, _ = pushed(scene)
     scene.end(author)
-    scene.rest()
-    for run in list(scene.live().values()):
-        scene.review(run)
-        scene.end(run)
-    scene.rest()
+    scene.all_review()
     release = scene.start(scene.live()["release-manager"])
     scene.forge.merge_pull(2)
     close(scene)

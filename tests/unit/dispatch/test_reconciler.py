@@ -26,11 +26,7 @@ def reviewed(scene: Scene) -> Run:
     author = developing(scene)
     scene.push(author, "h1")
     scene.end(author)
-    scene.rest()
-    for run in list(scene.live().values()):
-        scene.review(run)
-        scene.end(run)
-    scene.rest()
+    scene.all_review()
     return scene.start(scene.live()["release-manager"])
 
 

@@ -5,19 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleet.core.agent import AgentState
-from fleet.core.work import DeliveryState, Run
+from fleet.core.work import DeliveryState
 from fleet.store import agents, runs
 from fleet.testing.scene import Scene, member, usual_members
-
-
-def run_to_head(scene: Scene, head: str = "h1") -> Run:
-    """A ticket, its developer's run, and a pull request at ``head``; the run has ended."""
-    scene.ready()
-    scene.rest()
-    run = scene.start(scene.live()["developer"])
-    scene.push(run, head)
-    scene.end(run)
-    return run
 
 
 def states(scene: Scene, agent: str) -> list[str]:
@@ -139,7 +129,7 @@ def test_an_author_under_another_role_reviews_nothing(tmp_path: Path) -> None:
 
 def test_a_reviewer_started_by_the_authors_run_is_refused(scene: Scene) -> None:
     """A sub-run shares the lineage of the run that asked for it."""
-    author = run_to_head(scene)
+    author = scene.developed("h1")
     scene.rest()
     for run in list(scene.live().values()):
         scene.end(run)
@@ -177,7 +167,7 @@ def test_a_persons_pull_request_does_not_start_a_developer(scene: Scene) -> None
 def test_without_the_flag_a_merge_waits_for_a_person(tmp_path: Path) -> None:
     """Held, with the command a person types."""
     scene = Scene(tmp_path, allow_shared_uid_merge=False)
-    run_to_head(scene)
+    scene.developed("h1")
     scene.rest()
     for run in list(scene.live().values()):
         scene.review(run)

@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core import probe
 from fleet.core.agent import AgentState
 from fleet.core.work import DeliveryState
 from fleet.store import agents, cursors, deliveries, journal
 from fleet.store.db import Tx
-from fleet.testing.scene import Scene, usual_members
-
-
-class Crash(Exception):
-    """A process that ends at a named point."""
+from fleet.testing.scene import Crash, Scene, crashing, usual_members
 
 
 @pytest.fixture
@@ -30,15 +25,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 @pytest.fixture
 def crash_at() -> Iterator[list[str]]:
     """Names of points at which the next pass raises."""
-    points: list[str] = []
-
-    def handler(name: str) -> None:
-        if name in points:
-            raise Crash(name)
-
-    probe.install(handler)
-    yield points
-    probe.install(None)
+    with crashing() as points:
+        yield points
 
 
 def set_cursor_back(tx: Tx) -> None:

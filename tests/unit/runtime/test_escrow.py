@@ -11,23 +11,10 @@ from pathlib import Path
 import pytest
 
 from fleet.process import run
-from fleet.runtime.clone import make_clone
 from fleet.runtime.escrow import GIT_ENV, Saved, save, verified
-from fleet.testing.runtime_contract import IDENTITY, World, git
+from fleet.testing.runtime_contract import World, git
 
 SESSION = "r1-e1"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path / "world")
-
-
-@pytest.fixture
-def clone(world: World) -> Path:
-    target = world.clones / SESSION
-    make_clone(world.bare, target, "fleet/1", "main", IDENTITY)
-    return target
 
 
 def saved(world: World, clone: Path) -> Saved:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,22 +25,6 @@ from fleet.testing.workshop import HandExecutor, Workshop
 SUCCESS = ["run.starting", "handbook.compiled", "run.started", "pr_created", "run.succeeded"]
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    """A workshop whose agents hang until the test ends them."""
-    workshop = Workshop(tmp_path)
-    yield workshop
-    workshop.close()
-
-
-def running(shop: Workshop, **more: object) -> str:
-    """A run whose session is alive."""
-    run_id = shop.queue(**more)  # type: ignore[arg-type]
-    shop.rest()
-    assert shop.state(run_id) is RunState.RUNNING
-    return run_id
-
-
 def secret_of(shop: Workshop, session: FakeSession) -> str:
     """What the agent finds in its capability file."""
     return Path(session.launch.env["FLEET_CAPABILITY_FILE"]).read_text()
@@ -56,7 +39,7 @@ def holder(shop: Workshop, secret: str) -> Principal | None:
 
 
 def test_a_queued_run_becomes_a_session_and_a_success(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     assert shop.run(run_id).epoch == 1
     assert shop.run(run_id).host == "here"
     shop.emit(run_id, "pr_created")
@@ -85,7 +68,7 @@ def test_a_runner_with_nothing_to_do_writes_nothing_and_waits_for_news(shop: Wor
 
 
 def test_a_live_session_is_looked_at_again_within_a_second(shop: Workshop) -> None:
-    running(shop)
+    shop.running()
     tick = shop.tick()
     assert tick.did == 0
     assert tick.next_at is not None
@@ -95,7 +78,7 @@ def test_a_live_session_is_looked_at_again_within_a_second(shop: Workshop) -> No
 def test_the_agent_gets_its_whole_environment_and_nothing_else(shop: Workshop) -> None:
     pull = {"number": 8, "head": "f" * 40, "title": "$(touch /tmp/x) `id`"}
     shop.facts = lambda run: WorkFacts("fleet/7", "main", ticket={"number": 7, "title": "do; it"}, pull=pull)
-    run_id = running(shop)
+    run_id = shop.running()
     session = shop.session(run_id)
     env = dict(session.launch.env)
     folder = shop.paths.runs / f"{run_id}-e1"
@@ -118,7 +101,7 @@ def test_the_agent_gets_its_whole_environment_and_nothing_else(shop: Workshop) -
 
 
 def test_the_run_folder_is_private_and_the_secret_is_read_only(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     folder = shop.paths.runs / f"{run_id}-e1"
     modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in (".", "capability", "brief.json", "home")}
     assert modes == {".": 0o700, "capability": 0o400, "brief.json": 0o600, "home": 0o700}
@@ -126,7 +109,7 @@ def test_the_run_folder_is_private_and_the_secret_is_read_only(shop: Workshop) -
 
 
 def test_the_playbook_is_copied_so_that_a_later_edit_changes_nothing(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     copy = Path(shop.session(run_id).launch.argv[-1])
     assert copy.parent == shop.paths.runs / f"{run_id}-e1"
     assert "say: developer" in copy.read_text()
@@ -134,7 +117,7 @@ def test_the_playbook_is_copied_so_that_a_later_edit_changes_nothing(shop: Works
 
 def test_a_capability_covers_the_role_the_declared_events_and_the_objects_of_the_run(shop: Workshop) -> None:
     shop.facts = lambda run: WorkFacts("fleet/7", "main", pull={"number": 8, "head": shop.base})
-    run_id = running(shop, agent="starter")
+    run_id = shop.running(agent="starter")
     secret = secret_of(shop, shop.session(run_id))
     who = holder(shop, secret)
     assert who is not None
@@ -147,7 +130,7 @@ def test_a_capability_covers_the_role_the_declared_events_and_the_objects_of_the
 
 
 def test_a_capability_ends_with_its_run(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     secret = secret_of(shop, shop.session(run_id))
     assert holder(shop, secret) is not None
     shop.runtime.exit(f"{run_id}-e1", 1)
@@ -166,8 +149,8 @@ def test_a_developer_continues_the_branch_and_a_reviewer_sees_exactly_the_commit
     git(person, "push", "--quiet", "origin", "fleet/7")
     pull = {"number": 8, "head": latest}
     shop.facts = lambda run: WorkFacts("fleet/7", "main", pull=pull)
-    reviewer = running(shop, agent="tech-lead", event="pr_needs_review", subject="pr/8", generation=reviewed)
-    developer = running(shop)
+    reviewer = shop.running(agent="tech-lead", event="pr_needs_review", subject="pr/8", generation=reviewed)
+    developer = shop.running()
     clone = shop.paths.clones / f"{reviewer}-e1"
     assert git(clone, "rev-parse", "HEAD") == reviewed
     assert shop.session(reviewer).launch.env["FLEET_HEAD"] == reviewed
@@ -205,7 +188,7 @@ def test_only_so_many_starts_are_made_at_once_and_one_effect_for_a_run(tmp_path:
 
 
 def test_runs_of_another_host_are_left_alone(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     shop.restart(host="elsewhere")
     shop.runtime.exit(f"{run_id}-e1", 0)
     shop.rest()
@@ -320,7 +303,7 @@ def test_an_error_that_is_none_of_ours_stops_the_service(shop: Workshop) -> None
 
 
 def test_a_tmux_that_cannot_be_asked_is_no_end_of_anything(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     shop.runtime.unreachable = True
     with pytest.raises(TemporaryError):
         shop.tick()

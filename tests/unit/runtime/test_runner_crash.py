@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ from fleet.runtime.runner import ANSWER_SECONDS, MAX_EPOCH
 from fleet.store import capabilities, risk
 from fleet.testing.repos import git
 from fleet.testing.workshop import HandExecutor, InlineExecutor, Workshop
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    """A workshop whose agents hang until the test ends them."""
-    workshop = Workshop(tmp_path)
-    yield workshop
-    workshop.close()
 
 
 def alive(shop: Workshop) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,22 +11,6 @@ from fleet.core.work import RunState
 from fleet.testing.fake_runtime import FakeSession, hang
 from fleet.testing.repos import commit, git
 from fleet.testing.workshop import Workshop
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    """A workshop whose agents hang until the test ends them."""
-    workshop = Workshop(tmp_path)
-    yield workshop
-    workshop.close()
-
-
-def running(shop: Workshop, **more: object) -> str:
-    """A run whose session is alive."""
-    run_id = shop.queue(**more)  # type: ignore[arg-type]
-    shop.rest()
-    assert shop.state(run_id) is RunState.RUNNING
-    return run_id
 
 
 @pytest.mark.parametrize(
@@ -48,7 +32,7 @@ def running(shop: Workshop, **more: object) -> str:
 def test_an_exit_is_judged_by_its_code_and_by_what_is_on_record(
     shop: Workshop, agent: str, event: str, code: int, emitted: str, state: RunState, words: str
 ) -> None:
-    run_id = running(shop, agent=agent, event=event)
+    run_id = shop.running(agent=agent, event=event)
     shop.emit(run_id, emitted)
     shop.runtime.exit(f"{run_id}-e1", code)
     shop.rest()
@@ -58,7 +42,7 @@ def test_an_exit_is_judged_by_its_code_and_by_what_is_on_record(
 
 
 def test_an_event_of_another_run_does_not_count(shop: Workshop) -> None:
-    first, second = running(shop), running(shop, work_item="ticket/9", subject="ticket/9")
+    first, second = shop.running(), shop.running(work_item="ticket/9", subject="ticket/9")
     shop.emit(second, "pr_created")
     shop.runtime.exit(f"{first}-e1", 0)
     shop.rest()
@@ -77,7 +61,7 @@ def test_a_session_that_ends_before_anybody_saw_it_alive_is_recorded_as_started_
 
 
 def test_the_time_limit_ends_a_run_as_timed_out(shop: Workshop) -> None:
-    run_id = running(shop, allowance=30)
+    run_id = shop.running(allowance=30)
     shop.clock.advance(30)
     shop.rest()
     assert shop.state(run_id) is RunState.TIMED_OUT
@@ -85,7 +69,7 @@ def test_the_time_limit_ends_a_run_as_timed_out(shop: Workshop) -> None:
 
 
 def test_the_budget_ends_a_run_and_the_decision_is_on_record(shop: Workshop) -> None:
-    run_id = running(shop, allowance=5, kind="budget")
+    run_id = shop.running(allowance=5, kind="budget")
     shop.clock.advance(6)
     shop.rest()
     assert shop.state(run_id) is RunState.OVER_BUDGET
@@ -97,7 +81,7 @@ def test_the_budget_ends_a_run_and_the_decision_is_on_record(shop: Workshop) -> 
 
 
 def test_a_used_up_budget_stays_one_although_a_stop_was_asked(shop: Workshop) -> None:
-    run_id = running(shop, allowance=5, kind="budget")
+    run_id = shop.running(allowance=5, kind="budget")
     shop.clock.advance(6)
     shop.runtime.step()
     shop.ask_cancel(run_id)
@@ -106,7 +90,7 @@ def test_a_used_up_budget_stays_one_although_a_stop_was_asked(shop: Workshop) ->
 
 
 def test_a_request_to_stop_is_passed_on_once_and_ends_in_cancelled(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     shop.ask_cancel(run_id)
     shop.rest()
     assert shop.state(run_id) is RunState.CANCELLED
@@ -125,7 +109,7 @@ def test_a_run_that_is_cancelled_before_its_start_never_starts(shop: Workshop) -
 
 
 def test_work_that_was_finished_counts_although_a_stop_was_asked(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     shop.emit(run_id, "pr_created")
     shop.runtime.exit(f"{run_id}-e1", 0)
     shop.ask_cancel(run_id)
@@ -134,7 +118,7 @@ def test_work_that_was_finished_counts_although_a_stop_was_asked(shop: Workshop)
 
 
 def test_a_vanished_session_is_swept_its_work_saved_and_the_run_lost(shop: Workshop) -> None:
-    run_id = running(shop, allowance=100)
+    run_id = shop.running(allowance=100)
     (shop.paths.clones / f"{run_id}-e1" / "draft.txt").write_text("half done")
     shop.clock.advance(40)
     shop.runtime.vanish(f"{run_id}-e1", left_over=(4711,))
@@ -149,7 +133,7 @@ def test_a_vanished_session_is_swept_its_work_saved_and_the_run_lost(shop: Works
 
 
 def test_a_vanished_session_that_was_asked_to_stop_is_cancelled(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     shop.runtime.vanish(f"{run_id}-e1")
     shop.ask_cancel(run_id)
     shop.rest()
@@ -157,7 +141,7 @@ def test_a_vanished_session_that_was_asked_to_stop_is_cancelled(shop: Workshop) 
 
 
 def test_a_clone_is_removed_once_its_work_is_saved(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     (shop.paths.clones / f"{run_id}-e1" / "left.txt").write_text("not committed")
     shop.runtime.exit(f"{run_id}-e1", 1)
     shop.rest()
@@ -166,7 +150,7 @@ def test_a_clone_is_removed_once_its_work_is_saved(shop: Workshop) -> None:
 
 
 def test_a_clone_whose_work_could_not_be_saved_stays_and_is_named(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     nested = shop.paths.clones / f"{run_id}-e1" / "nested"
     nested.mkdir()
     git(nested, "init", "--quiet")
@@ -181,7 +165,7 @@ def test_a_clone_whose_work_could_not_be_saved_stays_and_is_named(shop: Workshop
 
 
 def test_a_finished_run_stays_finished(shop: Workshop) -> None:
-    run_id = running(shop)
+    run_id = shop.running()
     shop.runtime.exit(f"{run_id}-e1", 1)
     shop.rest()
     before = shop.story(run_id)
@@ -208,5 +192,5 @@ def test_an_agent_that_acts_by_itself_is_seen_through_to_the_end(tmp_path: Path)
 
 def test_agents_hang_by_default(shop: Workshop) -> None:
     act: Callable[[FakeSession], int | None] = hang
-    run_id = running(shop)
+    run_id = shop.running()
     assert act(shop.session(run_id)) is None
