@@ -18,14 +18,9 @@ pytestmark = pytest.mark.tmux
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A fleet that is up, with one note on record."""
-    with fleet_in() as paths:
-        found = Shell(paths.checkout, {})
-        found.answer("up")
-        try:
-            found.answer("fabric", "publish", "--kind", "note", "--summary", "before")
-            yield found
-        finally:
-            found.fleet("down")
+    with fleet_in() as paths, Shell(paths.checkout, {}).up() as found:
+        found.answer("fabric", "publish", "--kind", "note", "--summary", "before")
+        yield found
 
 
 def test_a_backup_says_where_it_is_how_large_and_what_it_holds(shell: Shell) -> None:
@@ -50,6 +45,7 @@ def test_its_json_has_the_agreed_fields(shell: Shell) -> None:
     ("words", "exit_code", "code"),
     [
         (("backup", "/nowhere/at/all.tar"), 2, "FLT-KEP-020"),
+        (("backup", "a-disk-that-is-not-there/"), 2, "FLT-KEP-020"),
         (("restore", "/nowhere/at/all.tar", "--dry-run"), 4, "FLT-KEP-010"),
         (("restore", ".fleet/config.yaml", "--dry-run"), 2, "FLT-KEP-012"),
         (("restore", ".fleet/config.yaml"), 8, "FLT-KEP-015"),

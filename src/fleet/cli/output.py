@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _PLAIN = {"\t": " "}
 
+_GAP = "  "  # between two columns of a table
+_LEAST_ROOM = 16  # a last column that would have fewer columns of a terminal is left to the terminal
 _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -51,9 +53,10 @@ def _spelled(char: str, lines: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How text for people looks. ``colour`` False gives plain words."""
+    """How text for people looks. ``colour`` False gives plain words; nothing is fitted where ``width`` is 0."""
 
     colour: bool = False
+    width: int = 0
 
     def paint(self, text: str, *names: str) -> str:
         """The text in colours such as ``bold`` or ``red``, if there are any."""
@@ -86,17 +89,26 @@ def wants_colour(choice: str, env: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], style: Style) -> str:
-    """Columns of safe text under headings; words of a state are coloured. Ends with a line break."""
+    """Columns of safe text under headings; words of a state are coloured. Ends with a line break.
+
+    On a terminal that is too narrow the last column is broken into lines; nothing is left out.
+    """
     cells = [[visible(value) for value in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(headings, *cells, strict=True)]
+    before = sum(width + len(_GAP) for width in widths[:-1])
+    room = style.width - before
+    fits = not style.width or widths[-1] <= room or room < _LEAST_ROOM
     lines = [_row(headings, widths, lambda text: style.paint(text, "bold"))]
-    lines += [_row(row, widths, style.state) for row in cells]
+    for row in cells:
+        last, *more = [row[-1]] if fits else wrapped(row[-1], room)
+        lines.append(_row([*row[:-1], last], widths, style.state))
+        lines += [" " * before + piece.lstrip(" ") for piece in more]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], paint: object) -> str:
     assert callable(paint)
-    return "  ".join(f"{paint(cell)}{' ' * (width - _width(cell))}" for cell, width in zip(cells, widths, strict=True))
+    return _GAP.join(f"{paint(cell)}{' ' * (width - _width(cell))}" for cell, width in zip(cells, widths, strict=True))
 
 
 def _width(text: str) -> int:

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from fleet.cli.door import Door
-from fleet.cli.output import Style, report, result_line, wants_colour
+from fleet.cli.output import Style, report, result_line, terminal_size, wants_colour
 from fleet.control.verbs import OFFLINE, VERBS, Access
 from fleet.core.errors import FleetError, Unreachable
 
@@ -66,7 +66,9 @@ def wants_json(ctx: click.Context) -> bool:
 def style_of(ctx: click.Context) -> Style:
     """How to print for the reader of standard output."""
     choice = str(ctx.meta.get(_COLOUR) or "auto")
-    return Style(not wants_json(ctx) and wants_colour(choice, ctx.find_object(Door).env, sys.stdout))  # type: ignore[union-attr]
+    colour = not wants_json(ctx) and wants_colour(choice, ctx.find_object(Door).env, sys.stdout)  # type: ignore[union-attr]
+    columns, _ = terminal_size(sys.stdout) or (0, 0)
+    return Style(colour, columns)
 
 
 def door_of(ctx: click.Context) -> Door:

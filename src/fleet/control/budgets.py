@@ -199,8 +199,8 @@ def grant(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str,
         scope, name = _target(tx, ctx, target)
         limit = _limit_of(tx, config, scope, name, unit)
         if limit is None:
-            what = "budget" if unit == "seconds" else f"budget in {unit}"
-            raise Conflict("FLT-BUD-003", f"{_label(scope, name)} has no {what}", where=target, hint=_NO_BUDGET)
+            what = {"seconds": "budget", "usd": "budget in dollars"}.get(unit, f"budget in {unit}")
+            raise Conflict("FLT-BUD-003", f"there is no such {what}", where=_label(scope, name), hint=_NO_BUDGET)
         budgets.grant(tx, scope, name, number, actor=str(principal), reason=reason, unit=unit)
         whose = _label(scope, name)
         draft = Draft(

@@ -53,7 +53,7 @@ def release(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[st
         ]
         if not let_go:
             hint = "fleet limits list shows what is held"
-            raise Conflict("FLT-CTL-121", f"nothing of {target} is held by a limit", where=target, hint=hint)
+            raise Conflict("FLT-CTL-121", "nothing of it is held by a limit", where=target, hint=hint)
         subject = f"agent/{name}" if of_agent else item
         draft = Draft(
             Stream.DECISION,

@@ -243,9 +243,9 @@ class _Again:
         for name in sorted(now ^ was):
             reached, one = name in now, answers.get(name)
             if one is None:
-                why = f"{name} is not in the candidate"
+                why = f"{name}: is not in the candidate"
             else:
-                why = f"{name} {one.why} {event.type}" if reached else f"{name} {one.why}"
+                why = f"{name}: {one.why}"
             words = ("not reached", "reached") if reached else ("reached", "not reached")
             row = {**_row(entry, *words), "agent": name, "effect": "reaches" if reached else "no longer reaches"}
             self.report.differs.append({**row, "why": why, "codes": [], "because": []})

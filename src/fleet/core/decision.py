@@ -53,8 +53,8 @@ class Decision:
 
     @property
     def text(self) -> str:
-        """The binding reasons in plain words."""
-        return "; ".join(reason.text for reason in self.binding)
+        """The binding reasons in plain words; what several checks say alike stands once."""
+        return "; ".join(dict.fromkeys(reason.text for reason in self.binding))
 
     def as_dict(self) -> dict[str, object]:
         """The decision as it is journaled and printed."""

@@ -320,7 +320,7 @@ class LocalForge(Alone, GitContent):
     def _row(self, number: int) -> rows.PullRow:
         row = self._db.read(lambda tx: rows.pull(tx, number))
         if row is None:
-            raise NotFound("FLT-FRG-002", "no such pull request", where=f"pr/{number}")
+            raise NotFound("FLT-FRG-002", "no such pull request", where=f"pr/{number}", hint="fleet pr list shows them")
         return row
 
     def _live(self, number: int) -> tuple[rows.PullRow, dict[str, str]]:

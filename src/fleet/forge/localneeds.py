@@ -11,7 +11,7 @@ def ticket_row(tx: Tx, number: int) -> rows.TicketRow:
     """A ticket's row. Raises NotFound FLT-FRG-001."""
     row = rows.ticket(tx, number)
     if row is None:
-        raise NotFound("FLT-FRG-001", "no such ticket", where=f"ticket/{number}")
+        raise NotFound("FLT-FRG-001", "no such ticket", where=f"ticket/{number}", hint="fleet ticket list shows them")
     return row
 
 

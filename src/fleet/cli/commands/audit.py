@@ -137,7 +137,9 @@ def _points(result: Result, style: Style) -> str:
         f"archive {row['number']}: entries {row['first']} to {row['last']} in {visible(row['file'])}\n"
         for row in result["archives"]
     )
-    return f"{text}{result['total']} checkpoints; {anchor['lines']} in the anchor {visible(anchor['path'])}\n"
+    return (
+        f"{text}{counted(result['total'], 'checkpoint')}; {anchor['lines']} in the anchor {visible(anchor['path'])}\n"
+    )
 
 
 @audit.command(cls=Remote, show=_points, examples=("fleet audit checkpoints --limit 5",))

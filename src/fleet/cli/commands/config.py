@@ -15,7 +15,7 @@ import click
 
 from fleet.cli.commands.configlook import diff, explain, get, revisions, show
 from fleet.cli.door import Door
-from fleet.cli.output import Style, json_line, result_line, visible
+from fleet.cli.output import Style, counted, json_line, result_line, visible
 from fleet.cli.remote import Call, Local, Remote, Result, style_of, wants_json
 from fleet.cli.words import given, pass_door
 from fleet.config.catalogue import load_roles
@@ -158,7 +158,9 @@ def validate(door: Door, ctx: click.Context, file: Path | None) -> None:
         sys.stdout.write(json_line({"ok": True, **facts, "warnings": notes}))
         return
     sys.stderr.write("".join(f"warning: {visible(warning)}\n" for warning in notes))
-    sys.stdout.write(f"{visible(name)} is valid: {len(loaded.config.agents)} agents, hash {loaded.digest[:12]}\n")
+    sys.stdout.write(
+        f"{visible(name)} is valid: {counted(len(loaded.config.agents), 'agent')}, hash {loaded.digest[:12]}\n"
+    )
 
 
 @config.command(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import Style, json_line, visible
+from fleet.cli.output import Style, counted, json_line, visible
 from fleet.cli.remote import Local, style_of, wants_json
 from fleet.cli.words import pass_door
 from fleet.config.paths import FleetPaths
@@ -106,7 +106,7 @@ def _line(check: Check, style: Style) -> str:
 
 def _verdict(report: Report, style: Style, *, fix: bool) -> str:
     counts = {state: sum(check.state == state for check in report.checks) for state in ("ok", "warn", "fail")}
-    words = f"{counts['ok']} ok, {counts['warn']} warnings, {counts['fail']} failed"
+    words = f"{counts['ok']} ok, {counted(counts['warn'], 'warning')}, {counts['fail']} failed"
     mendable = any(check.mend for check in report.checks)
     more = "; fleet doctor --fix mends what is safe to mend" if mendable and not fix else ""
     colour = "red" if counts["fail"] else "yellow" if counts["warn"] else "green"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import Style, moment, table, visible
+from fleet.cli.output import Style, counted, moment, table, visible
 from fleet.cli.remote import Call, Remote, Result
 from fleet.cli.words import given, pass_door, since
 
@@ -49,7 +49,7 @@ def _card(card: Row, style: Style) -> str:
     """A scorecard: what it stands on, six lines, each with the numbers of its formula and what counts against it."""
     until = moment(card["until"]) if card["until"] else "now"
     begin = moment(card["since"]) if card["since"] else "the beginning"
-    text = f"{style.paint(visible(card['name']), 'bold')}  {card['runs']} runs, {begin} to {until}\n"
+    text = f"{style.paint(visible(card['name']), 'bold')}  {counted(card['runs'], 'run')}, {begin} to {until}\n"
     for score in card["scores"]:
         inputs = ", ".join(_input(name, score["inputs"]) for name in score["inputs"] if not name.endswith("_of"))
         value = _number(score["score"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import Style, duration, json_line, moment, visible
+from fleet.cli.output import Style, counted, duration, json_line, moment, visible
 from fleet.cli.remote import Call, Local, Remote, Result, wants_json
 from fleet.cli.words import pass_door
 from fleet.config.catalogue import load_roles
@@ -44,6 +44,8 @@ def backup(door: Door, ctx: click.Context, target: str | None) -> None:
     paths = door.paths()
     loaded = load_config(paths.config, roles=load_roles(), name=str(CONFIG_RELATIVE))
     wanted = Path(door.folder) / target if target else None
+    if wanted is not None and str(target).endswith("/") and not wanted.is_dir():  # a disk that is not there now
+        raise UsageError("FLT-KEP-020", "there is no such folder to write to", where=str(wanted))
     made = upkeep.backup(paths, loaded, wanted, clock=door.clock, progress=_progress(ctx))
     found = made.manifest
     if wants_json(ctx):
@@ -63,7 +65,7 @@ def backup(door: Door, ctx: click.Context, target: str | None) -> None:
     sys.stdout.write(
         f"{visible(made.path)}\n"
         f"  {made.size / _MB:.1f} MB in {duration(made.seconds)}, verified: {found.entries} journal entries, "
-        f"{len(found.refs)} refs, {len(found.parts)} parts\n"
+        f"{counted(len(found.refs), 'ref')}, {counted(len(found.parts), 'part')}\n"
         f"  head: {found.head}\n"
     )
 
@@ -127,7 +129,7 @@ def _text(done: Restored, state: str) -> str:
     if left is not None:
         text += f"  the present journal has {left.entries} entries, head {left.head}\n"
     if came.ended:
-        text += f"  {len(came.ended)} runs lived then; their work comes back\n"
+        text += f"  {counted(len(came.ended), 'run')} lived then; what they did comes back\n"
     if came.migrated:
         text += "  an older schema, brought up to this program's\n"
     if came.config_differs:
@@ -157,16 +159,16 @@ _SHOWN = 20  # lines of a list
 def _cleared(result: Result, style: Style) -> str:
     size = f"{result['bytes'] / _MB:.1f} MB"
     if "goes" in result:
-        text = f"{style.paint('could go', 'yellow')}: {_counted(result['goes'])}, {size}\n{_listed(result['goes'])}"
-        text += f"stays: {_counted(result['kept'])}\n{_listed(result['kept'])}"
+        text = f"{style.paint('could go', 'yellow')}: {_things(result['goes'])}, {size}\n{_listed(result['goes'])}"
+        text += f"stays: {_things(result['kept'])}\n{_listed(result['kept'])}"
         return text + ("nothing was removed; fleet gc --yes removes it\n" if result["goes"] else "nothing can go now\n")
-    text = f"{style.paint('removed', 'green')}: {_counted(result['removed'])}, {size}\n{_listed(result['removed'])}"
-    text += f"stays: {_counted(result['kept'])}\n{_listed(result['kept'])}"
+    text = f"{style.paint('removed', 'green')}: {_things(result['removed'])}, {size}\n{_listed(result['removed'])}"
+    text += f"stays: {_things(result['kept'])}\n{_listed(result['kept'])}"
     return text + (f"{result['left']} more can go: fleet gc --yes again\n" if result["left"] else "")
 
 
-def _counted(things: list[Result]) -> str:
-    return "1 thing" if len(things) == 1 else f"{len(things)} things"
+def _things(found: list[Result]) -> str:
+    return counted(len(found), "thing")
 
 
 def _listed(things: list[Result]) -> str:

@@ -171,9 +171,12 @@ def _goodbye(stopped: Stopped) -> str:
         return "no daemon was running\n"
     text = "the fleet is down\n"
     if stopped.asked:
-        text += f"  {len(stopped.asked)} runs were stopped, their work is saved and comes back\n"
+        were = counted(len(stopped.asked), "run was", "runs were")
+        text += f"  {were} stopped; what they did is saved and comes back\n"
     if stopped.left:
-        text += f"  {len(stopped.left)} runs go on by themselves: {', '.join(map(visible, stopped.left))}\n"
+        text += (
+            f"  {counted(len(stopped.left), 'run goes', 'runs go')} on alone: {', '.join(map(visible, stopped.left))}\n"
+        )
     return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fleet.cli.door import Door
-from fleet.cli.output import Style, moment, table, visible
+from fleet.cli.output import Style, counted, moment, table, visible
 from fleet.cli.remote import Call, Remote, Result
 from fleet.cli.rows import comments_text, labels_text, pulls_text
 from fleet.cli.words import EITHER, TICKET, body_of, body_options, given, pass_door
@@ -111,7 +111,7 @@ def _cancelled(result: Result, style: Style) -> str:
     if result["stopping"]:
         lines.append(f"  stopping {', '.join(map(visible, result['stopping']))}; what they did is saved")
     if result["denied"]:
-        lines.append(f"  {len(result['denied'])} waiting start(s) will not happen")
+        lines.append(f"  {counted(len(result['denied']), 'waiting start')} will not happen")
     lines += [f"  closed pr/{number}; its branch stays" for number in result["closed_pulls"]]
     return "\n".join(lines) + f"\n  to take it up again: fleet ticket retry {result['ticket']}\n"
 
