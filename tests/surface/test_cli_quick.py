@@ -208,3 +208,14 @@ def test_a_quick_start_loads_next_to_nothing(words: str, tmp_path: object) -> No
         ).stdout.split()
     )
     assert loaded & (HEAVY - at_start) == set()
+
+
+def test_a_daemon_has_loaded_every_quick_command_before_the_first_call() -> None:
+    """After an upgrade in place, what is loaded later is the new version's: half of each is neither."""
+    script = (
+        "import sys; from fleet.cli import hotparse, hot, main; "
+        "print([words for words in (*hot.READS, ('fabric', 'publish'))"
+        " if 'fleet.cli.commands.' + main.COMMANDS[words[0]][1] not in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -8,8 +8,9 @@ import click
 
 from fleet.cli import hot
 
-# Loaded now, not with the first call, which would have to wait for it.
-from fleet.cli.commands import agent, fabric, look, mail, pr, ticket  # noqa: F401
+# Loaded now, not with the first call: that would have to wait for it, and after an upgrade in place it would load a file
+# of the new version into a daemon of the old one.
+from fleet.cli.commands import agent, fabric, look, mail, pr, status, ticket  # noqa: F401
 from fleet.cli.door import Door
 from fleet.cli.main import root, usage
 from fleet.cli.output import Style, error_line, error_text
