@@ -8,8 +8,8 @@ import click
 
 from fleet.cli import hot
 
-# Loaded now, not with the first call: that would have to wait for it, and after an upgrade in place it would load a file
-# of the new version into a daemon of the old one.
+# Loaded now, not with the first call: that would have to wait for it, and after an upgrade in place it would load a
+# file of the new version into a daemon of the old one.
 from fleet.cli.commands import agent, fabric, look, mail, pr, status, ticket  # noqa: F401
 from fleet.cli.door import Door
 from fleet.cli.main import root, usage
