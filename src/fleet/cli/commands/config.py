@@ -192,7 +192,7 @@ def changed_text(result: Result, style: Style) -> str:
     lines = result["changes"]["lines"] or ["only comments or the order have changed"]
     text = head + "".join(f"  {visible(line)}\n" for line in lines)
     files = result.get("files", [])  # of a rollback
-    if any("/" in name for name in files):
+    if any(name.startswith("roles/") for name in files):
         text += f"  as they were: {', '.join(visible(f'.fleet/{name}') for name in files)}\n"
     return text + "".join(f"warning: {visible(warning)}\n" for warning in result["warnings"])
 
