@@ -189,10 +189,13 @@ def changed_text(result: Result, style: Style) -> str:
         head = style.paint(f"{short} is in force", "green") + f" (revision {result['revision']})\n"
     else:
         head = f"the file was changed; no daemon runs, so {short} comes into force with fleet up\n"
-    lines = result["changes"]["lines"] or ["only comments or the order have changed"]
-    text = head + "".join(f"  {visible(line)}\n" for line in lines)
     files = result.get("files", [])  # of a rollback
-    if any(name.startswith("roles/") for name in files):
+    brings_roles = any(name.startswith("roles/") for name in files)
+    lines = result["changes"]["lines"]
+    if not lines and not brings_roles:
+        lines = ["only comments or the order have changed"]
+    text = head + "".join(f"  {visible(line)}\n" for line in lines)
+    if brings_roles:
         text += f"  as they were: {', '.join(visible(f'.fleet/{name}') for name in files)}\n"
     return text + "".join(f"warning: {visible(warning)}\n" for warning in result["warnings"])
 

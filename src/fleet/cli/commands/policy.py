@@ -57,7 +57,9 @@ def _replayed(result: Result, style: Style) -> str:
 
 def _candidate(result: Result) -> str:
     """What the candidate changes: what is compared here."""
-    name, lines = visible(result["candidate"]["name"]), result["changes"]
+    name, lines = visible(result["candidate"]["name"]), result.get("changes")
+    if lines is None:
+        return ""  # of a daemon from before they were told
     if not lines:
         return f"{name} says what is in force\n"
     return f"{name} changes:\n" + "".join(f"  {visible(line)}\n" for line in lines) + "\n"
