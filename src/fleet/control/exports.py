@@ -14,7 +14,7 @@ from fleet.audit.keys import Signer, read_key
 from fleet.control.checkout import refresh_base
 from fleet.control.context import Context, Handlers
 from fleet.control.queries import log_filter
-from fleet.core.errors import FleetError, IntegrityError
+from fleet.core.errors import FleetError, IntegrityError, NotFound
 from fleet.core.principal import Principal
 from fleet.forge.gitrepo import Repo
 from fleet.forge.refcheck import check
@@ -62,13 +62,19 @@ def _signer(ctx: Context) -> Signer | None:
 
 
 def check_files(ctx: Context, principal: Principal, args: dict[str, Any]) -> dict[str, Any]:
-    """Check exports or archives, as one journal in their order; where they end, this store's journal must agree."""
+    """Check exports or archives, as one journal in their order; where they end, this store's journal must agree.
+
+    Raises NotFound FLT-AUD-014 for a file that cannot be read: that says nothing about the record.
+    """
     try:
         pieces = verify_files([Path(name) for name in args["files"]], pinned=args["key"])
     except IntegrityError as error:
         return {"ok": False, "entries": 0, "last": 0, "head": "", "problem": f"{error.where}: {error.message}"}
     except OSError as error:
-        return {"ok": False, "entries": 0, "last": 0, "head": "", "problem": str(error)}
+        hint = "Name a file that fleet audit export or fleet audit archive wrote."
+        raise NotFound(
+            "FLT-AUD-014", f"cannot read it: {error.strerror}", where=str(error.filename), hint=hint
+        ) from error
     problem = ctx.db.read(lambda tx: _disagreement(tx, ctx.paths.fleet_id, pieces.fleet, pieces.hashes))
     return {
         "ok": not problem,

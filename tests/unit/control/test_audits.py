@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleet.core.errors import Conflict, Refused, UsageError
+from fleet.core.errors import Conflict, NotFound, Refused, UsageError
 from fleet.testing.desk import Desk
 
 
@@ -84,7 +84,9 @@ def test_an_export_is_checked_and_compared_with_the_store(desk: Desk, tmp_path: 
         desk.ask("audit.export", file=file)
     Path(file).write_text(Path(file).read_text().replace("hello", "hullo", 1))
     assert not desk.ask("audit.verify_files", files=[file])["ok"]
-    assert "No such file" in desk.ask("audit.verify_files", files=[file + "x"])["problem"]
+    with pytest.raises(NotFound) as caught:
+        desk.ask("audit.verify_files", files=[file + "x"])
+    assert (caught.value.code, "No such file" in caught.value.message) == ("FLT-AUD-014", True)
 
 
 def test_filters_leave_out_and_say_so(desk: Desk, tmp_path: Path) -> None:

@@ -41,4 +41,8 @@ ROWS: dict[str, tuple[str, str]] = {
         "An export or archive is not what was written, or carries no proof.",
         "Fetch it again; else treat it as tampered with. A filtered export cannot be verified.",
     ),
+    "FLT-AUD-014": (
+        "An export or archive to check is not there or cannot be read; nothing was checked.",
+        "Look: ls -l; fleet audit checkpoints lists the archives.",
+    ),
 }
