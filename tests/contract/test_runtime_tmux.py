@@ -267,6 +267,7 @@ def test_a_dead_server_is_an_error_and_not_an_empty_list(rig: TmuxRig) -> None:
     assert rig.runtime.server_pids() == frozenset()
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer_is_an_error_after_a_while(rig: TmuxRig) -> None:
     rig.tmux.start_server()
     server = rig.tmux.server_pid()

@@ -99,6 +99,7 @@ def test_a_key_is_replaced_or_stays(place: str) -> None:
         assert found["remarks"] == []
 
 
+@pytest.mark.long
 def test_a_checkpoint_that_was_signed_but_not_kept_is_made_anew() -> None:
     """The first visit is the one that every start of a daemon makes."""
     with dying("checkpoint.signed@2") as (paths, note):

@@ -59,6 +59,7 @@ def test_a_change_survives_a_kill_at(place: str) -> None:
         assert ask(paths, "audit.verify")["ok"]
 
 
+@pytest.mark.long
 @pytest.mark.crash
 @pytest.mark.timeout(120)
 def test_a_reload_survives_a_kill_before_anybody_works_by_it() -> None:

@@ -118,6 +118,7 @@ def test_a_quarantine_survives_a_kill_at(place: str) -> None:
         assert ask(paths, "audit.verify")["ok"]
 
 
+@pytest.mark.long
 def test_a_quarantine_that_was_not_on_record_is_judged_anew() -> None:
     with dying_fleet("quarantine.before_commit@1") as (paths, note):
         ask(paths, "ticket.create", {"title": "Greet the user"})

@@ -80,6 +80,7 @@ def running(shell: Shell, number: str) -> str:
     return str(wait_until(look, what=f"a run on ticket/{number}"))
 
 
+@pytest.mark.long
 def test_what_comes_for_a_paused_agent_waits_until_it_is_resumed(shell: Shell) -> None:
     assert shell.answer("agent", "pause", "developer", "--reason", "release week")["agents"] == ["developer"]
     number = ticket(shell, "ready")
@@ -103,6 +104,7 @@ def test_what_comes_for_a_paused_agent_waits_until_it_is_resumed(shell: Shell) -
     wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
+@pytest.mark.long
 def test_a_pause_that_stops_saves_the_work_and_lets_it_wait(shell: Shell) -> None:
     number = ticket(shell, "ready")
     run = running(shell, number)

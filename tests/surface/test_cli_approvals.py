@@ -108,6 +108,7 @@ def test_an_approved_change_is_merged_at_exactly_that_head_without_further_typin
     assert "let the protected paths through" in why
 
 
+@pytest.mark.long
 def test_where_agents_may_not_merge_a_person_is_asked_and_the_agent_merges() -> None:
     with asking_fleet(allow_merge=False) as shell:
         row = asked(shell)
@@ -133,6 +134,7 @@ def test_a_denied_change_comes_back_with_the_reason_and_the_new_head_is_asked_ab
     assert shell.answer("approvals", "--all")["approvals"][0]["state"] == "refused"
 
 
+@pytest.mark.long
 def test_a_push_after_the_question_voids_it_and_nothing_is_granted(shell: Shell) -> None:
     row = asked(shell)
     wait_until(lambda: idle(shell), what="the reviewers to end")
@@ -205,6 +207,7 @@ def idle_shell() -> Iterator[Shell]:
         found.fleet("down")
 
 
+@pytest.mark.long
 def test_without_a_daemon_people_read_and_answer_nothing(idle_shell: Shell) -> None:
     idle_shell.answer("down")
     assert idle_shell.answer("approvals")["approvals"] == []

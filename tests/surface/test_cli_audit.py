@@ -99,6 +99,7 @@ def test_an_archive_is_counted_first_and_refuses_what_is_too_young(shell: Shell,
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.long
 def test_a_commit_put_on_the_base_past_the_fleet_is_reported_by_itself_and_accepted_by_a_person(shell: Shell) -> None:
     assert "git agrees" in shell.fleet("audit", "verify", "--against-git").text
     bare = Path(shell.answer("watcher", "status")["paths"]["state"]) / "repo.git"

@@ -64,6 +64,7 @@ def test_a_dry_run_writes_nothing(paths: FleetPaths) -> None:
     assert set(paths.checkout.iterdir()) == before
 
 
+@pytest.mark.long
 def test_nothing_is_overwritten_and_bad_places_are_named(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     (paths.checkout / "there.tar.gz").write_text("mine")

@@ -204,6 +204,7 @@ def test_without_a_daemon_the_file_is_changed_and_comes_into_force_with_the_next
     assert shell.answer("up")["config_hash"] == shell.answer("config", "show")["hash"]
 
 
+@pytest.mark.long
 def test_without_a_daemon_nothing_is_changed_while_one_starts(alone: tuple[FleetPaths, Shell]) -> None:
     paths, shell = alone
     shell.answer("up")
@@ -214,6 +215,7 @@ def test_without_a_daemon_nothing_is_changed_while_one_starts(alone: tuple[Fleet
     assert (done.code, "FLT-CFG-111" in done.error_text) == (8, True)
 
 
+@pytest.mark.long
 def test_many_commands_at_once_without_a_daemon_lose_no_change(alone: tuple[FleetPaths, Shell]) -> None:
     paths, shell = alone
     wanted = {"owner": "ann", "repo": "acme/shop", "max_concurrent": "3", "retry.attempts": "5"}

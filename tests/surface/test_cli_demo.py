@@ -285,6 +285,7 @@ def test_a_chain_that_does_not_end_is_told_apart(stage: Stage) -> None:
     assert "steps were reached" in caught.value.message
 
 
+@pytest.mark.long
 @pytest.mark.tmux
 def test_a_failed_demo_says_what_happened_and_keeps_the_folder(home: Path) -> None:
     """A machine on which the fleet cannot start: the folder for sockets is not to be had."""

@@ -103,6 +103,7 @@ def test_rights_and_dead_sockets_are_mended_and_said(paths: FleetPaths) -> None:
     assert (again["did"], bad(again)) == ([], {})
 
 
+@pytest.mark.long
 def test_a_fault_of_the_configuration_is_a_failure_and_a_change_since_the_start_a_warning(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("up")
@@ -118,6 +119,7 @@ def test_a_fault_of_the_configuration_is_a_failure_and_a_change_since_the_start_
     paths.config.write_text(text)
 
 
+@pytest.mark.long
 def test_a_journal_that_was_changed_from_outside_is_a_failure(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("up")

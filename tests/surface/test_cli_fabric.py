@@ -253,6 +253,7 @@ def test_what_somebody_wrote_does_not_steer_the_terminal(shell: Shell) -> None:
     shell.answer("fabric", "withdraw", str(shell.answer("fabric", "tasks")["tasks"][0]["number"]), "--reason", "nasty")
 
 
+@pytest.mark.long
 def test_every_command_says_in_words_what_it_did(shell: Shell) -> None:
     def said(*words: str) -> str:
         done = shell.fleet(*words)
@@ -370,6 +371,7 @@ def test_what_needs_no_daemon_is_read_without_one() -> None:
             assert (done.code, json.loads(done.text)["error"]["code"]) == (5, "FLT-CLI-001")
 
 
+@pytest.mark.long
 def test_an_agent_that_is_taken_out_leaves_its_messages_to_people(stage: tuple[Shell, FleetPaths]) -> None:
     shell, paths = stage
     shell.answer("up")

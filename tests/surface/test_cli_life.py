@@ -76,6 +76,7 @@ def test_init_outside_a_repository_is_not_found(home: Path) -> None:
 # -- a configuration that is not valid -----------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_invalid_configuration_starts_nothing_and_names_every_fault(paths: FleetPaths) -> None:
     paths.config.write_text("version: 1\nagents:\n  - name: a/b\n    role: developer\n    colour: red\n")
     shell = Shell(paths.checkout, {})
@@ -107,6 +108,7 @@ WRITES = [
 ]
 
 
+@pytest.mark.long
 def test_nothing_answers_before_the_first_start(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     for words in (*READS, *WRITES):
@@ -118,6 +120,7 @@ def test_nothing_answers_before_the_first_start(paths: FleetPaths) -> None:
     assert not paths.state.exists()
 
 
+@pytest.mark.long
 def test_people_read_without_a_daemon_and_agents_do_not(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("up")
@@ -209,6 +212,7 @@ def processes(paths: FleetPaths) -> list[int]:
     return found
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("supervised", [True, False])
 def test_the_daemon_may_stay_in_the_foreground(paths: FleetPaths, supervised: bool) -> None:
     shell = Shell(paths.checkout, {})
@@ -226,6 +230,7 @@ def test_the_daemon_may_stay_in_the_foreground(paths: FleetPaths, supervised: bo
     assert shell.answer("watcher", "status")["running"] is False
 
 
+@pytest.mark.long
 def test_the_watcher_stops_and_starts_without_a_supervisor(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     assert shell.answer("watcher", "start")["supervised"] is False
@@ -235,6 +240,7 @@ def test_the_watcher_stops_and_starts_without_a_supervisor(paths: FleetPaths) ->
     assert "no daemon runs here" in shell.fleet("watcher", "status").text
 
 
+@pytest.mark.long
 def test_following_the_log_goes_on_when_the_supervisor_restarts_the_daemon(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.answer("up")
@@ -304,6 +310,7 @@ def test_a_script_without_git_is_told_what_is_missing(home: Path) -> None:
     assert Shell(home, {}).fleet("demo", env={"PATH": "/nonexistent"}).code == 1
 
 
+@pytest.mark.long
 def test_the_checkout_is_not_touched_by_looking(paths: FleetPaths) -> None:
     before = git(paths.checkout, "status", "--porcelain")
     shell = Shell(paths.checkout, {})

@@ -240,6 +240,7 @@ def test_a_killed_daemon_comes_back_with_every_repository_and_no_event_is_lost_o
     assert sorted(entry["subject"] for entry in events) == [f"repo/local/shop/ticket/{number}" for number in (1, 2)]
 
 
+@pytest.mark.long
 def test_bad_input_is_named(desk: Desk) -> None:
     for words, code, says in (
         (("up", "--org", "nope"), 4, "FLT-ORG-002"),

@@ -46,6 +46,7 @@ def gate_of(shell: Shell, subject: str) -> dict[str, Any] | None:
     return gates[-1] if met else None
 
 
+@pytest.mark.long
 def test_a_held_release_says_what_it_waits_for_and_what_another_policy_had_done(held: tuple[FleetPaths, Shell]) -> None:
     paths, shell = held
     gate = wait_until(lambda: gate_of(shell, "pr/2"), what="a release that waits for its label")

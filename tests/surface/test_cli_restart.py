@@ -85,6 +85,7 @@ def test_a_restart_keeps_the_agents_and_fails_no_call(paths: FleetPaths) -> None
     assert len(starts) == 1
 
 
+@pytest.mark.long
 def test_a_restart_says_what_it_did(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     shell.fleet("up")
@@ -93,6 +94,7 @@ def test_a_restart_says_what_it_did(paths: FleetPaths) -> None:
     assert "0 live runs go on" in text
 
 
+@pytest.mark.long
 def test_without_a_supervisor_the_calls_in_between_fail_and_that_is_said(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     first = shell.answer("watcher", "start")
@@ -101,6 +103,7 @@ def test_without_a_supervisor_the_calls_in_between_fail_and_that_is_said(paths: 
     assert found["pid"] != first["pid"]
 
 
+@pytest.mark.long
 def test_a_supervisor_of_an_older_program_is_replaced_by_stopping_it(paths: FleetPaths) -> None:
     pid = start_detached(paths)
     (paths.state / "supervisor.json").unlink()
@@ -109,6 +112,7 @@ def test_a_supervisor_of_an_older_program_is_replaced_by_stopping_it(paths: Flee
     assert found["pid"] != pid
 
 
+@pytest.mark.long
 def test_a_restart_of_nothing_is_a_start(paths: FleetPaths) -> None:
     found = Shell(paths.checkout, {}).answer("restart")
     assert (found["supervised"], found["replaced_version"]) == (True, None)
@@ -120,6 +124,7 @@ def test_replacing_nothing_is_an_error_of_its_own(paths: FleetPaths) -> None:
     assert caught.value.code == "FLT-DMN-102"
 
 
+@pytest.mark.long
 def test_a_program_that_is_not_there_changes_nothing(paths: FleetPaths) -> None:
     pid = start_detached(paths)
     with pytest.raises(FleetError) as caught:

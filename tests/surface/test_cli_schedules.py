@@ -83,6 +83,7 @@ def test_the_next_times_are_shown_in_the_schedules_zone_and_in_utc(paths: FleetP
     assert text.count(" 09:00:00+01:00 (") == text.count(" 08:00Z)") == 5
 
 
+@pytest.mark.long
 def test_a_disabled_agent_is_shown_as_such(paths: FleetPaths) -> None:
     shell = Shell(paths.checkout, {})
     config = paths.config.read_text().replace("name: scribe,", "name: scribe, enabled: false,")
@@ -96,6 +97,7 @@ def test_a_disabled_agent_is_shown_as_such(paths: FleetPaths) -> None:
     assert "schedule_due" not in types(shell)
 
 
+@pytest.mark.long
 def test_a_fleet_without_schedules_says_how_to_make_one() -> None:
     with fleet_in() as paths, Shell(paths.checkout, {}).up() as shell:
         assert shell.answer("schedules")["schedules"] == []

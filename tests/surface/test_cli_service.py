@@ -266,6 +266,7 @@ def test_agents_outlive_the_service_and_its_successor_takes_them_over(paths: Fle
     assert "loginctl enable-linger" in text
 
 
+@pytest.mark.long
 def test_a_unit_that_is_no_longer_what_would_be_written_is_named(manager: Manager) -> None:
     with fleet_in() as paths:
         shell = Shell(paths.checkout, {**manager.env, "XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]})

@@ -100,6 +100,7 @@ def test_a_setup_that_fails_is_an_attempt_and_why_tells_its_last_words(place: tu
     assert not seen.exists()
 
 
+@pytest.mark.long
 def test_variables_that_are_open_to_others_start_nothing(place: tuple[FleetPaths, Shell, Path]) -> None:
     paths, shell, seen = place
     start(paths, shell, "{commands: ['true'], env_files: [db]}", mode=0o644, db=f"TOKEN={SECRET}\n")

@@ -14,6 +14,7 @@ from fleet.testing.shell import Shell, object_of
 from fleet.testing.waiting import wait_until
 
 
+@pytest.mark.long
 def test_the_team_is_picked_said_and_may_be_chosen(tmp_path: Path) -> None:
     make_checkout(tmp_path / "shop", {"go.mod": "module shop\n"})
     shell = Shell(tmp_path / "shop", {})
@@ -30,6 +31,7 @@ def test_the_team_is_picked_said_and_may_be_chosen(tmp_path: Path) -> None:
     assert object_of(shell.fleet("init", "--template", "zoo", "--json"))["error"]["code"] == "FLT-CLI-010"
 
 
+@pytest.mark.long
 def test_claude_code_is_offered_where_it_is_and_what_it_still_needs_is_said(tmp_path: Path) -> None:
     make_checkout(tmp_path / "shop")
     (tmp_path / "bin").mkdir()

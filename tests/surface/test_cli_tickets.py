@@ -137,6 +137,7 @@ def test_a_cancelled_ticket_ends_with_everything_saved_and_is_taken_up_again(fle
     wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
+@pytest.mark.long
 def test_a_pull_request_is_closed_by_hand_and_the_watcher_says_so(fleet: tuple[Shell, FleetPaths]) -> None:
     shell, _ = fleet
     number = ticket(shell, "ready")
@@ -154,6 +155,7 @@ def test_a_pull_request_is_closed_by_hand_and_the_watcher_says_so(fleet: tuple[S
     wait_until(lambda: not shell.answer("ps")["runs"], what="the run to end")
 
 
+@pytest.mark.long
 def test_a_task_is_foreseen_then_given_and_wakes_nobody_else(fleet: tuple[Shell, FleetPaths]) -> None:
     shell, _ = fleet
     before = shell.answer("ticket", "list")["tickets"]

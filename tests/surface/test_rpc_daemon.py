@@ -151,6 +151,7 @@ def test_a_faulty_configuration_is_refused_with_every_fault_and_nothing_is_made(
         assert not paths.socket.exists()
 
 
+@pytest.mark.long
 def test_a_damaged_journal_is_not_written_to(paths: FleetPaths) -> None:
     start_detached(paths)
     stop(paths)

@@ -90,6 +90,7 @@ def _as_yaml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "data",
     [

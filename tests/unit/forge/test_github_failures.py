@@ -61,6 +61,7 @@ def test_the_case_of_a_name_is_no_other_name(tmp_path: Path) -> None:
             one.close()
 
 
+@pytest.mark.long
 def test_a_gh_that_hangs_is_ended_with_everything_that_it_started(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
