@@ -18,6 +18,7 @@ from fleet.config.together import NOTE
 from fleet.core.errors import Unreachable
 from fleet.daemon.supervisor import start_detached, stop
 from fleet.testing.fleets import ask, fleet_in
+from fleet.testing.ownroles import bring_role
 from fleet.testing.waiting import PATIENCE
 
 CONFIG_PLACES = ["config.intended@1", "config.written@1", "config.accepted@1"]
@@ -73,14 +74,6 @@ def test_a_reload_survives_a_kill_before_anybody_works_by_it() -> None:
 
 
 TOGETHER_PLACES = ["config.noted@1", "config.brought@1", "config.brought@2"]
-TILL = """\
-name: till-developer
-extends: developer
-mission: Keep the tills of our shops selling.
-owns: [The program on the tills.]
-duties: [Try every change on a till that is offline.]
-examples: [Print the receipt twice., Sell without a network.]
-"""
 
 
 @pytest.mark.crash
@@ -91,14 +84,12 @@ def test_a_rollback_of_several_files_survives_a_kill_at(place: str) -> None:
     """From the note on it is all the old configuration for everybody, its role files included, whoever dies."""
     with dying_fleet(place) as (paths, note):
         first = paths.config.read_bytes()
-        role = paths.config.parent / "roles" / "till-developer.yaml"
-        role.parent.mkdir()
-        role.write_text(TILL)
+        role = bring_role(paths.config.parent)
         ask(paths, "config.change", {"edits": [EDIT], "reason": "less load"})
         with pytest.raises(Unreachable):
             ask(paths, "config.rollback", {"revision": 1, "reason": "as it was"})
         assert note.exists(), "the daemon never came to this point"
-        status = ask(paths, "status", patience=20)
+        status = ask(paths, "status", patience=PATIENCE)
         assert (paths.config.read_bytes(), role.exists()) == (first, False)
         assert status["config"]["hash"] == digest_of(first)
         assert not (paths.config.parent / NOTE).exists()

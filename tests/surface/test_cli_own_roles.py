@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 
 from fleet.testing.fleets import fleet_in
+from fleet.testing.ownroles import TILL, bring_role
 from fleet.testing.repos import git, make_checkout
 from fleet.testing.shell import Shell, object_of
 from fleet.testing.waiting import wait_until
-
-TILL = """\
-name: till-developer
-extends: developer
-mission: Keep the tills of our shops selling.
-owns: [The program on the tills.]
-duties: [Try every change on a till that is offline.]
-examples: [Print the receipt twice., Sell without a network.]
-"""
 
 
 @pytest.fixture
@@ -34,8 +26,7 @@ def shell(tmp_path: Path) -> Shell:
 
 def bring(checkout: Path, text: str) -> None:
     """Write the role's file."""
-    (checkout / ".fleet" / "roles").mkdir(exist_ok=True)
-    (checkout / ".fleet" / "roles" / "till-developer.yaml").write_text(text)
+    bring_role(checkout / ".fleet", text)
 
 
 def test_own_roles_are_listed_found_and_shown_with_where_they_are_from(shell: Shell) -> None:

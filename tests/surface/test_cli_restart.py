@@ -53,10 +53,10 @@ def callers(paths: FleetPaths, count: int = 6) -> Iterator[list[str]]:
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: answers[0] > 50, timeout=30, what="some answers")
+        wait_until(lambda: answers[0] > 50, what="some answers")
         yield failures
         begin = answers[0]
-        wait_until(lambda: answers[0] > begin + 50, timeout=30, what="more answers")
+        wait_until(lambda: answers[0] > begin + 50, what="more answers")
     finally:
         over.set()
         for thread in threads:
@@ -69,7 +69,7 @@ def test_a_restart_keeps_the_agents_and_fails_no_call(paths: FleetPaths) -> None
     first = shell.answer("up")
     shell.fleet("ticket", "create", "Slow work", "--label", "ready")
     (run,) = wait_until(
-        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], timeout=30, what="a running run"
+        lambda: [one for one in ask(paths, "ps")["runs"] if one["state"] == "running"], what="a running run"
     )
     daemon = holder(paths.daemon_lock)
     with callers(paths) as failures:

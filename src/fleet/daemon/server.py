@@ -30,7 +30,6 @@ T = TypeVar("T")
 MAX_CONNECTIONS = 512
 MAX_WAITING = 256  # calls that wait for or hold a thread
 WORKERS = 8
-# What a bug looks like. Errors of callers and of the world arrive as FleetError.
 
 # Reads that may wait for news, and how to tell from an answer that there is some.
 _FOLLOWED: dict[str, Callable[[Mapping[str, Any]], bool]] = {

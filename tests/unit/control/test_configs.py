@@ -27,6 +27,7 @@ from fleet.store import agents, config_revisions
 from fleet.store.db import Tx
 from fleet.testing.desk import ANN, Desk
 from fleet.testing.folders import short_folder
+from fleet.testing.ownroles import TILL, bring_role
 
 BOB = human("bob")
 FILE = """\
@@ -343,21 +344,10 @@ def test_the_oldest_revisions_make_room_and_the_one_in_force_stays(desk: Desk) -
 
 # -- the repository's own roles ----------------------------------------------------------------------
 
-TILL = """\
-name: till-developer
-extends: developer
-mission: Keep the tills of our shops selling.
-owns: [The program on the tills.]
-duties: [Try every change on a till that is offline.]
-examples: [Print the receipt twice., Sell without a network.]
-"""
-
 
 def bring(desk: Desk, text: str) -> None:
-    """Write the file of a role, as an editor does."""
-    place = desk.paths.config.parent / "roles" / "till-developer.yaml"
-    place.parent.mkdir(exist_ok=True)
-    place.write_text(text)
+    """Write the file of the repository's own role."""
+    bring_role(desk.paths.config.parent, text)
 
 
 def reload_(desk: Desk) -> dict[str, object]:
